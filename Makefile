@@ -1,0 +1,46 @@
+# Two commands need nothing but Python 3.11+ and make: `make demo` and `make test`.
+
+VENV ?= .venv
+BIN = $(VENV)/bin
+NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,\
+	$(shell $(python) -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $(python))))
+
+.PHONY: demo test lint types tests messages lock bench clean
+
+demo: $(VENV)/installed
+	@$(BIN)/logmonitor demo
+
+test: lint types tests
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+tests: $(VENV)/installed
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+$(VENV)/installed: pyproject.toml requirements.lock
+	@$(if $(PYTHON),,echo 'logmonitor needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3' >&2; exit 1)
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo 'Python cannot make a virtual environment here. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	@echo 'Installing into $(VENV) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The Chinese catalogue, after an edit of its .po file.
+messages: $(VENV)/installed
+	$(BIN)/pybabel compile --domain logmonitor --directory logmonitor/locale
+
+# Pins every dependency for every platform and Python; needs uv.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group dev \
+		--output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .venv-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

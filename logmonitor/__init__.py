@@ -1,0 +1,79 @@
+"""Twin chat bots that follow each other's log and send the login QR to your phone when one is thrown out.
+
+An operation needs nothing but what is imported here.
+"""
+
+from __future__ import annotations
+
+from logmonitor.errors import (
+    ConfigurationError,
+    LogMonitorError,
+    OperationError,
+    PatternError,
+    ProfileError,
+    RejectedError,
+    TransportError,
+)
+from logmonitor.operation import Command, Context, Host, Invocation, Operation, OperationConfig, Ticket
+from logmonitor.records import (
+    Attachment,
+    Chunk,
+    Content,
+    Event,
+    EventKind,
+    Health,
+    Line,
+    Link,
+    LogBatch,
+    Message,
+    Notice,
+    NoticeKind,
+    Priority,
+    Qr,
+    Receipt,
+    Sender,
+    Session,
+    SessionState,
+    Transition,
+)
+from logmonitor.transport import CanReportOwnEvents, Limits, TextUnit, Transport
+
+__all__ = [
+    "Attachment",
+    "CanReportOwnEvents",
+    "Chunk",
+    "Command",
+    "ConfigurationError",
+    "Content",
+    "Context",
+    "Event",
+    "EventKind",
+    "Health",
+    "Host",
+    "Invocation",
+    "Limits",
+    "Line",
+    "Link",
+    "LogBatch",
+    "LogMonitorError",
+    "Message",
+    "Notice",
+    "NoticeKind",
+    "Operation",
+    "OperationConfig",
+    "OperationError",
+    "PatternError",
+    "Priority",
+    "ProfileError",
+    "Qr",
+    "Receipt",
+    "RejectedError",
+    "Sender",
+    "Session",
+    "SessionState",
+    "TextUnit",
+    "Ticket",
+    "Transition",
+    "Transport",
+    "TransportError",
+]

@@ -1,0 +1,40 @@
+"""What can go wrong, as one tree.
+
+LogMonitorError
+├── ConfigurationError   a configuration cannot be read or is not valid
+├── PatternError         a pattern is not accepted by the regex engines
+├── ProfileError         a profile cannot be read or is not valid, or none fits
+├── OperationError       an operation is put together wrongly
+└── TransportError       a chat did not do what it was asked
+    └── RejectedError         ... and would refuse the same again: do not retry
+"""
+
+from __future__ import annotations
+
+
+class LogMonitorError(Exception):
+    """Base of every error this package raises on purpose; its text is fit for a user."""
+
+
+class ConfigurationError(LogMonitorError):
+    """A configuration that cannot be read or is not valid; the text names file, key, value and what was expected."""
+
+
+class PatternError(LogMonitorError):
+    """A pattern that RE2 or hyperscan refuses; the text names the construct and what to write instead."""
+
+
+class ProfileError(LogMonitorError):
+    """A profile that cannot be read, is not valid, or does not fit the log."""
+
+
+class OperationError(LogMonitorError):
+    """An operation or command that is put together wrongly."""
+
+
+class TransportError(LogMonitorError):
+    """A chat that did not do what it was asked; trying again later may help."""
+
+
+class RejectedError(TransportError):
+    """A chat that refused for good: the same request would be refused again."""

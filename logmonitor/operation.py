@@ -1,0 +1,170 @@
+"""The contract of an operation: a record of handlers, and the `Context` through which they reach the world."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from logmonitor.errors import OperationError
+from logmonitor.records import Event, LogBatch, Message, Priority, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from logmonitor.records import Content, Sender, Session
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """Proof that the outbox took a message: one id for each recipient."""
+
+    ids: tuple[int, ...]
+
+
+class Host(Protocol):
+    """The machine, as far as an operation may touch it."""
+
+    async def read_file(self, path: Path, /, *, limit_bytes: int) -> bytes:
+        """Read a regular file of at most `limit_bytes`.
+
+        Raises:
+            OSError: it cannot be read, is no regular file, or is larger.
+        """
+
+
+class Context(Protocol):
+    """What a handler may do; the runtime gives it, tests record it."""
+
+    @property
+    def host(self) -> Host:
+        """The machine."""
+
+    @property
+    def admins(self) -> tuple[Sender, ...]:
+        """The operation's admins that the chat knows; who receives what has no `to`."""
+
+    async def send(
+        self,
+        content: Content,
+        /,
+        *,
+        to: str | None = None,
+        priority: Priority = Priority.REPLY,
+        slot: str | None = None,
+    ) -> Ticket:
+        """Hand `content` to the outbox.
+
+        Without `to` it goes back to the conversation a command came from, and from any other handler to the admins.
+        A message with a `slot` replaces one that still waits in the same slot for the same recipient.
+        """
+
+    def withdraw(self, slot: str, /) -> None:
+        """Take back what still waits in `slot`."""
+
+    def session(self, watch: str | None = None, /) -> Session:
+        """Return the session of `watch`; without it, of the operation's own or the only one."""
+
+    def now(self) -> datetime:
+        """Return the time, aware UTC."""
+
+    def monotonic(self) -> float:
+        """Return a clock in seconds that never steps."""
+
+    def wake_at(self, monotonic: float, /) -> None:
+        """Ask for one call of `on_tick` once `monotonic` has come; the earliest asked for wins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """A command as it reaches its handler.
+
+    `arguments` are the words behind the name; `text` is all of it as typed. `watch` is the bot the command is about,
+    None for a command that is about none.
+    """
+
+    message: Message
+    name: str
+    arguments: tuple[str, ...] = ()
+    text: str = ""
+    watch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A chat command of an operation.
+
+    `usage` shows the arguments (`[BOT]`), `help` is one sentence. With `takes_watch` the first argument may name a bot;
+    without one the command is about the only bot, else the list is shown. A `control` command never waits behind
+    another handler of its operation. `timeout` in seconds ends it.
+    """
+
+    name: str
+    handler: Callable[[Context, Invocation], Awaitable[None]]
+    help: str
+    usage: str = ""
+    takes_watch: bool = False
+    control: bool = False
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be typed."""
+        if not _NAME.fullmatch(self.name):
+            raise OperationError(
+                f"bad command name {self.name!r}; expected lower-case letters, digits, '-' and '_', a letter first"
+            )
+        if not self.help:
+            raise OperationError(f"command {self.name!r} has no help; expected one sentence")
+        if self.timeout <= 0:
+            raise OperationError(f"bad timeout {self.timeout!r} of command {self.name!r}; expected seconds above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationConfig:
+    """What every operation is configured with.
+
+    `watch` is the bot it is about; None means every bot. `admins` are who receives its messages, None the chat's
+    admins. `language` is `en` or `zh`.
+    """
+
+    name: str = ""
+    watch: str | None = None
+    admins: tuple[str, ...] | None = None
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What an operation reacts to; every handler is optional.
+
+    `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty). `status` returns rows for the `status`
+    command about a bot.
+    """
+
+    name: str
+    config: OperationConfig
+    patterns: tuple[str, ...] = ()
+    on_batch: Callable[[Context, LogBatch], Awaitable[None]] | None = None
+    on_event: Callable[[Context, Event], Awaitable[None]] | None = None
+    on_transition: Callable[[Context, Transition], Awaitable[None]] | None = None
+    on_message: Callable[[Context, Message], Awaitable[None]] | None = None
+    on_tick: Callable[[Context], Awaitable[None]] | None = None
+    commands: tuple[Command, ...] = field(default=())
+    status: Callable[[Context, str], tuple[str, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not _NAME.fullmatch(self.name):
+            raise OperationError(
+                f"bad operation name {self.name!r}; expected lower-case letters, digits, '-' and '_', a letter first"
+            )
+        if self.patterns and self.on_batch is None:
+            raise OperationError(f"operation {self.name!r} has patterns but no on_batch to receive their lines")
+        names = [command.name for command in self.commands]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise OperationError(f"operation {self.name!r} has command {twice[0]!r} twice")

@@ -1,0 +1,83 @@
+"""The contract of a chat: what every transport does, and what only some can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+    from typing import Self
+
+    from logmonitor.records import Content, Event, Health, Message, Receipt, Sender
+
+
+class TextUnit(StrEnum):
+    """What a chat counts when it limits the length of a text."""
+
+    CHARACTERS = "characters"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one message of a chat can carry.
+
+    A text is at most `text_size` of `text_unit`, an attachment at most `attachment_bytes`.
+    """
+
+    text_size: int = 2000
+    text_unit: TextUnit = TextUnit.CHARACTERS
+    attachment_bytes: int = 2_000_000
+
+
+class Transport(Protocol):
+    """A chat: messages in, content out.
+
+    It is an async context manager: connect on entering, close on leaving. `messages` ends when the chat is closed for
+    good.
+    """
+
+    @property
+    def limits(self) -> Limits:
+        """What one message can carry."""
+
+    async def __aenter__(self) -> Self:
+        """Connect; return itself."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        """Close; nothing of it is left running."""
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield messages as they come in, oldest first."""
+
+    async def send(self, to: str, content: Content, /) -> Receipt:
+        """Send `content` to the conversation `to`.
+
+        Raises:
+            RejectedError: the chat refuses this content or this conversation for good.
+            TransportError: it did not work this time.
+        """
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Find the one contact that `who` names by id, weixin number or alias.
+
+        Raises:
+            RejectedError: none or several fit; the text lists what was found.
+            TransportError: the chat cannot be asked now.
+        """
+
+    def health(self) -> Health:
+        """Whether the chat can be reached now."""
+
+
+@runtime_checkable
+class CanReportOwnEvents(Protocol):
+    """A chat that tells of its own account's scans, logins and logouts."""
+
+    def own_events(self) -> AsyncIterator[Event]:
+        """Yield the account's own session events as they happen."""
