@@ -48,6 +48,7 @@ class Chunk:
     number: int
     truncated: bool = False
     caught_up: bool = False
+    backlog: bool = False
 
 
 class NoticeKind(StrEnum):
