@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from logmonitor.errors import OperationError
@@ -141,7 +141,8 @@ class OperationConfig:
 class Operation:
     """What an operation reacts to; every handler is optional.
 
-    `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty). `status` returns rows for the `status`
+    `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty). `on_message` gets every message that is no
+    command, strangers' too. `contacts` names whom it sends to beside its admins. `status` returns rows for the `status`
     command about a bot.
     """
 
@@ -153,7 +154,8 @@ class Operation:
     on_transition: Callable[[Context, Transition], Awaitable[None]] | None = None
     on_message: Callable[[Context, Message], Awaitable[None]] | None = None
     on_tick: Callable[[Context], Awaitable[None]] | None = None
-    commands: tuple[Command, ...] = field(default=())
+    commands: tuple[Command, ...] = ()
+    contacts: tuple[str, ...] = ()
     status: Callable[[Context, str], tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:

@@ -91,7 +91,7 @@ class Qr:
     """What a login QR holds: a payload, or the modules of one that was only drawn, or the image file that shows it.
 
     `modules` are rows of 0 (light) and 1 (dark) without quiet zone, as many rows as columns. `first_seen` and `expires`
-    are aware UTC; `expires` is None where a QR lives until the next one.
+    are aware UTC; `expires` is None where a QR lives until the next one. `log_path` is the log it was seen in.
     """
 
     payload: str | None = None
@@ -99,6 +99,7 @@ class Qr:
     image_path: Path | None = None
     first_seen: datetime | None = None
     expires: datetime | None = None
+    log_path: Path | None = None
 
     def is_same(self, other: Qr | None) -> bool:
         """Tell whether both show the same content, whenever they were seen."""
@@ -123,7 +124,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing a log says about its bot's session.
+    """One thing a log says about the session of the bot `watch`.
 
     `line` and `offset` are those of the first record that makes the event. `at` is aware UTC, or None where the log
     does not tell the full date and time. `clock` is the log's own clock in seconds: only differences within one log
@@ -138,6 +139,7 @@ class Event:
     at: datetime | None = None
     clock: float | None = None
     seen_at: datetime | None = None
+    watch: str = ""
     path: Path | None = None
     qr: Qr | None = None
     user: str | None = None

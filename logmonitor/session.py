@@ -124,17 +124,13 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
         verified=event.verified if entered else session.verified,
     )
     if event.kind is EventKind.SCAN:
-        unchanged = session.qr is not None and session.qr.is_same(event.qr)
-        after = replace(after, qr=session.qr if unchanged else event.qr, verified=event.verified, unconfirmed=None)
+        shown = event.qr and replace(event.qr, log_path=event.path)
+        unchanged = not move.loss and session.qr is not None and session.qr.is_same(shown)
+        after = replace(after, qr=session.qr if unchanged else shown, verified=event.verified, unconfirmed=None)
     if move.loss:
-        after = replace(
-            after,
-            loss=session.loss + 1,
-            is_lost=True,
-            loss_clock=event.clock,
-            loss_seen_at=event.seen_at,
-            qr=event.qr,
-        )
+        after = replace(after, loss=session.loss + 1, is_lost=True, loss_clock=event.clock, loss_seen_at=event.seen_at)
     if move.to is _IN:
-        after = replace(after, is_lost=False, user=event.user or session.user, unconfirmed=None)
+        after = replace(after, user=event.user or session.user, unconfirmed=None)
+    if move.returns:
+        after = replace(after, is_lost=False)
     return after

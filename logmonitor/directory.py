@@ -1,0 +1,84 @@
+"""Who the configured admins are: names resolved by the chat, once for each login, to stable ids."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.errors import RejectedError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logmonitor.records import Content, Receipt, Sender
+    from logmonitor.transport import Limits, Transport
+
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS: Final = 5.0
+
+
+class Directory:
+    """The admins by their configured names; a name the chat does not know authorises nobody.
+
+    It can be sent to like the chat it stands for: what is addressed to a configured name goes to the contact behind it.
+    """
+
+    def __init__(self, transport: Transport, names: Iterable[str]) -> None:
+        """Know the configured `names`; nothing is asked yet."""
+        self._transport = transport
+        self._names = frozenset(names)
+        self._found: dict[str, Sender] = {}
+        self.unknown: dict[str, str] = {}
+
+    @property
+    def limits(self) -> Limits:
+        """What one message of the chat can carry."""
+        return self._transport.limits
+
+    async def run(self) -> None:
+        """Resolve every name, and try again what the chat could not be asked, until all are settled."""
+        while missing := self._names - self._found.keys() - self.unknown.keys():
+            for name in sorted(missing):
+                try:
+                    await self._resolve(name)
+                except RejectedError:
+                    continue
+                except TransportError as error:
+                    _log.warning("cannot look up admin %s yet: %s", name, error)
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    break
+
+    def found(self, names: Iterable[str]) -> tuple[Sender, ...]:
+        """Return the contacts behind those of `names` that the chat knows."""
+        return tuple(self._found[name] for name in names if name in self._found)
+
+    def address(self, name: str) -> str:
+        """Return where messages for the configured `name` go: its contact's id, or the name until that is known."""
+        sender = self._found.get(name)
+        return name if sender is None else sender.id
+
+    def forget(self) -> None:
+        """Ask again, after a login."""
+        self._found.clear()
+        self.unknown.clear()
+
+    async def send(self, to: str, content: Content, /) -> Receipt:
+        """Send to a conversation, or to the contact behind a configured name."""
+        if to in self._names:
+            to = (await self._resolve(to)).id
+        return await self._transport.send(to, content)
+
+    async def _resolve(self, name: str) -> Sender:
+        if name in self._found:
+            return self._found[name]
+        try:
+            sender = await self._transport.resolve(name)
+        except RejectedError as error:
+            if name not in self.unknown:
+                _log.error("admin %s is unknown to the chat: %s", name, error)
+            self.unknown[name] = str(error)
+            raise
+        self._found[name] = sender
+        self.unknown.pop(name, None)
+        return sender

@@ -1,0 +1,46 @@
+"""Sentences about sessions and times, in the admin's language."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.records import SessionState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from logmonitor.records import Session
+
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+_DAY: Final = 86400
+
+
+def duration_text(seconds: float, translate: Callable[[str], str]) -> str:
+    """Return a length of time as a person says it, in its largest unit: `3 min`, `2 h`."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE:
+        return translate("{count} s").format(count=whole)
+    if whole < _HOUR:
+        return translate("{count} min").format(count=whole // _MINUTE)
+    if whole < 2 * _DAY:
+        return translate("{count} h").format(count=whole // _HOUR)
+    return translate("{count} days").format(count=whole // _DAY)
+
+
+def session_text(session: Session, *, now: datetime, translate: Callable[[str], str]) -> str:
+    """Return one line on where a bot's session stands and since when."""
+    text = {
+        SessionState.UNKNOWN: translate("not known yet"),
+        SessionState.LOGGED_IN: translate("logged in"),
+        SessionState.LOGGED_OUT: translate("logged out"),
+        SessionState.AWAITING_SCAN: translate("waiting for a scan"),
+        SessionState.SCANNED: translate("scanned, waiting for the phone's confirmation"),
+    }[session.state]
+    if session.state is SessionState.LOGGED_IN and session.user:
+        text = translate("logged in as {user}").format(user=session.user)
+    if session.since is not None:
+        since = duration_text((now - session.since).total_seconds(), translate)
+        text = translate("{state}, for {duration}").format(state=text, duration=since)
+    return f"{session.watch}: {text}"
