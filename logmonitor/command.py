@@ -1,0 +1,230 @@
+"""From the text of a message to a command: words as phones type them, look-up, did-you-mean, help."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rapidfuzz.distance import OSA
+
+from logmonitor.errors import OperationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from logmonitor.operation import Command, Operation
+
+RESERVED: Final = ("help", "status")
+"""Names of the runtime's own commands; no operation may claim them."""
+
+_INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff"
+_IN_NAMES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | dict.fromkeys(map(ord, _INVISIBLE), "")
+_SLASHES: Final = ("/", "／", "、")
+_LONG_DASHES: Final = dict.fromkeys(map(ord, "–—"), "--")
+_WORD: Final = re.compile(
+    r"""
+    (?P<option>[^\s"“”＂'‘’＇]*=)?
+    (?:["“”＂](?P<double>[^"“”＂]*)["“”＂] | ['‘’＇](?P<single>[^'‘’＇]*)['‘’＇])
+    (?!\S)
+    | (?P<plain>\S+)
+    """,
+    re.VERBOSE,
+)
+_END_OF_SENTENCE: Final = ".,!?;:。、"
+_SUGGESTIONS: Final = 3
+_ALIKE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """A message read as a command.
+
+    `name` is normalised: lower case, no full-width letters. `arguments` are the words behind it, in their case;
+    `text` is what stands behind the name as it was typed.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A command and the operation that offers it; `watch` is the one bot that operation is about, None for all."""
+
+    operation: str
+    watch: str | None
+    command: Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The command to run; `watch` is the bot it is about, which is no longer among `arguments`."""
+
+    entry: Entry
+    watch: str | None
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A command about one bot that could be several: `watches` to choose from; `asked` names none of them."""
+
+    name: str
+    watches: tuple[str, ...]
+    asked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A name no command has; `suggestions` are those most like it, the nearest first."""
+
+    name: str
+    suggestions: tuple[str, ...]
+
+
+def parse(text: str) -> Typed | None:
+    """Read a message as a command; None if it holds no word.
+
+    A leading `/` is optional; `、` is what that key types in Chinese. Full-width letters and digits, capitals, dashes
+    and curly quotes, as a phone's keyboard puts them in, are understood. Words in quotes stay together and as they were
+    typed; a quote that is never closed is an ordinary character.
+    """
+    rest = text.strip().strip(_INVISIBLE).strip()
+    if rest.startswith(_SLASHES):
+        rest = rest[1:].lstrip()
+    word, behind = (*rest.split(maxsplit=1), "", "")[:2]
+    name = unicodedata.normalize("NFKC", word).translate(_IN_NAMES).casefold()
+    if not name:
+        return None
+    return Typed(name=name.rstrip(_END_OF_SENTENCE) or name, arguments=_words(behind), text=behind)
+
+
+def build(operations: Sequence[Operation]) -> tuple[Entry, ...]:
+    """List the commands of all operations, in their order.
+
+    Two operations may share a name only where each is about a bot of its own and the command takes that bot's name.
+
+    Raises:
+        OperationError: two operations have the same name or claim the same command, or a command has a reserved name.
+    """
+    entries: list[Entry] = []
+    names: set[str] = set()
+    for operation in operations:
+        name = operation.config.name or operation.name
+        if name in names:
+            raise OperationError(f"two operations have the name {name!r}; expected a name of its own for each")
+        names.add(name)
+        for command in operation.commands:
+            entry = Entry(operation=name, watch=operation.config.watch, command=command)
+            _check(entry, entries)
+            entries.append(entry)
+    return tuple(entries)
+
+
+def find(typed: Typed, entries: Sequence[Entry], *, watches: Sequence[str]) -> Found | Choice | Unknown:
+    """Find the command that was typed; `watches` are all bots.
+
+    The first argument of a command that takes a bot's name may name one, in any case. Without it the command is about
+    the only bot that its entries cover. What is not clear runs nothing.
+    """
+    same = [entry for entry in entries if entry.command.name == typed.name]
+    if not same:
+        return Unknown(name=typed.name, suggestions=suggest(typed.name, entries))
+    if not same[0].command.takes_watch:
+        return Found(entry=same[0], watch=same[0].watch, arguments=typed.arguments)
+    covered = {watch: entry for entry in same for watch in ((entry.watch,) if entry.watch is not None else watches)}
+    if typed.arguments:
+        asked, *others = typed.arguments
+        watch = _named(asked, covered)
+        if watch is None:
+            return Choice(name=typed.name, watches=tuple(covered), asked=asked)
+        return Found(entry=covered[watch], watch=watch, arguments=tuple(others))
+    if len(covered) == 1:
+        ((watch, entry),) = covered.items()
+        return Found(entry=entry, watch=watch, arguments=())
+    return Choice(name=typed.name, watches=tuple(covered))
+
+
+def suggest(name: str, entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return up to three command names that `name` may have meant, the nearest first."""
+    known = dict.fromkeys((*(entry.command.name for entry in entries), *RESERVED))
+    alike = [(score, candidate) for candidate in known if (score := _likeness(name, candidate))]
+    return tuple(candidate for _, candidate in sorted(alike, key=lambda pair: -pair[0]))[:_SUGGESTIONS]
+
+
+def help_lines(
+    entries: Sequence[Entry], *, translate: Callable[[str], str], name: str | None = None
+) -> tuple[str, ...]:
+    """Return the help: one row for each command, or with `name` all about that one; empty if it is not known."""
+    by_name: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_name.setdefault(entry.command.name, []).append(entry)
+    if name is None:
+        return tuple(
+            translate("{command}: {help}").format(
+                command=_usage(same[0], translate), help=translate(same[0].command.help)
+            )
+            for same in by_name.values()
+        )
+    if name not in by_name:
+        return ()
+    same = by_name[name]
+    rows = [_usage(same[0], translate), translate(same[0].command.help)]
+    bots = [entry.watch for entry in same if entry.watch is not None]
+    if same[0].command.takes_watch and bots:
+        rows.append(translate("Bots: {bots}").format(bots=", ".join(bots)))
+    return tuple(rows)
+
+
+def _usage(entry: Entry, translate: Callable[[str], str]) -> str:
+    command = entry.command
+    return f"{command.name} {translate(command.usage)}" if command.usage else command.name
+
+
+def _check(entry: Entry, others: Iterable[Entry]) -> None:
+    """Refuse an entry whose command could not be told from another."""
+    name = entry.command.name
+    if name in RESERVED:
+        raise OperationError(f"operation {entry.operation!r} claims command {name!r}, which belongs to the runtime")
+    for other in others:
+        if other.command.name != name:
+            continue
+        apart = entry.watch is not None and other.watch is not None and entry.watch != other.watch
+        if not (apart and entry.command.takes_watch and other.command.takes_watch):
+            raise OperationError(
+                f"operations {other.operation!r} and {entry.operation!r} both claim command {name!r}; expected one of"
+                " them, or operations for different bots and a command that takes a bot's name"
+            )
+
+
+def _named(asked: str, watches: Iterable[str]) -> str | None:
+    """Return the bot that `asked` names: exactly, else in any case if only one fits."""
+    known = list(watches)
+    if asked in known:
+        return asked
+    folded = _fold(asked)
+    fitting = [watch for watch in known if _fold(watch) == folded]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _likeness(name: str, candidate: str) -> float:
+    """Measure how near two names are, up to 1; 0 for two of which neither is near to or part of the other."""
+    score = float(OSA.normalized_similarity(name, candidate))
+    shorter, longer = sorted((name, candidate), key=len)
+    return score if score >= _ALIKE or (len(shorter) > 1 and shorter in longer) else 0.0
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Split into words; a quote opens at the start of a word or behind its `=`, and closes at the end of one."""
+    words: list[str] = []
+    for match in _WORD.finditer(text):
+        plain = unicodedata.normalize("NFKC", match["plain"] or match["option"] or "").translate(_LONG_DASHES)
+        words.append(plain + (match["double"] or match["single"] or ""))
+    return tuple(words)

@@ -1,0 +1,292 @@
+"""From what a phone types to the command that is meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logmonitor.command import Choice, Found, Typed, Unknown, build, find, help_lines, parse, suggest
+from logmonitor.errors import OperationError
+from logmonitor.operation import Command, Operation, OperationConfig
+
+if TYPE_CHECKING:
+    from logmonitor.command import Entry
+    from logmonitor.operation import Context, Invocation
+
+
+async def _handler(_context: Context, _invocation: Invocation) -> None:
+    """Do nothing: what runs is the runtime's affair."""
+
+
+def _command(name: str, *, takes_watch: bool = False, usage: str = "", help_: str = "do it") -> Command:
+    return Command(name=name, handler=_handler, help=help_, takes_watch=takes_watch, usage=usage)
+
+
+def _operation(name: str, *commands: Command, watch: str | None = None, kind: str = "operation") -> Operation:
+    return Operation(name=kind, config=OperationConfig(name=name, watch=watch), commands=commands)
+
+
+_QR = _command("qr", takes_watch=True, usage="[BOT]", help_="send the QR")
+_SHELL = _command("sh", usage="COMMAND", help_="run a shell command")
+_ENTRIES = build(
+    [
+        _operation("rescue-bob", _QR, watch="bob"),
+        _operation("rescue-carol", _QR, watch="Carol"),
+        _operation("rescue-admin", _command("disable-qr-rescue"), _command("enable-qr-rescue"), _command("restart")),
+        _operation("shell", _SHELL, watch="bob"),
+        _operation("logs", _command("log", takes_watch=True)),
+    ]
+)
+_WATCHES = ("bob", "Carol", "dave")
+
+
+def _typed(text: str) -> Typed:
+    typed = parse(text)
+    assert typed is not None
+    return typed
+
+
+def _names(found: Found | Choice | Unknown) -> tuple[str, str | None, tuple[str, ...]]:
+    assert isinstance(found, Found)
+    return found.entry.operation, found.watch, found.arguments
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "qr",
+        "  qr\n",
+        "QR",
+        "Qr",
+        "/qr",
+        "/ qr",
+        "／ｑｒ",
+        "、qr",
+        "ｑｒ",
+        "ＱＲ",
+        "qr.",
+        "qr。",
+        "qr！",
+        "\u200bqr\u200b",
+        "q\u200br",
+    ],
+)
+def test_parse_reads_a_name_as_phones_type_it(text: str) -> None:
+    """Capitals, full-width letters, a slash, space around, a full stop and invisible characters change no name."""
+    assert parse(text) == Typed(name="qr")
+
+
+@pytest.mark.parametrize("dash", "-‐‑–—−－")
+def test_parse_reads_any_dash_in_a_name(dash: str) -> None:
+    """A name's hyphen is one whatever the keyboard made of it."""
+    assert _typed(f"Disable{dash}QR{dash}rescue").name == "disable-qr-rescue"
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\u3000\n", "/", "／ ", "\u200b", "/\u200b"])
+def test_parse_finds_no_command_in_nothing(text: str) -> None:
+    """White space, invisible characters and a lone slash are no command."""
+    assert parse(text) is None
+
+
+def test_parse_keeps_a_name_of_punctuation() -> None:
+    """Punctuation alone is a name, which no command has."""
+    assert parse("???") == Typed(name="???")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("log Bob 50", ("Bob", "50")),
+        ("log\u3000ｂｏｂ　５０", ("bob", "50")),
+        ("log —last 5 –all", ("--last", "5", "--all")),
+        ("log --last=5", ("--last=5",)),
+        ('say "hello  World" now', ("hello  World", "now")),
+        ("say “hello  World” ‘—now！’", ("hello  World", "—now！")),
+        ("say “mixed\" 'up’", ("mixed", "up")),
+        ('log --match="a b" ―x', ("--match=a b", "―x")),
+        ("log —match=“a b”", ("--match=a b",)),
+        ("say it's Bob's", ("it's", "Bob's")),
+        ('say "never closed', ('"never', "closed")),
+        ('say "a"b c"', ('"a"b', 'c"')),
+        ('say "" end', ("", "end")),
+        ("say a\\b", ("a\\b",)),
+        ("log\nbob\n50", ("bob", "50")),
+    ],
+)
+def test_parse_reads_arguments_as_phones_type_them(text: str, arguments: tuple[str, ...]) -> None:
+    """Arguments keep their case; dashes, widths and quotes are mended, but not within quotes."""
+    assert _typed(text).arguments == arguments
+
+
+def test_parse_keeps_the_text_behind_the_name_verbatim() -> None:
+    """`text` is what was typed, quotes, dashes, widths and lines included."""
+    assert _typed('  Sh  echo “ａ”  —x\n  "b" ').text == 'echo “ａ”  —x\n  "b"'
+
+
+@given(text=st.text(max_size=200))
+def test_parse_accepts_any_text(text: str) -> None:
+    """No text is an error; a command has a name, and its text is a piece of what was typed."""
+    typed = parse(text)
+    if typed is not None:
+        assert typed.name
+        assert typed.text in text
+
+
+@given(words=st.lists(st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8), max_size=5))
+def test_parse_gives_back_quoted_words(words: list[str]) -> None:
+    """Words in quotes come back exactly, as many as there were."""
+    assert _typed("say " + " ".join(f'"{word} {word}"' for word in words)).arguments == tuple(
+        f"{word} {word}" for word in words
+    )
+
+
+def test_build_lists_the_commands_of_all_operations_in_order() -> None:
+    """Each command stands with the name of its operation and the bot that is about."""
+    entries = build([_operation("", _QR, _SHELL, watch="bob", kind="rescue"), _operation("b", _command("restart"))])
+    assert [(entry.operation, entry.watch, entry.command.name) for entry in entries] == [
+        ("rescue", "bob", "qr"),
+        ("rescue", "bob", "sh"),
+        ("b", None, "restart"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (_operation("a", _QR, watch="bob"), _operation("b", _QR, watch="bob")),
+        (_operation("a", _QR, watch="bob"), _operation("b", _QR)),
+        (_operation("a", _QR), _operation("b", _QR, watch="bob")),
+        (_operation("a", _QR), _operation("b", _QR)),
+        (_operation("a", _command("qr"), watch="bob"), _operation("b", _QR, watch="carol")),
+        (_operation("a", _QR, watch="bob"), _operation("b", _command("qr"), watch="carol")),
+    ],
+)
+def test_build_refuses_two_operations_that_claim_one_command(first: Operation, second: Operation) -> None:
+    """Unless each is about its own bot and both take a bot's name, the error names both and the command."""
+    with pytest.raises(OperationError, match="operations 'a' and 'b' both claim command 'qr'"):
+        build([first, second])
+
+
+def test_build_refuses_two_operations_of_one_name() -> None:
+    """An operation's name tells it from the others, so it cannot be theirs."""
+    with pytest.raises(OperationError, match="two operations have the name 'rescue'"):
+        build([_operation("rescue", watch="bob"), _operation("", kind="rescue", watch="carol")])
+
+
+@pytest.mark.parametrize("name", ["help", "status"])
+def test_build_refuses_the_runtimes_names(name: str) -> None:
+    """`help` and `status` belong to the runtime."""
+    with pytest.raises(OperationError, match=f"operation 'a' claims command '{name}', which belongs to the runtime"):
+        build([_operation("a", _command(name))])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("qr bob", ("rescue-bob", "bob", ())),
+        ("qr BOB 5", ("rescue-bob", "bob", ("5",))),
+        ("qr ｃａｒｏｌ", ("rescue-carol", "Carol", ())),
+        ("log dave x", ("logs", "dave", ("x",))),
+        ("sh ls -l", ("shell", "bob", ("ls", "-l"))),
+        ("restart bob", ("rescue-admin", None, ("bob",))),
+    ],
+)
+def test_find_gives_a_command_to_the_operation_it_is_about(
+    text: str, found: tuple[str, str | None, tuple[str, ...]]
+) -> None:
+    """A bot's name chooses the operation and leaves the arguments; a command that takes none keeps them all."""
+    assert _names(find(_typed(text), _ENTRIES, watches=_WATCHES)) == found
+
+
+def test_find_takes_the_only_bot_without_being_told() -> None:
+    """Without an argument a command is about the one bot it covers, of its operation or of all."""
+    only = build([_operation("rescue", _QR, watch="bob"), _operation("logs", _command("log", takes_watch=True))])
+    assert _names(find(_typed("qr"), only, watches=_WATCHES)) == ("rescue", "bob", ())
+    assert _names(find(_typed("log"), only, watches=("dave",))) == ("logs", "dave", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("qr", Choice(name="qr", watches=("bob", "Carol"))),
+        ("log", Choice(name="log", watches=_WATCHES)),
+        ("qr dave", Choice(name="qr", watches=("bob", "Carol"), asked="dave")),
+        ("log nobody", Choice(name="log", watches=_WATCHES, asked="nobody")),
+    ],
+)
+def test_find_asks_which_bot_is_meant(text: str, choice: Choice) -> None:
+    """With several bots and none named, or a name that none of them has, nothing runs."""
+    assert find(_typed(text), _ENTRIES, watches=_WATCHES) == choice
+
+
+def test_find_tells_bots_apart_that_differ_by_case() -> None:
+    """A name as it is spelt wins; one that could be either is asked about."""
+    watches = ("bob", "Bob")
+    assert _names(find(_typed("log Bob"), _ENTRIES, watches=watches)) == ("logs", "Bob", ())
+    assert find(_typed("log BOB"), _ENTRIES, watches=watches) == Choice(name="log", watches=watches, asked="BOB")
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestions"),
+    [
+        ("rq", ("qr",)),
+        ("q", ("qr",)),
+        ("qrcode", ("qr",)),
+        ("statsu", ("status",)),
+        ("hepl", ("help",)),
+        ("restrat now", ("restart",)),
+        ("disable-qrrescue", ("disable-qr-rescue", "enable-qr-rescue", "qr")),
+        ("rescue", ("enable-qr-rescue", "disable-qr-rescue")),
+        ("您好", ()),
+        ("?", ()),
+    ],
+)
+def test_find_suggests_the_nearest_names_and_runs_none(text: str, suggestions: tuple[str, ...]) -> None:
+    """A name that no command has is unknown, with those it may have meant."""
+    typed = _typed(text)
+    assert find(typed, _ENTRIES, watches=_WATCHES) == Unknown(name=typed.name, suggestions=suggestions)
+
+
+@given(name=st.text(min_size=1, max_size=20))
+def test_suggest_names_only_commands_that_exist(name: str) -> None:
+    """At most three names come back, each of a command or the runtime's."""
+    suggested = suggest(name, _ENTRIES)
+    assert len(suggested) <= 3
+    assert set(suggested) <= {entry.command.name for entry in _ENTRIES} | {"help", "status"}
+
+
+def _chinese(text: str) -> str:
+    catalogue = {
+        "{command}: {help}": "{command}：{help}",
+        "send the QR": "发送二维码",
+        "[BOT]": "[机器人]",
+        "Bots: {bots}": "机器人：{bots}",
+    }
+    return catalogue.get(text, text) if text else "the header of a catalogue"
+
+
+def _help(entries: tuple[Entry, ...], name: str | None = None) -> tuple[str, ...]:
+    return help_lines(entries, translate=_chinese, name=name)
+
+
+def test_help_lines_has_one_translated_row_for_each_command() -> None:
+    """A command that two operations share is listed once, and one without usage stands alone."""
+    assert _help(_ENTRIES) == (
+        "qr [机器人]：发送二维码",
+        "disable-qr-rescue：do it",
+        "enable-qr-rescue：do it",
+        "restart：do it",
+        "sh COMMAND：run a shell command",
+        "log：do it",
+    )
+
+
+def test_help_lines_tells_all_about_one_command() -> None:
+    """Usage, sentence, and the bots it is about where these are not all."""
+    assert _help(_ENTRIES, "qr") == ("qr [机器人]", "发送二维码", "机器人：bob, Carol")
+    assert _help(_ENTRIES, "log") == ("log", "do it")
+    assert _help(_ENTRIES, "sh") == ("sh COMMAND", "run a shell command")
+    assert _help(_ENTRIES, "qt") == ()
