@@ -96,10 +96,8 @@ def parse(text: str) -> Typed | None:
     if rest.startswith(_SLASHES):
         rest = rest[1:].lstrip()
     word, behind = (*rest.split(maxsplit=1), "", "")[:2]
-    name = unicodedata.normalize("NFKC", word).translate(_IN_NAMES).casefold()
-    if not name:
-        return None
-    return Typed(name=name.rstrip(_END_OF_SENTENCE) or name, arguments=_words(behind), text=behind)
+    name = _name(word)
+    return Typed(name=name, arguments=_words(behind), text=behind) if name else None
 
 
 def build(operations: Sequence[Operation]) -> tuple[Entry, ...]:
@@ -169,9 +167,9 @@ def help_lines(
             )
             for same in by_name.values()
         )
-    if name not in by_name:
+    same = by_name.get(_name(name), [])
+    if not same:
         return ()
-    same = by_name[name]
     rows = [_usage(same[0], translate), translate(same[0].command.help)]
     bots = [entry.watch for entry in same if entry.watch is not None]
     if same[0].command.takes_watch and bots:
@@ -208,6 +206,12 @@ def _named(asked: str, watches: Iterable[str]) -> str | None:
     folded = _fold(asked)
     fitting = [watch for watch in known if _fold(watch) == folded]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _name(word: str) -> str:
+    """Turn a command's name as it was typed into the name; punctuation alone stays what it is."""
+    name = unicodedata.normalize("NFKC", word).translate(_IN_NAMES).casefold()
+    return name.lstrip("/").rstrip(_END_OF_SENTENCE) or name
 
 
 def _fold(text: str) -> str:

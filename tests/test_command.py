@@ -287,6 +287,7 @@ def test_help_lines_has_one_translated_row_for_each_command() -> None:
 def test_help_lines_tells_all_about_one_command() -> None:
     """Usage, sentence, and the bots it is about where these are not all."""
     assert _help(_ENTRIES, "qr") == ("qr [机器人]", "发送二维码", "机器人：bob, Carol")
+    assert _help(_ENTRIES, "/ＱＲ") == _help(_ENTRIES, "qr")
     assert _help(_ENTRIES, "log") == ("log", "do it")
     assert _help(_ENTRIES, "sh") == ("sh COMMAND", "run a shell command")
     assert _help(_ENTRIES, "qt") == ()
