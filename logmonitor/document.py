@@ -1,0 +1,244 @@
+"""A TOML document whose texts take `${NAME}` from the environment, and the sentences about what is wrong in it.
+
+What came from the environment is never shown: a sentence quotes the document as it was written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Final
+
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extractOne
+
+from logmonitor.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Location = tuple[str | int, ...]
+
+_VARIABLE: Final = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|(?P<broken>\$\{[^}]*\}?)")
+_SYNTAX: Final = re.compile(
+    r"(?P<reason>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
+)
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_SECRET_KEY: Final = re.compile(r"token|secret|password|(?:^|_)key$", re.IGNORECASE)
+_SHOWN_CHARACTERS: Final = 80
+_LISTED: Final = 12
+_LIKENESS: Final = 0.6
+_PREFIX_CHARACTERS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is wrong at one place of a document; `location` leads there from its root, indexes 0-based.
+
+    Its value is shown beside `text` where there is one that is no table, unless `shows_value` is False.
+    """
+
+    location: Location
+    text: str
+    shows_value: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A TOML document: as it was `written`, and its `values` with the environment's put in.
+
+    `unset` are the places whose variables could not be had. `secrets` are pairs of a value from the environment and the
+    `${NAME}` that stands for it.
+    """
+
+    name: str
+    written: Mapping[str, object]
+    values: Mapping[str, object]
+    unset: frozenset[Location] = frozenset()
+    secrets: tuple[tuple[str, str], ...] = ()
+
+    def scrub(self, text: str) -> str:
+        """Put `${NAME}` back where `text`, which others wrote, quotes what came from the environment; on one line."""
+        forms = {form: name for value, name in self.secrets for form in _quoted_forms(value)}
+        if forms:
+            longest_first = sorted(forms, key=len, reverse=True)
+            text = re.sub("|".join(map(re.escape, longest_first)), lambda match: forms[match[0]], text)
+        return " ".join(text.split())
+
+    def is_unset(self, location: Location) -> bool:
+        """Tell whether something at or below `location` could not be had from the environment."""
+        return any(place[: len(location)] == location for place in self.unset)
+
+    def sentence(self, finding: Finding) -> str:
+        """Return a finding as one line: file, key, value and what was expected."""
+        place = self._place(finding.location)
+        value = _found(self.written, finding.location) if finding.shows_value else None
+        shown = (
+            ""
+            if value is None or isinstance(value, dict) or _is_tables(value)
+            else f" = {_shown(value, finding.location)}"
+        )
+        return ": ".join(part for part in (self.name, place + shown, finding.text) if part)
+
+    def error(self, findings: Iterable[Finding]) -> ConfigurationError:
+        """Return the error that lists every finding on a line of its own."""
+        return ConfigurationError("\n".join(map(self.sentence, findings)))
+
+    def _place(self, location: Location) -> str:
+        """Return a location as a reader of TOML says it: `[[watch]] #2 profile`."""
+        if not location:
+            return ""
+        table, *rest = location
+        top = _found(self.written, location[:1])
+        name = _key(str(table))
+        words = [f"[[{name}]]" if _is_tables(top) else f"[{name}]" if isinstance(top, dict) else name]
+        words += [f"#{step + 1}" if isinstance(step, int) else _key(step) for step in rest]
+        return " ".join(words)
+
+
+def parse(text: str, *, name: str, environ: Mapping[str, str]) -> tuple[Document, tuple[Finding, ...]]:
+    """Read a TOML text and put the environment's values in; `$${` stands for a literal `${`.
+
+    Raises:
+        ConfigurationError: it is not TOML; the text names line and column.
+    """
+    try:
+        written = tomllib.loads(text)
+    except RecursionError:
+        raise ConfigurationError(f"{name}: not valid TOML: nested too deeply") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {_syntax_sentence(str(error), text)}") from None
+    findings: list[Finding] = []
+    secrets: dict[str, str] = {}
+    values = _expanded(written, (), environ, secrets, findings)
+    document = Document(
+        name=name,
+        written=written,
+        values=values if isinstance(values, dict) else {},
+        unset=frozenset(finding.location for finding in findings),
+        secrets=tuple((environ[variable], reference) for variable, reference in secrets.items()),
+    )
+    return document, tuple(findings)
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that `word` was most likely meant to be, None if none is near."""
+    known = sorted(choices)
+    best = extractOne(word, known, scorer=OSA.normalized_similarity, processor=str.casefold, score_cutoff=_LIKENESS)
+    if best is not None:
+        return best[0]
+    folded = word.casefold()
+    longer = [choice for choice in known if choice.startswith(folded)]
+    return longer[0] if len(folded) >= _PREFIX_CHARACTERS and len(longer) == 1 else None
+
+
+def expected(word: str, choices: Iterable[str], *, other: str | None = None) -> str:
+    """Return what stands behind `unknown ...`: the choice that was meant, else all of them and `other`."""
+    known = sorted(choices)
+    meant = suggestion(word, known)
+    if meant is not None:
+        return f"did you mean {meant!r}?"
+    listed = [*map(repr, known[:_LISTED]), *(["..."] if len(known) > _LISTED else []), *([other] if other else [])]
+    return f"expected {alternatives(listed)}" if listed else "there is none"
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """Return `a, b or c`."""
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _syntax_sentence(error: str, text: str) -> str:
+    """Turn the parser's error into a sentence that leads with the position."""
+    parts = _SYNTAX.fullmatch(error)
+    if parts is None:
+        return f"not valid TOML: {_lowered(error)}"
+    line = parts["line"] or text.count("\n") + 1
+    column = parts["column"] or len(text) - text.rfind("\n")
+    return f"line {line}, column {column}: not valid TOML: {_lowered(parts['reason'])}"
+
+
+def _quoted_forms(value: str) -> tuple[str, ...]:
+    """Return `value` as it may stand in another's message: plain, or escaped by `repr` or JSON."""
+    escaped = repr(f"{value}'\"")[1:-4]
+    unicode = json.dumps(value, ensure_ascii=False)[1:-1]
+    return value, escaped, escaped.replace("\\'", "'"), json.dumps(value)[1:-1], unicode
+
+
+def _expanded(
+    value: object, location: Location, environ: Mapping[str, str], secrets: dict[str, str], findings: list[Finding]
+) -> object:
+    """Return `value` with every variable in it replaced; note what is wrong, and which variables were used."""
+    if isinstance(value, dict):
+        return {key: _expanded(below, (*location, key), environ, secrets, findings) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_expanded(below, (*location, index), environ, secrets, findings) for index, below in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def replacement(match: re.Match[str]) -> str:
+        if match["escaped"]:
+            return "${"
+        if match["broken"]:
+            findings.append(Finding(location=location, text="expected ${NAME}, or $${ for a literal ${"))
+            return match[0]
+        problem = _problem(environ.get(match["name"]))
+        if problem is not None:
+            findings.append(Finding(location=location, text=f"environment variable {match['name']} {problem}"))
+            return match[0]
+        secrets[match["name"]] = match[0]
+        return environ[match["name"]]
+
+    return _VARIABLE.sub(replacement, value)
+
+
+def _problem(value: str | None) -> str | None:
+    """Return what makes a variable of this value unusable."""
+    if value is None:
+        return "is not set"
+    if not value:
+        return "is set but empty"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    return None
+
+
+def _found(value: object, location: Location) -> object:
+    """Return what stands at `location`, None if nothing does."""
+    for step in location:
+        if isinstance(step, str) and isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(step, int) and isinstance(value, list) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+
+
+def _shown(value: object, location: Location) -> str:
+    """Return a value as a sentence quotes it: short, on one line, and hidden where its key names a secret."""
+    if any(isinstance(step, str) and _SECRET_KEY.search(step) for step in location):
+        return "'***'"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, date | time | datetime):
+        return value.isoformat()
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 4]} ...{text[-1]}"
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else repr(key)
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]

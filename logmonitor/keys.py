@@ -1,0 +1,61 @@
+"""What the keys of a configuration may hold, as types that pydantic checks; what they refuse is said in our words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator
+
+from logmonitor.document import suggestion
+
+
+def _printable(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("expected a text that is not empty, on one line")
+    return text
+
+
+def _word(text: str) -> str:
+    if not text or not all(character.isalnum() or character in "-_" for character in text):
+        raise ValueError("expected one word of letters, digits, '-' and '_'")
+    return text
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        meant = suggestion(text, available_timezones())
+        hint = f"did you mean {meant!r}?" if meant else "expected a name such as 'Asia/Shanghai'"
+        raise ValueError(f"unknown time zone; {hint}") from None
+    return text
+
+
+def _admins(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("expected at least one, to be told of a loss")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands there twice; expected each once")
+    return names
+
+
+def _log(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError("expected the path of a log")
+    return text
+
+
+def _some(logs: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if not logs:
+        raise ValueError("expected at least one log")
+    return logs
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+Word = Annotated[str, AfterValidator(_word)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Admins = Annotated[tuple[Text, ...], AfterValidator(_admins)]
+Log = Annotated[str, AfterValidator(_log)]
+Logs = Annotated[Log | tuple[Log, ...], AfterValidator(_some)]

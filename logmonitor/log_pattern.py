@@ -1,0 +1,31 @@
+"""Which files a log's pattern in a configuration means."""
+
+from __future__ import annotations
+
+import glob
+import os
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+
+def absolute(pattern: str, *, folder: Path) -> str:
+    """Put a pattern below `folder`, whose own name is no pattern; `~` is the home folder."""
+    expanded = os.path.expanduser(pattern)  # noqa: PTH111  # a pattern is no path
+    return os.path.join(glob.escape(str(folder)), expanded)  # noqa: PTH118
+
+
+def covers(pattern: str, path: Path) -> bool:
+    """Tell whether a log's pattern reaches `path`, by name now or later, or through a link that exists."""
+    wanted = os.path.normpath(pattern)
+    names = {os.path.normpath(path), os.path.realpath(path)}
+    if any(_fits(Path(wanted).parts, Path(name).parts) for name in names):
+        return True
+    return any(os.path.realpath(found) in names for found in glob.iglob(pattern, recursive=True))  # noqa: PTH207  # a pattern is no path
+
+
+def _fits(patterns: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    if not patterns or not parts:
+        return patterns in ((), ("**",)) and not parts
+    if patterns[0] == "**":
+        return _fits(patterns[1:], parts) or _fits(patterns, parts[1:])
+    return fnmatchcase(parts[0], patterns[0]) and _fits(patterns[1:], parts[1:])
