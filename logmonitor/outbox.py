@@ -1,0 +1,372 @@
+"""Delivery: what is to be sent waits here, in order, until the chat has taken it or it is too late.
+
+Kept in memory. Nothing of a message's content is ever logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import TYPE_CHECKING, Final, Protocol
+
+from logmonitor.errors import RejectedError, TransportError
+from logmonitor.records import Attachment, Content, Priority
+from logmonitor.redact import redact
+from logmonitor.split import split
+from logmonitor.throttle import Throttle, admit
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from logmonitor.records import Receipt
+    from logmonitor.transport import Limits
+
+_log = logging.getLogger(__name__)
+_DOUBLINGS: Final = 30
+_SHORTEST_SECRET: Final = 4
+
+
+class Carrier(Protocol):
+    """As much of a transport as the outbox needs."""
+
+    @property
+    def limits(self) -> Limits:
+        """What one message can carry."""
+
+    async def send(self, to: str, content: Content, /) -> Receipt:
+        """Send, or raise `RejectedError` or `TransportError`; any other exception is a bug and ends `Outbox.run`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How a message that did not go is tried again: after `first` seconds, doubled each time up to `longest`.
+
+    Each pause is a random part of that, so that what failed together does not come back together. A send that takes
+    `patience` seconds has failed; a message older than `give_up_after` is given up at its next failure.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    patience: float = 60.0
+    give_up_after: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How delivery stands.
+
+    `waiting` counts messages, `oldest` is the age of the oldest and `failing_for` how long the chat has taken nothing,
+    in seconds; both are None where there is nothing to tell. `reason` is the last failure. `failed` counts messages
+    given up since the start, `dropped` those for which there was no room.
+    """
+
+    waiting: int
+    failed: int
+    dropped: int
+    oldest: float | None = None
+    failing_for: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Letter:
+    """A message on its way; `parts` are what is left of it to send, None before its first attempt."""
+
+    id: int
+    content: Content
+    priority: Priority
+    slot: str | None
+    put_at: float
+    parts: tuple[Content, ...] | None = None
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The letters to one recipient of one priority, oldest first; `held` until the first may be tried again."""
+
+    letters: deque[_Letter] = field(default_factory=deque)
+    failures: int = 0
+    held: bool = False
+
+
+@dataclass(slots=True)
+class _Lane:
+    """All that waits for one recipient. `recalled` says that the letter being sent is not to be tried again."""
+
+    to: str
+    queues: dict[Priority, _Queue] = field(default_factory=lambda: {priority: _Queue() for priority in Priority})
+    sending: _Letter | None = None
+    recalled: bool = False
+    active: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def waiting(self) -> Iterator[_Letter]:
+        """Yield what waits, without what is being sent."""
+        for queue in self.queues.values():
+            yield from queue.letters
+
+    def count(self) -> int:
+        """Count what is not delivered yet."""
+        return sum(len(queue.letters) for queue in self.queues.values()) + (self.sending is not None)
+
+
+class Outbox:
+    """Sends what it is given: one message at a time to each recipient, the most urgent first, else in order.
+
+    Recipients do not wait for each other. A message that waits for its retry holds back those of its own priority to
+    the same recipient, so that their order stays, and no others. Not for use from other threads.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        *,
+        retry: Retry | None = None,
+        max_waiting: int = 1000,
+        translate: Callable[[str], str] = str,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rand: Callable[[], float] = random.random,
+    ) -> None:
+        """Deliver by `carrier`, once `run` runs.
+
+        Beyond `max_waiting` messages the oldest of the least urgent is dropped. `translate` is for the sentence that
+        takes the place of a file too large; `rand` gives the jitter, from 0 to 1.
+        """
+        self._carrier = carrier
+        self._retry = retry or Retry()
+        self._max_waiting = max_waiting
+        self._translate = translate
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._rand = rand
+        self._ids = count(1)
+        self._lanes: dict[str, _Lane] = {}
+        self._changed = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._failing_since: float | None = None
+        self._reason = ""
+        self._drop_reports = Throttle(limit=1, period=60.0)
+        self.failed = 0
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are not delivered yet."""
+        return sum(lane.count() for lane in self._lanes.values())
+
+    def backlog(self) -> Backlog:
+        """Tell how delivery stands."""
+        now = self._monotonic()
+        times = [letter.put_at for lane in self._lanes.values() for letter in (*lane.waiting(), lane.sending) if letter]
+        return Backlog(
+            waiting=self.waiting,
+            failed=self.failed,
+            dropped=self.dropped,
+            oldest=now - min(times) if times else None,
+            failing_for=None if self._failing_since is None else now - self._failing_since,
+            reason=self._reason,
+        )
+
+    def put(self, to: str, content: Content, /, *, priority: Priority = Priority.REPLY, slot: str | None = None) -> int:
+        """Take a message for `to`; return its id. Never waits.
+
+        A message with a `slot` takes the place of one that waits in the same slot for the same recipient, the one that
+        is being sent excepted.
+        """
+        letter = _Letter(id=next(self._ids), content=content, priority=priority, slot=slot, put_at=self._monotonic())
+        lane = self._lanes.setdefault(to, _Lane(to=to))
+        if slot is None or not _take_place(lane, letter):
+            lane.queues[priority].letters.append(letter)
+        if self.waiting > self._max_waiting:
+            self._drop()
+        self._update()
+        lane.changed.set()
+        self._changed.set()
+        return letter.id
+
+    def withdraw(self, slot: str, /) -> None:
+        """Take back what waits in `slot`, whoever it is for; what is being sent is not tried again if it fails."""
+        for lane in self._lanes.values():
+            _clear_slot(lane, slot)
+        self._update()
+
+    async def flush(self, seconds: float, /) -> bool:
+        """Wait until everything is delivered or given up; return False if that takes longer than `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Deliver until cancelled; may be called again after it ended, and goes on with what waits.
+
+        Raises:
+            ExceptionGroup: the carrier raised what is no `TransportError`; that message is not tried again.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    self._changed.clear()
+                    for lane in tuple(self._lanes.values()):
+                        if not lane.active:
+                            lane.active = True
+                            group.create_task(self._serve(lane, group))
+                    await self._changed.wait()
+        finally:
+            for lane in self._lanes.values():
+                lane.active = False
+                for queue in lane.queues.values():
+                    queue.held = False
+
+    async def _serve(self, lane: _Lane, group: asyncio.TaskGroup) -> None:
+        """Send what waits for one recipient, until nothing does."""
+        while lane.count():
+            queue = next((queue for queue in lane.queues.values() if queue.letters and not queue.held), None)
+            if queue is None:
+                lane.changed.clear()
+                await lane.changed.wait()
+                continue
+            lane.sending, lane.recalled = queue.letters.popleft(), False
+            try:
+                failure = await self._attempt(lane, queue, lane.sending)
+            finally:
+                lane.sending = None
+                self._update()
+            if failure:
+                queue.held = True
+                group.create_task(self._release(lane, queue))
+        del self._lanes[lane.to]
+
+    async def _attempt(self, lane: _Lane, queue: _Queue, letter: _Letter) -> bool:
+        """Send the next part of a letter; return whether it has to be tried again, or the next one later."""
+        part, *others = letter.parts or self._parts(letter)
+        left = replace(letter, parts=(part, *others))
+        try:
+            await self._send(lane.to, part)
+        except RejectedError as error:
+            self._succeed(queue)
+            self._give_up(lane, letter, _reason(error, part))
+            return False
+        except TransportError as error:
+            self._fail(lane, queue, left, _reason(error, part))
+            return True
+        self._succeed(queue)
+        if others and not lane.recalled:
+            queue.letters.appendleft(replace(letter, parts=tuple(others)))
+        return False
+
+    async def _send(self, to: str, content: Content) -> None:
+        try:
+            async with asyncio.timeout(self._retry.patience) as deadline:
+                await self._carrier.send(to, content)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise TransportError(f"the chat took longer than {self._retry.patience:g} s") from error
+
+    async def _release(self, lane: _Lane, queue: _Queue) -> None:
+        """Let the first of a queue be tried again after a while."""
+        doubled = self._retry.first * 2 ** min(queue.failures - 1, _DOUBLINGS)
+        await self._sleep(self._rand() * min(self._retry.longest, doubled))
+        queue.held = False
+        lane.changed.set()
+
+    def _succeed(self, queue: _Queue) -> None:
+        """Note that the chat answers."""
+        if self._failing_since is not None:
+            _log.info("the chat takes messages again, after %.0f s", self._monotonic() - self._failing_since)
+        self._failing_since = None
+        queue.failures = 0
+
+    def _fail(self, lane: _Lane, queue: _Queue, letter: _Letter, reason: str) -> None:
+        """Put a letter back, unless it was recalled, and give up what has waited too long."""
+        now = self._monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+            _log.warning("message %d to %s did not go and will be tried again: %s", letter.id, lane.to, reason)
+        self._reason = reason
+        queue.failures += 1
+        if not lane.recalled:
+            queue.letters.appendleft(letter)
+        while queue.letters and now - queue.letters[0].put_at >= self._retry.give_up_after:
+            self._give_up(lane, queue.letters.popleft(), reason)
+
+    def _give_up(self, lane: _Lane, letter: _Letter, reason: str) -> None:
+        self.failed += 1
+        self._reason = reason
+        _log.warning("message %d to %s is given up: %s", letter.id, lane.to, reason)
+
+    def _drop(self) -> None:
+        """Make room: drop the oldest of the least urgent."""
+        queues = [queue for lane in self._lanes.values() for queue in lane.queues.values() if queue.letters]
+        least_urgent = max(queues, key=lambda queue: (queue.letters[0].priority, -queue.letters[0].id))
+        least_urgent.letters.popleft()
+        self.dropped += 1
+        self._drop_reports, admitted = admit(self._drop_reports, self._monotonic())
+        if admitted:
+            _log.warning("over %d messages wait to be sent; %d dropped so far", self._max_waiting, self.dropped)
+
+    def _update(self) -> None:
+        if self.waiting:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    def _parts(self, letter: _Letter) -> tuple[Content, ...]:
+        """Turn a message into what the chat can carry."""
+        content, limits = letter.content, self._carrier.limits
+        if isinstance(content, str):
+            return split(content, limits)
+        if not isinstance(content, Attachment):
+            return (content,)
+        size = len(content.data)
+        if size > limits.attachment_bytes:
+            _log.warning(
+                "the file of message %d has %d bytes; the chat carries %d", letter.id, size, limits.attachment_bytes
+            )
+            sentence = self._translate(
+                "the file {filename} was not sent: it has {size} bytes and the chat carries {limit}"
+            ).format(filename=content.filename, size=size, limit=limits.attachment_bytes)
+            return split(f"{content.caption}\n{sentence}" if content.caption else sentence, limits)
+        caption = split(content.caption, limits)
+        return (content,) if len(caption) == 1 else (*caption, replace(content, caption=""))
+
+
+def _take_place(lane: _Lane, letter: _Letter) -> bool:
+    """Put a letter into the place of the one that waits in its slot; return False if it has to queue."""
+    letters = lane.queues[letter.priority].letters
+    place = next((index for index, waiting in enumerate(letters) if waiting.slot == letter.slot), None)
+    if place is None:
+        _clear_slot(lane, letter.slot)
+        return False
+    letters[place] = letter
+    return True
+
+
+def _clear_slot(lane: _Lane, slot: str | None) -> None:
+    """Take out what waits in a slot, and keep what is being sent in it from another attempt."""
+    if lane.sending is not None and lane.sending.slot == slot:
+        lane.recalled = True
+    for queue in lane.queues.values():
+        queue.letters = deque(letter for letter in queue.letters if letter.slot != slot)
+
+
+def _reason(error: TransportError, content: Content) -> str:
+    """Return an error's text without what was to be sent, of which a word of a few letters is no secret."""
+    match content:
+        case str():
+            texts: tuple[str, ...] = (content,)
+        case Attachment():
+            texts = (content.caption, (content.qr.payload or "") if content.qr else "")
+        case _:
+            texts = (content.title, content.url, content.description)
+    return redact(str(error), (text for text in texts if len(text) >= _SHORTEST_SECRET))
