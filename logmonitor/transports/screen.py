@@ -1,0 +1,183 @@
+"""A chat as it looks in a terminal, and as plain lines where there is none."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleDimensions
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import TextIO
+
+    from rich.console import RenderableType
+
+_CONTROL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINER: Final = "\N{ZERO WIDTH JOINER}"
+_DELETE: Final = "\x7f"
+_NAME_WIDTH: Final = 8
+_GUTTER_WIDTH: Final = len(" HH:MM:SS ") + _NAME_WIDTH + len(" │ ")
+_NARROW: Final = 60
+_NAME_STYLES: Final = ("bold cyan", "bold magenta", "bold green", "bold yellow", "bold blue")
+_QR_STYLE: Final = "#000000 on #ffffff"
+_INKS: Final = "█▀▄ "
+
+
+def visible(text: str) -> str:
+    r"""Return `text` with its control characters shown rather than obeyed; line ends stay, and tabs become spaces.
+
+    Also shown are the characters that turn the direction of writing or are not seen at all, such as U+202E.
+    """
+    return "".join(map(_visible, text.replace("\r\n", "\n")))
+
+
+def _visible(character: str) -> str:
+    if character in {"\n", _JOINER} or unicodedata.category(character) not in _CONTROL:
+        return character
+    if character == "\t":
+        return "    "
+    if character < " ":
+        return chr(0x2400 + ord(character))
+    return "␡" if character == _DELETE else character.encode("unicode_escape").decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One message as it is drawn; `at` is aware, and shown in the local time zone."""
+
+    at: datetime
+    sender: str
+    text: str
+    receiver: str = ""
+    is_own: bool = False
+
+
+class Screen:
+    """Draws a chat on a stream: in colour and aligned if that is a terminal, else one plain line for each message."""
+
+    def __init__(self, stream: TextIO, *, reader: str) -> None:
+        """Draw on `stream` for `reader`, whose name need not stand on what is meant for them; write nothing yet."""
+        self._stream = stream
+        self._reader = reader
+        self._is_terminal = stream.isatty()
+        self._console = Console(
+            file=stream, force_terminal=self._is_terminal, highlight=False, markup=False, emoji=False
+        )
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._is_terminal
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal, as it is now."""
+        if self._is_terminal:
+            columns, rows = os.get_terminal_size(self._stream.fileno())
+            if columns and rows:
+                self._console.size = ConsoleDimensions(columns, rows)
+        return self._console.size.width, self._console.size.height
+
+    def draw(self, entry: Entry, *, rows: tuple[str, ...] = ()) -> None:
+        """Draw a message and, below it, a QR: rows of half-blocks whose ink is the dark modules.
+
+        Without colour, where nothing is known of the background but that most are dark, ink and paper change places.
+        """
+        if self._is_terminal:
+            self._draw_aligned(entry, rows)
+        else:
+            self._draw_plain(entry, rows)
+        self._stream.flush()
+
+    def note(self, text: str, *, at: datetime) -> None:
+        """Draw a remark that nobody in the chat wrote."""
+        if self._is_terminal:
+            self._aligned(at, Text("·", style="dim"), Text(visible(text), style="italic dim"), rule_style="dim")
+        else:
+            self._plain(f"[{_clock(at)}] · ", visible(text))
+        self._stream.flush()
+
+    def show(self, renderable: RenderableType) -> None:
+        """Draw anything else that rich can draw."""
+        _ = self.size
+        self._console.print(renderable)
+        self._stream.flush()
+
+    def can_draw(self, rows: tuple[str, ...]) -> bool:
+        """Whether a QR of `rows` can be drawn whole: the terminal is large enough, the encoding has half-blocks."""
+        try:
+            _INKS.encode(self._console.encoding)
+        except UnicodeEncodeError:
+            return False
+        width, height = self.size
+        return not self._is_terminal or (cell_len(rows[0]) <= width and len(rows) < height)
+
+    def _draw_aligned(self, entry: Entry, rows: tuple[str, ...]) -> None:
+        style = "bold" if entry.is_own else _NAME_STYLES[crc32(entry.sender.encode()) % len(_NAME_STYLES)]
+        name = Text(_one_line(entry.sender), style=style)
+        body = Text(visible(entry.text))
+        if entry.receiver not in {"", self._reader}:
+            body = Text.assemble((f"→ {_one_line(entry.receiver)}: ", "dim"), body)
+        indent = self._aligned(entry.at, name, body, rule_style=style.removeprefix("bold").strip() or "dim")
+        if not rows:
+            return
+        if self._console.width - indent < cell_len(rows[0]):
+            indent = 0
+        no_colour = self._console.no_color or self._console.color_system is None
+        self._line(Text())
+        for row in rows:
+            self._line(Text.assemble(" " * indent, (_inverse(row), "") if no_colour else (row, _QR_STYLE)))
+        self._line(Text())
+
+    def _aligned(self, at: datetime, name: Text, body: Text, *, rule_style: str) -> int:
+        """Print `body` behind a gutter with time and name, or below them if the window is narrow; return its indent."""
+        width, _ = self.size
+        if width < _NARROW:
+            name.truncate(max(1, width - 10), overflow="ellipsis")
+            self._line(Text.assemble((_clock(at), "dim"), " ", name))
+            lines = body.wrap(self._console, max(1, width - 2), overflow="fold")
+            for line in lines:
+                line.rstrip()
+                self._line(Text.assemble("  ", line))
+            return 2
+        name.truncate(_NAME_WIDTH, overflow="ellipsis")
+        name.pad_left(_NAME_WIDTH - name.cell_len)
+        gutter = Text.assemble(" ", (_clock(at), "dim"), " ", name)
+        for line in body.wrap(self._console, width - _GUTTER_WIDTH, overflow="fold"):
+            line.rstrip()
+            self._line(Text.assemble(gutter, (" │ ", rule_style), line))
+            gutter = Text(" " * gutter.cell_len)
+        return _GUTTER_WIDTH
+
+    def _line(self, text: Text) -> None:
+        self._console.print(text, no_wrap=True, overflow="ignore", crop=False)
+
+    def _draw_plain(self, entry: Entry, rows: tuple[str, ...]) -> None:
+        names = _one_line(entry.sender) + (f" → {_one_line(entry.receiver)}" if entry.receiver else "")
+        self._plain(f"[{_clock(entry.at)}] {names}: ", visible(entry.text))
+        for row in rows:
+            self._stream.write(f"{_inverse(row)}\n")
+
+    def _plain(self, head: str, text: str) -> None:
+        lines = f"{head}{text}".replace("\n", "\n" + " " * len("[HH:MM:SS] ")) + "\n"
+        encoding = self._console.encoding
+        self._stream.write(lines.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone():%H:%M:%S}"
+
+
+def _one_line(name: str) -> str:
+    return visible(name).replace("\n", "␊")
+
+
+def _inverse(row: str) -> str:
+    """Let ink and paper of a row of half-blocks change places."""
+    return row.translate(str.maketrans("█▀▄ ", " ▄▀█"))
