@@ -5,16 +5,20 @@ An operation needs nothing but what is imported here.
 
 from __future__ import annotations
 
+from logmonitor import throttle
 from logmonitor.errors import (
     ConfigurationError,
     LogMonitorError,
     OperationError,
     PatternError,
     ProfileError,
+    QrError,
     RejectedError,
     TransportError,
 )
+from logmonitor.language import translation
 from logmonitor.operation import Command, Context, Host, Invocation, Operation, OperationConfig, Ticket
+from logmonitor.qr import render_png
 from logmonitor.records import (
     Attachment,
     Chunk,
@@ -36,7 +40,9 @@ from logmonitor.records import (
     SessionState,
     Transition,
 )
+from logmonitor.throttle import Newest
 from logmonitor.transport import CanReportOwnEvents, Limits, TextUnit, Transport
+from logmonitor.wording import duration_text, session_text
 
 __all__ = [
     "Attachment",
@@ -57,6 +63,7 @@ __all__ = [
     "LogBatch",
     "LogMonitorError",
     "Message",
+    "Newest",
     "Notice",
     "NoticeKind",
     "Operation",
@@ -66,6 +73,7 @@ __all__ = [
     "Priority",
     "ProfileError",
     "Qr",
+    "QrError",
     "Receipt",
     "RejectedError",
     "Sender",
@@ -76,4 +84,9 @@ __all__ = [
     "Transition",
     "Transport",
     "TransportError",
+    "duration_text",
+    "render_png",
+    "session_text",
+    "throttle",
+    "translation",
 ]

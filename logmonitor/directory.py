@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from logmonitor.transport import Limits, Transport
 
 _log = logging.getLogger(__name__)
-_RETRY_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 5.0
 
 
 class Directory:
@@ -24,8 +24,9 @@ class Directory:
     It can be sent to like the chat it stands for: what is addressed to a configured name goes to the contact behind it.
     """
 
-    def __init__(self, transport: Transport, names: Iterable[str]) -> None:
+    def __init__(self, transport: Transport, names: Iterable[str], *, retry_seconds: float = RETRY_SECONDS) -> None:
         """Know the configured `names`; nothing is asked yet."""
+        self._retry_seconds = retry_seconds
         self._transport = transport
         self._names = frozenset(names)
         self._found: dict[str, Sender] = {}
@@ -46,7 +47,7 @@ class Directory:
                     continue
                 except TransportError as error:
                     _log.warning("cannot look up admin %s yet: %s", name, error)
-                    await asyncio.sleep(_RETRY_SECONDS)
+                    await asyncio.sleep(self._retry_seconds)
                     break
 
     def found(self, names: Iterable[str]) -> tuple[Sender, ...]:

@@ -28,6 +28,10 @@ class ProfileError(LogMonitorError):
     """A profile that cannot be read, is not valid, or does not fit the log."""
 
 
+class QrError(LogMonitorError):
+    """A QR that cannot be drawn; the text says why and does not hold its content."""
+
+
 class OperationError(LogMonitorError):
     """An operation or command that is put together wrongly."""
 

@@ -89,7 +89,8 @@ class Worker:
                 await job.call(context)
         except Exception as error:  # noqa: BLE001  # the one place: whatever a handler raises, the others go on
             _log.exception("%s of operation %s failed", job.about, self.name)
-            await context.send(self._failure(job, error), priority=Priority.ALERT)
+            priority = Priority.ALERT if job.reply_to is None else Priority.REPLY
+            await context.send(self._failure(job, error), priority=priority)
 
     def wake_at(self, monotonic: float) -> None:
         """Call `on_tick` once at that time, or at an earlier one already asked for."""
@@ -157,7 +158,7 @@ class _HandlerContext:
     def session(self, watch: str | None = None, /) -> Session:
         known = self._world.sessions
         name = watch or self._worker.operation.config.watch or (next(iter(known)) if len(known) == 1 else None)
-        if name not in known:
+        if name is None or name not in known:
             raise OperationError(f"no session of {name!r}; expected one of {', '.join(known)}")
         return known[name]
 

@@ -1,0 +1,152 @@
+"""Everything at work: followers, the chat and the operations, in one TaskGroup, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.directory import Directory
+from logmonitor.dispatcher import Dispatcher
+from logmonitor.host import LocalHost
+from logmonitor.language import translation
+from logmonitor.outbox import Outbox
+from logmonitor.records import EventKind, Session
+from logmonitor.self_log import SelfLog
+from logmonitor.transport import CanReportOwnEvents
+from logmonitor.watcher import Watcher
+from logmonitor.wording import duration_text, session_text
+from logmonitor.worker import Worker, World
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from datetime import datetime
+
+    from logmonitor.config import Config
+    from logmonitor.operation import Context, Operation
+    from logmonitor.transport import Transport
+
+_log = logging.getLogger(__name__)
+FLUSH_SECONDS: Final = 5.0
+
+
+async def serve(
+    config: Config, *, transport: Transport, operations: tuple[Operation, ...], stop: asyncio.Event
+) -> None:
+    """Follow, rescue and answer until `stop` is set; then let the outbox finish and close the chat.
+
+    Raises:
+        OperationError: two operations claim the same name or command.
+        TransportError: the chat cannot be entered.
+    """
+    runtime = _Runtime(config, transport, operations)
+    async with transport, asyncio.TaskGroup() as tasks:
+        delivery = tasks.create_task(runtime.outbox.run())
+        work = tasks.create_task(runtime.work())
+        await stop.wait()
+        work.cancel()
+        await asyncio.wait({work})
+        if not await runtime.outbox.flush(FLUSH_SECONDS):
+            _log.warning("%d messages were not delivered", runtime.outbox.waiting)
+        delivery.cancel()
+
+
+class _Runtime:
+    """The parts, put together."""
+
+    def __init__(self, config: Config, transport: Transport, operations: tuple[Operation, ...]) -> None:
+        self._config = config
+        self._transport = transport
+        self._translate = translation(config.bot.language)
+        names = set(config.chat.admins)
+        for operation in operations:
+            names.update(operation.config.admins or (), operation.contacts)
+        self._directory = Directory(transport, names)
+        self.outbox = Outbox(self._directory)
+        self._sessions = {watch.name: Session(watch=watch.name) for watch in config.watches}
+        world = World(
+            outbox=self.outbox,
+            directory=self._directory,
+            sessions=self._sessions,
+            host=LocalHost(),
+            admins=config.chat.admins,
+        )
+        self._workers = tuple(Worker(operation, world) for operation in operations)
+        self._watchers = tuple(
+            Watcher(watch, workers=self._workers, sessions=self._sessions, folder=config.bot.profiles)
+            for watch in config.watches
+        )
+        self._controls: set[asyncio.Task[None]] = set()
+        self._dispatcher = Dispatcher(
+            self._workers, world, start=self._start, status=self._status, language=config.bot.language
+        )
+
+    async def work(self) -> None:
+        """Do everything but deliver what is sent, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._create_task = tasks.create_task
+            tasks.create_task(self._directory.run())
+            for worker in self._workers:
+                tasks.create_task(worker.run())
+            for watcher in self._watchers:
+                tasks.create_task(watcher.run())
+            tasks.create_task(self._receive())
+            if isinstance(self._transport, CanReportOwnEvents):
+                tasks.create_task(self._meet_own_events(self._transport))
+
+    def _start(self, call: Coroutine[object, object, None]) -> None:
+        """Run a control command beside everything else."""
+        self._create_task(call)
+
+    async def _receive(self) -> None:
+        async for message in self._transport.messages():
+            await self._dispatcher.handle(message)
+
+    async def _meet_own_events(self, transport: CanReportOwnEvents) -> None:
+        """Write what happens to this bot's account to its log, for its twin; look the admins up after a login."""
+        path = self._config.bot.self_log
+        self_log = SelfLog(path) if path is not None else None
+        async for event in transport.own_events():
+            if self_log is not None:
+                try:
+                    await self_log.write(event)
+                except OSError as error:
+                    _log.error("cannot write %s: %s; this bot's twin does not see that it needs a scan", path, error)
+            if event.kind is EventKind.LOGIN:
+                self._directory.forget()
+                self._create_task(self._directory.run())
+
+    def _status(self, context: Context, asked: str | None) -> tuple[str, ...]:
+        """Tell how one bot is, or everything."""
+        _ = self._translate
+        watchers = [
+            watcher for watcher in self._watchers if asked is None or watcher.name.casefold() == asked.casefold()
+        ]
+        if asked is not None and not watchers:
+            names = ", ".join(self._sessions)
+            return (_("there is no bot called {asked}; expected one of: {watches}").format(asked=asked, watches=names),)
+        rows: list[str] = []
+        for watcher in watchers:
+            rows.append(session_text(self._sessions[watcher.name], now=context.now(), translate=_))
+            rows.extend(f"  {remark}" for remark in watcher.remarks(_))
+            for worker in self._workers:
+                if worker.is_about(watcher.name) and worker.operation.status is not None:
+                    rows.extend(f"  {row}" for row in worker.operation.status(context, watcher.name))
+        if asked is None:
+            rows.extend(self._chat_rows(context.now()))
+        return tuple(rows)
+
+    def _chat_rows(self, now: datetime) -> list[str]:
+        _ = self._translate
+        health = self._transport.health()
+        rows = []
+        if not health.is_up and health.since is not None:
+            down = duration_text((now - health.since).total_seconds(), _)
+            rows.append(_("chat: down for {duration}: {reason}").format(duration=down, reason=health.reason))
+        elif not health.is_up:
+            rows.append(_("chat: down: {reason}").format(reason=health.reason))
+        for name, reason in self._directory.unknown.items():
+            rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
+        if self.outbox.waiting:
+            rows.append(_("{count} messages wait to be sent").format(count=self.outbox.waiting))
+        return rows

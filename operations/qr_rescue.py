@@ -1,0 +1,327 @@
+"""Rescue a bot that lost its session: tell its admins, send the login QR, and greet it when it is back.
+
+`meet`, `wake`, `answer` and `switch` are pure and decide in steps; `_perform` does them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from logmonitor import (
+    Attachment,
+    Command,
+    Newest,
+    Operation,
+    OperationConfig,
+    Priority,
+    Qr,
+    QrError,
+    SessionState,
+    duration_text,
+    render_png,
+    session_text,
+    throttle,
+    translation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from logmonitor import Context, Invocation, Session, Transition
+
+QR_PERIOD_SECONDS: Final = 60.0
+IMAGE_LIMIT_BYTES: Final = 1 << 20
+_IMAGE_TYPES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue:
+    """How far the rescue of one bot is: whether it is wanted, and which QR waits for its turn."""
+
+    enabled: bool = True
+    pace: Newest[Qr] = field(default_factory=lambda: Newest(period=QR_PERIOD_SECONDS))
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """Send a text; without `to` to the admins, or to who asked."""
+
+    text: str
+    to: str | None = None
+    priority: Priority = Priority.REPLY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """Send a QR as an image."""
+
+    qr: Qr
+    is_unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Take back a QR that was not delivered yet."""
+
+
+Outcome: TypeAlias = tuple[Rescue, tuple[Say | Show | Withdraw, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a decision is made, by the calendar and by a clock that never steps, and in which language."""
+
+    now: datetime
+    monotonic: float
+    translate: Callable[[str], str]
+
+
+def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: str = "") -> Operation:
+    """Tell the admins of a loss, send them the login QR, and send `login_test` when the bot is back.
+
+    Another QR is sent a minute after the last at the earliest, the newest one then, or at once when it is asked for.
+    `login_test_to` receives the login test in place of the admins: an id, weixin number or alias.
+    """
+    rescues: Mapping[str, Rescue] = {}
+    _ = translation(config.language)
+    greeting = Say(text=login_test, to=login_test_to or None, priority=Priority.ALERT) if login_test else None
+
+    def moment(context: Context) -> Moment:
+        return Moment(now=context.now(), monotonic=context.monotonic(), translate=_)
+
+    def rescue_of(bot: str) -> Rescue:
+        return rescues.get(bot, Rescue())
+
+    async def carry_out(context: Context, bot: str, outcome: Outcome) -> None:
+        nonlocal rescues
+        rescue, steps = outcome
+        rescues = {**rescues, bot: rescue}
+        due = throttle.wake_at(rescue.pace)
+        if due is not None:
+            context.wake_at(due)
+        for step in steps:
+            await _perform(context, bot, step, translate=_)
+
+    async def on_transition(context: Context, transition: Transition) -> None:
+        bot = transition.after.watch
+        await carry_out(context, bot, meet(rescue_of(bot), transition, moment(context), greeting=greeting))
+
+    async def on_tick(context: Context) -> None:
+        for bot, rescue in rescues.items():
+            await carry_out(context, bot, wake(rescue, moment(context)))
+
+    async def tell_qr(context: Context, invocation: Invocation) -> None:
+        session = context.session(invocation.watch)
+        await carry_out(context, session.watch, answer(rescue_of(session.watch), session, moment(context)))
+
+    async def disable(context: Context, invocation: Invocation) -> None:
+        session = context.session(invocation.watch)
+        outcome = switch(rescue_of(session.watch), session, moment(context), enabled=False)
+        await carry_out(context, session.watch, outcome)
+
+    async def enable(context: Context, invocation: Invocation) -> None:
+        session = context.session(invocation.watch)
+        outcome = switch(rescue_of(session.watch), session, moment(context), enabled=True)
+        await carry_out(context, session.watch, outcome)
+
+    def status(context: Context, bot: str) -> tuple[str, ...]:
+        return (status_text(bot, rescue_of(bot), moment(context)),)
+
+    return Operation(
+        name="qr_rescue",
+        config=config,
+        on_transition=on_transition,
+        on_tick=on_tick,
+        contacts=(login_test_to,) if login_test_to else (),
+        status=status,
+        commands=(
+            Command(
+                name="qr",
+                handler=tell_qr,
+                help=_("send the login QR that is valid now"),
+                usage=_("[BOT]"),
+                takes_watch=True,
+                control=True,
+            ),
+            Command(
+                name="disable-qr-rescue",
+                handler=disable,
+                help=_("send no QR and no notice of a loss until it is enabled again"),
+                usage=_("[BOT]"),
+                takes_watch=True,
+            ),
+            Command(
+                name="enable-qr-rescue",
+                handler=enable,
+                help=_("send the login QR whenever the bot has lost its session"),
+                usage=_("[BOT]"),
+                takes_watch=True,
+            ),
+        ),
+    )
+
+
+def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Say | None) -> Outcome:
+    """Decide what a change of the session asks for."""
+    before, after, _ = transition.before, transition.after, moment.translate
+    steps: list[Say | Show | Withdraw] = []
+    if transition.is_return:
+        rescue = replace(rescue, pace=throttle.clear(rescue.pace))
+    if before.qr is not None and after.qr is None:
+        rescue = replace(rescue, pace=replace(rescue.pace, waiting=None))
+        steps.append(Withdraw())
+    if not rescue.enabled:
+        return rescue, tuple(steps)
+    if transition.is_loss:
+        steps.append(_alert(_loss_text(after, _)))
+    if after.unconfirmed is not None and after.unconfirmed != before.unconfirmed:
+        steps.append(_alert(_unconfirmed_text(after, _)))
+    if after.is_lost and after.qr is not None and not after.qr.is_same(before.qr):
+        rescue, shown = _offer(rescue, after.qr, moment)
+        steps.extend(shown)
+    if transition.is_return:
+        steps.append(_alert(_("{bot} is logged in again").format(bot=after.watch)))
+        steps.extend([greeting] if greeting is not None else ())
+    return rescue, tuple(steps)
+
+
+def wake(rescue: Rescue, moment: Moment) -> Outcome:
+    """Decide whether a QR that was held back goes now."""
+    pace, due = throttle.tick(rescue.pace, moment.monotonic)
+    rescue = replace(rescue, pace=pace)
+    if due is None or not rescue.enabled or is_expired(due, moment.now):
+        return rescue, ()
+    return replace(rescue, sent_at=moment.now), (Show(qr=due),)
+
+
+def answer(rescue: Rescue, session: Session, moment: Moment) -> Outcome:
+    """Decide what an admin gets who asks for the QR: it, at once, or why there is none."""
+    bot, qr, _ = session.watch, session.qr, moment.translate
+    if session.is_lost and qr is not None and not is_expired(qr, moment.now):
+        pace = throttle.sent_now(rescue.pace, moment.monotonic)
+        return replace(rescue, pace=pace, sent_at=moment.now), (Show(qr=qr),)
+    if session.unconfirmed is not None and session.unconfirmed.qr is not None:
+        return rescue, (
+            Show(qr=replace(session.unconfirmed.qr, log_path=session.unconfirmed.path), is_unconfirmed=True),
+        )
+    if session.state is SessionState.LOGGED_IN:
+        return rescue, (Say(text=_("{bot} is logged in; no scan is needed").format(bot=bot)),)
+    if qr is not None:
+        text = _("the last QR of {bot} has expired; the next one is sent as soon as its log shows it")
+    else:
+        text = _("there is no QR of {bot} yet; it is sent as soon as its log shows it")
+    state = session_text(session, now=moment.now, translate=_)
+    return rescue, (Say(text=f"{state}\n{text.format(bot=bot)}"),)
+
+
+def switch(rescue: Rescue, session: Session, moment: Moment, *, enabled: bool) -> Outcome:
+    """Turn the rescue of a bot on or off; a bot that is lost when it is turned on is rescued at once."""
+    _ = moment.translate
+    rescue = replace(rescue, enabled=enabled)
+    if not enabled:
+        rescue = replace(rescue, pace=throttle.clear(rescue.pace))
+        return rescue, (Withdraw(), Say(text=_("QR rescue of {bot} is off").format(bot=session.watch)))
+    said = Say(text=_("QR rescue of {bot} is on").format(bot=session.watch))
+    if not session.is_lost or session.qr is None or is_expired(session.qr, moment.now):
+        return rescue, (said,)
+    rescue, shown = _offer(rescue, session.qr, moment)
+    return rescue, (said, *shown)
+
+
+def is_expired(qr: Qr, now: datetime) -> bool:
+    """Tell whether a QR's life is over; one that lives until the next one never expires by itself."""
+    return qr.expires is not None and qr.expires <= now
+
+
+def status_text(bot: str, rescue: Rescue, moment: Moment) -> str:
+    """Return the row that `status` shows."""
+    _ = moment.translate
+    if not rescue.enabled:
+        return _("QR rescue is off; `enable-qr-rescue {bot}` turns it on").format(bot=bot)
+    if rescue.sent_at is None:
+        return _("QR rescue is on")
+    ago = duration_text((moment.now - rescue.sent_at).total_seconds(), _)
+    return _("QR rescue is on, last QR sent {duration} ago").format(duration=ago)
+
+
+def caption_text(bot: str, shown: Show, *, now: datetime, translate: Callable[[str], str]) -> str:
+    """Return what stands below a QR: which bot, which file, how old, how long it lives."""
+    _, qr = translate, shown.qr
+    rows = [_("Login QR of {bot}").format(bot=bot)]
+    if qr.log_path is not None:
+        rows = [_("Login QR of {bot}, from {log}").format(bot=bot, log=qr.log_path.name)]
+    if shown.is_unconfirmed:
+        rows.append(_("UNCONFIRMED: a stranger may have written that line; scan it only if you expect it"))
+    if qr.expires is None:
+        life = _("valid until the next one")
+    else:
+        life = _("valid for another {duration}").format(duration=_length(qr.expires, now, _))
+    if qr.first_seen is not None:
+        life = _("seen {duration} ago, {life}").format(duration=_length(now, qr.first_seen, _), life=life)
+    return "\n".join((*rows, life, _("scan it from this screen with the camera of the bot's phone")))
+
+
+def _offer(rescue: Rescue, qr: Qr, moment: Moment) -> tuple[Rescue, tuple[Show, ...]]:
+    """Show a new QR now, or keep it until the last one is a minute old."""
+    pace, due = throttle.offer(rescue.pace, qr, moment.monotonic)
+    if due is None:
+        return replace(rescue, pace=pace), ()
+    return replace(rescue, pace=pace, sent_at=moment.now), (Show(qr=due),)
+
+
+def _alert(text: str) -> Say:
+    return Say(text=text, priority=Priority.ALERT)
+
+
+def _length(end: datetime, start: datetime, translate: Callable[[str], str]) -> str:
+    return duration_text((end - start).total_seconds(), translate)
+
+
+def _loss_text(session: Session, translate: Callable[[str], str]) -> str:
+    if session.state is SessionState.LOGGED_OUT:
+        text = translate("{bot} has been logged out; its login QR follows as soon as its log shows one")
+    else:
+        text = translate("{bot} has lost its session and asks for a scan")
+    return text.format(bot=session.watch)
+
+
+def _unconfirmed_text(session: Session, translate: Callable[[str], str]) -> str:
+    path = session.unconfirmed.path if session.unconfirmed else None
+    text = translate("unconfirmed scan line in {log}; send `qr {bot}` to see it")
+    return text.format(log=path.name if path else "?", bot=session.watch)
+
+
+async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, translate: Callable[[str], str]) -> None:
+    """Do one step."""
+    slot = f"qr {bot}"
+    match step:
+        case Withdraw():
+            context.withdraw(slot)
+        case Say():
+            await context.send(step.text, to=step.to, priority=step.priority)
+        case Show():
+            caption = caption_text(bot, step, now=context.now(), translate=translate)
+            try:
+                image = await _image(context, bot, step.qr, caption)
+            except (QrError, OSError) as error:
+                text = translate("the QR of {bot} cannot be shown: {reason}").format(bot=bot, reason=error)
+                await context.send(text, priority=Priority.QR)
+            else:
+                await context.send(image, priority=Priority.QR, slot=slot)
+
+
+async def _image(context: Context, bot: str, qr: Qr, caption: str) -> Attachment:
+    """Render a QR, or read the image file in which the bot keeps it."""
+    if qr.image_path is None:
+        return Attachment(
+            filename=f"{bot}-qr.png", content_type="image/png", data=render_png(qr), caption=caption, qr=qr
+        )
+    data = await context.host.read_file(qr.image_path, limit_bytes=IMAGE_LIMIT_BYTES)
+    for magic, content_type in _IMAGE_TYPES.items():
+        if data.startswith(magic):
+            filename = f"{bot}-qr.{content_type.removeprefix('image/')}"
+            return Attachment(filename=filename, content_type=content_type, data=data, caption=caption)
+    raise OSError(f"{qr.image_path.name} is neither PNG nor JPEG")

@@ -1,0 +1,302 @@
+"""The QR rescue, as its admin sees it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import zxingcpp
+from PIL import Image
+
+from logmonitor import (
+    Attachment,
+    Event,
+    EventKind,
+    Invocation,
+    Operation,
+    OperationConfig,
+    Priority,
+    Qr,
+    Session,
+    SessionState,
+)
+from logmonitor.session import leave_unconfirmed
+from logmonitor.testing import ADMIN, START, RecordingContext, event, message
+from operations.qr_rescue import IMAGE_LIMIT_BYTES, qr_rescue
+
+URL = "https://login.weixin.qq.com/l/Abc123=="
+NEWER_URL = "https://login.weixin.qq.com/l/Def456=="
+LOG = Path("/var/log/bob.log")
+PNG = b"\x89PNG\r\n\x1a\nan image"
+
+
+def rescue(**parameters: str) -> Operation:
+    """Make the operation under test."""
+    return qr_rescue(OperationConfig(watch="bob"), **parameters)
+
+
+def logged_in() -> RecordingContext:
+    """Make a context in which Bob is logged in."""
+    return RecordingContext(Session(watch="bob", state=SessionState.LOGGED_IN, user="Bob"))
+
+
+def scan(url: str = URL, *, life: float | None = None) -> Event:
+    """Make a scan event."""
+    expires = None if life is None else START + timedelta(seconds=life)
+    return event(EventKind.SCAN, qr=Qr(payload=url, first_seen=START, expires=expires), path=LOG)
+
+
+async def meet(operation: Operation, context: RecordingContext, met: Event) -> None:
+    """Let Bob's session meet an event, and the operation the transition."""
+    transition = context.happen(met)
+    assert transition is not None
+    assert operation.on_transition is not None
+    await operation.on_transition(context, transition)
+
+
+async def command(operation: Operation, context: RecordingContext, name: str) -> None:
+    """Let the admin send a command."""
+    (found,) = (command for command in operation.commands if command.name == name)
+    await found.handler(context, Invocation(message=message(name), name=name, watch="bob"))
+
+
+def texts(context: RecordingContext) -> list[str]:
+    """Return what was sent, a QR as what a phone reads from it."""
+    return [
+        decoded(sent.content) if isinstance(sent.content, Attachment) else str(sent.content) for sent in context.sent
+    ]
+
+
+def decoded(image: Attachment) -> str:
+    """Read the QR in an image as a phone does."""
+    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(image.data)))
+    return code.text
+
+
+async def test_loss_sends_a_notice_and_the_qr() -> None:
+    """A scan line of a bot that was logged in brings its admins a sentence and an image that decodes to the payload."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan())
+    assert texts(context) == ["bob has lost its session and asks for a scan", URL]
+    assert [(sent.to, sent.priority) for sent in context.sent] == [(None, Priority.ALERT), (None, Priority.QR)]
+
+
+async def test_caption_names_bot_file_age_and_life() -> None:
+    """The caption tells which bot, which file, how old and how long valid."""
+    operation, context = rescue(), logged_in()
+    context.move_on(3)
+    await meet(operation, context, scan(life=60))
+    image = context.sent[-1].content
+    assert isinstance(image, Attachment)
+    assert image.caption.splitlines() == [
+        "Login QR of bob, from bob.log",
+        "seen 3 s ago, valid for another 57 s",
+        "scan it from this screen with the camera of the bot's phone",
+    ]
+
+
+async def test_logout_is_told_before_there_is_a_qr() -> None:
+    """A logout is announced at once, its QR when it comes, and the loss only once."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, event(EventKind.LOGOUT))
+    await meet(operation, context, scan())
+    assert texts(context) == [
+        "bob has been logged out; its login QR follows as soon as its log shows one",
+        URL,
+    ]
+
+
+async def test_newer_qr_waits_for_the_minute() -> None:
+    """A newer QR within a minute is held back, and the newest of those held goes when the minute is over."""
+    operation, context = rescue(), logged_in()
+    assert operation.on_tick is not None
+    await meet(operation, context, scan())
+    context.move_on(20)
+    await meet(operation, context, scan("https://login.weixin.qq.com/l/between"))
+    context.move_on(20)
+    await meet(operation, context, scan(NEWER_URL))
+    await operation.on_tick(context)
+    assert texts(context)[1:] == [URL]
+    assert context.woken_at == 60
+    context.move_on(20)
+    await operation.on_tick(context)
+    assert texts(context)[1:] == [URL, NEWER_URL]
+
+
+async def test_qr_that_expired_while_it_waited_is_not_sent() -> None:
+    """What is no longer valid when its turn comes stays unsent."""
+    operation, context = rescue(), logged_in()
+    assert operation.on_tick is not None
+    await meet(operation, context, scan())
+    context.move_on(10)
+    await meet(operation, context, scan(NEWER_URL, life=30))
+    context.move_on(50)
+    await operation.on_tick(context)
+    assert texts(context)[1:] == [URL]
+
+
+async def test_expired_event_takes_the_qr_back() -> None:
+    """When the log says that the QR has expired, one that still waits is withdrawn."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan())
+    await meet(operation, context, event(EventKind.EXPIRED))
+    assert context.withdrawn == ["qr bob"]
+
+
+async def test_qr_command_sends_at_once() -> None:
+    """`qr` gets the QR at once, whatever the pace, and begins a new minute."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan())
+    context.move_on(30)
+    await meet(operation, context, scan(NEWER_URL))
+    await command(operation, context, "qr")
+    assert texts(context)[1:] == [URL, NEWER_URL]
+    context.move_on(40)
+    assert operation.on_tick is not None
+    await operation.on_tick(context)
+    assert len(context.sent) == 3
+
+
+async def test_return_sends_the_login_test() -> None:
+    """A login after a loss is told, and the login test goes to whom it is meant for."""
+    operation, context = rescue(login_test="您好世界", login_test_to="bob-id"), logged_in()
+    await meet(operation, context, scan())
+    await meet(operation, context, event(EventKind.LOGIN, user="Bob"))
+    assert texts(context)[2:] == ["bob is logged in again", "您好世界"]
+    assert context.sent[-1].to == "bob-id"
+    assert operation.contacts == ("bob-id",)
+
+
+async def test_second_loss_sends_its_qr_at_once() -> None:
+    """A loss soon after a return does not wait for the first one's minute."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan())
+    await meet(operation, context, event(EventKind.LOGIN))
+    await meet(operation, context, scan(NEWER_URL))
+    assert texts(context)[-1] == NEWER_URL
+
+
+async def test_disabled_rescue_is_silent_until_enabled() -> None:
+    """Disabled, it says nothing of a loss; enabled again, it rescues at once."""
+    operation, context = rescue(login_test="hello"), logged_in()
+    await command(operation, context, "disable-qr-rescue")
+    await meet(operation, context, scan())
+    assert texts(context) == ["QR rescue of bob is off"]
+    assert operation.status is not None
+    assert operation.status(context, "bob") == ("QR rescue is off; `enable-qr-rescue bob` turns it on",)
+    await command(operation, context, "enable-qr-rescue")
+    assert texts(context)[1:] == ["QR rescue of bob is on", URL]
+    assert operation.status(context, "bob") == ("QR rescue is on, last QR sent 0 s ago",)
+
+
+async def test_disabling_takes_back_a_qr_that_waits() -> None:
+    """A QR held back for its minute does not go after the rescue was disabled."""
+    operation, context = rescue(), logged_in()
+    assert operation.on_tick is not None
+    await meet(operation, context, scan())
+    await meet(operation, context, scan(NEWER_URL))
+    await command(operation, context, "disable-qr-rescue")
+    context.move_on(60)
+    await operation.on_tick(context)
+    assert texts(context)[2:] == ["QR rescue of bob is off"]
+
+
+async def test_unconfirmed_scan_is_told_without_its_qr() -> None:
+    """A scan that a stranger may have written is one sentence; its QR is shown, marked, to who asks."""
+    operation, context = rescue(), logged_in()
+    suspect = replace(scan(), trusted=False)
+    transition = leave_unconfirmed(context.session("bob"), suspect)
+    context.sessions["bob"] = transition.after
+    assert operation.on_transition is not None
+    await operation.on_transition(context, transition)
+    assert texts(context) == ["unconfirmed scan line in bob.log; send `qr bob` to see it"]
+    await command(operation, context, "qr")
+    image = context.sent[-1].content
+    assert isinstance(image, Attachment)
+    assert "UNCONFIRMED: a stranger may have written that line; scan it only if you expect it" in image.caption
+    assert decoded(image) == URL
+
+
+@pytest.mark.parametrize(
+    ("session", "text"),
+    [
+        (Session(watch="bob", state=SessionState.LOGGED_IN), "bob is logged in; no scan is needed"),
+        (
+            Session(watch="bob", state=SessionState.LOGGED_OUT, is_lost=True),
+            "bob: logged out\nthere is no QR of bob yet; it is sent as soon as its log shows it",
+        ),
+        (
+            Session(
+                watch="bob",
+                state=SessionState.AWAITING_SCAN,
+                is_lost=True,
+                since=START - timedelta(minutes=3),
+                qr=Qr(payload=URL, expires=START - timedelta(minutes=2)),
+            ),
+            ("bob: waiting for a scan, for 3 min\n"
+            "the last QR of bob has expired; the next one is sent as soon as its log shows it"),
+        ),
+    ],
+)
+async def test_qr_command_tells_why_there_is_none(session: Session, text: str) -> None:
+    """Without a valid QR, `qr` answers with the session's state and what comes next."""
+    context = RecordingContext(session)
+    await command(rescue(), context, "qr")
+    assert texts(context) == [text]
+
+
+async def test_image_file_is_sent_as_it_is() -> None:
+    """A bot that keeps its QR in an image file has that file sent."""
+    operation, context = rescue(), logged_in()
+    context.host.files[Path("/bot/QR.png")] = PNG
+    await meet(operation, context, event(EventKind.SCAN, qr=Qr(image_path=Path("/bot/QR.png")), path=LOG))
+    image = context.sent[-1].content
+    assert isinstance(image, Attachment)
+    assert (image.filename, image.content_type, image.data) == ("bob-qr.png", "image/png", PNG)
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "/bot/QR.png"),
+        ({Path("/bot/QR.png"): b"root:x:0:0"}, "QR.png is neither PNG nor JPEG"),
+        ({Path("/bot/QR.png"): bytes(IMAGE_LIMIT_BYTES + 1)}, f"/bot/QR.png is larger than {IMAGE_LIMIT_BYTES} bytes"),
+    ],
+)
+async def test_image_file_that_is_none_is_told(files: dict[Path, bytes], reason: str) -> None:
+    """A file that is missing, too large or no image is named in a sentence and never sent."""
+    operation, context = rescue(), logged_in()
+    context.host.files.update(files)
+    await meet(operation, context, event(EventKind.SCAN, qr=Qr(image_path=Path("/bot/QR.png")), path=LOG))
+    assert texts(context)[1:] == [f"the QR of bob cannot be shown: {reason}"]
+
+
+async def test_payload_too_long_for_a_qr_is_told() -> None:
+    """A payload that no QR can hold gives a sentence that does not repeat it."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan("https://login.weixin.qq.com/l/" + "x" * 3000))
+    assert texts(context)[1].startswith("the QR of bob cannot be shown: ")
+    assert "xxx" not in texts(context)[1]
+
+
+async def test_one_operation_rescues_every_bot() -> None:
+    """Without a bot of its own it keeps the pace of each bot apart."""
+    operation = qr_rescue(OperationConfig())
+    context = RecordingContext(Session(watch="bob"), Session(watch="carol"))
+    assert operation.on_transition is not None
+    for bot, url in (("bob", URL), ("carol", NEWER_URL)):
+        transition = context.happen(scan(url), watch=bot)
+        assert transition is not None
+        await operation.on_transition(context, transition)
+    assert texts(context)[1::2] == [URL, NEWER_URL]
+
+
+async def test_replies_are_chinese_where_asked() -> None:
+    """With `language = "zh"` the admin reads Chinese."""
+    operation, context = qr_rescue(OperationConfig(watch="bob", language="zh")), logged_in()
+    await meet(operation, context, event(EventKind.LOGOUT))
+    assert texts(context) == ["bob 已退出登录；日志中一出现登录二维码就会发给您"]
+    assert ADMIN in context.admins

@@ -1,0 +1,115 @@
+"""Who may import whom stays as ARCHITECTURE.md says."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import logmonitor
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "logmonitor"
+SHELL = {
+    "cli",
+    "config",
+    "directory",
+    "dispatcher",
+    "follower",
+    "host",
+    "language",
+    "outbox",
+    "reader",
+    "runtime",
+    "self_log",
+    "testing",
+    "transports",
+    "watcher",
+    "worker",
+}
+FORBIDDEN_IN_CORE = {
+    "asyncio",
+    "logging",
+    "os",
+    "random",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+    "watchdog",
+    "rich",
+}
+SOLE_IMPORTERS = {"watchdog": "follower"}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the dotted names that a module imports while it runs, whatever is only for the type checker left out."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its dotted name below `logmonitor`."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py") or path.parent != PACKAGE
+    }
+
+
+def test_core_imports_no_shell() -> None:
+    """A module that is not listed as shell imports neither the shell nor what does I/O."""
+    wrong = [
+        (name, target)
+        for name, path in modules().items()
+        if name.partition(".")[0] not in SHELL
+        for target in sorted(imports(path))
+        if target.partition(".")[0] in FORBIDDEN_IN_CORE
+        or (target.startswith("logmonitor.") and target.split(".")[1] in SHELL)
+    ]
+    assert wrong == []
+
+
+def test_package_imports_no_operation() -> None:
+    """`logmonitor` never imports `operations`: they come by dotted path or entry point."""
+    assert [name for name, path in modules().items() if any(t.startswith("operations") for t in imports(path))] == []
+
+
+def test_operations_import_only_the_public_api() -> None:
+    """An operation imports `logmonitor` itself and none of its modules."""
+    wrong = [
+        (path.name, target)
+        for path in (ROOT / "operations").glob("*.py")
+        for target in imports(path)
+        if target.startswith("logmonitor.")
+    ]
+    assert wrong == []
+
+
+def test_sdk_has_one_importer() -> None:
+    """What is meant to stand behind one module is imported by that module alone."""
+    wrong = [
+        (name, target)
+        for name, path in modules().items()
+        for target in imports(path)
+        for sdk, owner in SOLE_IMPORTERS.items()
+        if target.partition(".")[0] == sdk and not name.startswith(owner)
+    ]
+    assert wrong == []
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    """`__all__` is sorted, and every name in it can be imported."""
+    assert list(logmonitor.__all__) == sorted(logmonitor.__all__)
+    assert [name for name in logmonitor.__all__ if not hasattr(logmonitor, name)] == []

@@ -1,0 +1,70 @@
+"""Admins by their configured names."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from logmonitor import RejectedError, Sender, TransportError
+from logmonitor.directory import Directory
+from logmonitor.testing import ADMIN, MemoryTransport
+
+EVE = Sender(id="eve-id", name="AdminWeixin")
+
+
+class Flaky(MemoryTransport):
+    """A chat that cannot be asked the first time."""
+
+    asked = 0
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Fail once, then answer."""
+        self.asked += 1
+        if self.asked == 1:
+            raise TransportError("not connected")
+        return await super().resolve(who)
+
+
+async def test_directory_finds_who_the_chat_knows() -> None:
+    """A configured name leads to the stable id of the contact behind it, and messages go there."""
+    transport = MemoryTransport(ADMIN, EVE)
+    directory = Directory(transport, ["AdminWeixin"])
+    assert directory.address("AdminWeixin") == "AdminWeixin"
+    await directory.run()
+    assert directory.found(["AdminWeixin", "nobody"]) == (ADMIN,)
+    assert directory.address("AdminWeixin") == "admin-id"
+    await directory.send("AdminWeixin", "hello")
+    await directory.send("some-room", "hello")
+    assert [to for to, _ in transport.sent] == ["admin-id", "some-room"]
+
+
+async def test_directory_reports_an_unknown_name_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A name that the chat does not know authorises nobody, is logged once, and refuses what is sent to it."""
+    directory = Directory(MemoryTransport(), ["Nobody"])
+    with caplog.at_level(logging.ERROR):
+        await directory.run()
+        with pytest.raises(RejectedError):
+            await directory.send("Nobody", "hello")
+    assert directory.unknown == {"Nobody": "0 contacts fit 'Nobody'; found admin-id"}
+    assert directory.found(["Nobody"]) == ()
+    assert len(caplog.records) == 1
+
+
+async def test_directory_asks_again_what_could_not_be_asked() -> None:
+    """A chat that cannot answer yet is asked again."""
+    transport = Flaky()
+    directory = Directory(transport, ["AdminWeixin"], retry_seconds=0)
+    await directory.run()
+    assert directory.found(["AdminWeixin"]) == (ADMIN,)
+
+
+async def test_directory_asks_anew_after_a_login() -> None:
+    """What `forget` forgot is looked up again, by what is sent too."""
+    transport = MemoryTransport()
+    directory = Directory(transport, ["AdminWeixin"])
+    await directory.run()
+    directory.forget()
+    assert directory.found(["AdminWeixin"]) == ()
+    await directory.send("AdminWeixin", "hello")
+    assert directory.found(["AdminWeixin"]) == (ADMIN,)

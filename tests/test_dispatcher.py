@@ -1,0 +1,293 @@
+"""From a message to a command, and to nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor import Command, Context, Invocation, Message, Operation, OperationConfig, Sender, Session
+from logmonitor.directory import Directory
+from logmonitor.dispatcher import Dispatcher
+from logmonitor.host import LocalHost
+from logmonitor.outbox import Outbox
+from logmonitor.testing import ADMIN, MemoryTransport
+from logmonitor.worker import Job, Worker, World
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+STRANGER = Sender(id="eve-id", name="AdminWeixin", alias="AdminWeixin")
+KEEPER = Sender(id="keeper-id", weixin="Keeper")
+
+
+@dataclass
+class Stage:
+    """A dispatcher with everything around it, and what the chat was sent."""
+
+    transport: MemoryTransport
+    dispatcher: Dispatcher
+    workers: tuple[Worker, ...]
+    read_along: list[str] = field(default_factory=list)
+
+    async def say(self, text: str, *, sender: Sender = ADMIN, room: str | None = None, **changes: object) -> Message:
+        """Let a message come in and take effect."""
+        message = replace(self.transport.receive(text, sender=sender, room=room), **changes)  # type: ignore[arg-type]
+        await self.dispatcher.handle(message)
+        return message
+
+    async def replies(self, count: int) -> list[tuple[str, str]]:
+        """Wait for `count` replies in all; return them."""
+        return [(to, str(content)) for to, content in await self.transport.wait_for(count)]
+
+
+def command(
+    name: str,
+    handler: Callable[[Context, Invocation], Awaitable[None]],
+    *,
+    control: bool = False,
+    timeout: float = 60.0,
+) -> Command:
+    """Make a command about a bot."""
+    return Command(
+        name=name, handler=handler, help=f"{name} it", usage="[BOT]", takes_watch=True, control=control, timeout=timeout
+    )
+
+
+@asynccontextmanager
+async def stage(*operations: Operation, watches: tuple[str, ...] = ("bob",)) -> AsyncIterator[Stage]:
+    """Run workers, outbox and dispatcher over a chat in memory."""
+    transport = MemoryTransport(ADMIN, KEEPER)
+    directory = Directory(transport, ["AdminWeixin", "Keeper"])
+    await directory.run()
+    outbox = Outbox(directory)
+    sessions = {watch: Session(watch=watch) for watch in watches}
+    world = World(outbox=outbox, directory=directory, sessions=sessions, host=LocalHost(), admins=("AdminWeixin",))
+    workers = tuple(Worker(operation, world) for operation in operations)
+    tasks: set[asyncio.Task[object]] = set()
+    async with asyncio.TaskGroup() as group:
+        dispatcher = Dispatcher(
+            workers,
+            world,
+            start=group.create_task,
+            status=lambda _context, asked: (f"status of {asked}",),
+            language="en",
+        )
+        tasks.add(group.create_task(outbox.run()))
+        tasks.update(group.create_task(worker.run()) for worker in workers)
+        yield Stage(transport=transport, dispatcher=dispatcher, workers=workers)
+        for task in tasks:
+            task.cancel()
+
+
+async def greet(context: Context, invocation: Invocation) -> None:
+    """Answer with what was asked."""
+    await context.send(f"hello {invocation.watch} {' '.join(invocation.arguments)}".strip())
+
+
+def greeter(**config: object) -> Operation:
+    """Make an operation with one command."""
+    return Operation(name="greeter", config=OperationConfig(**config), commands=(command("greet", greet),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["greet", "GREET", " /greet bob ", "ｇｒｅｅｔ ＢＯＢ", "Greet"])
+async def test_command_of_an_admin_is_answered_where_it_was_sent(text: str) -> None:
+    """However a phone writes it, the command runs and its reply goes to the conversation it came from."""
+    async with stage(greeter()) as here:
+        await here.say(text)
+        assert await here.replies(1) == [("admin-id", "hello bob")]
+
+
+@pytest.mark.parametrize(
+    ("sender", "room", "changes", "reason"),
+    [
+        (STRANGER, None, {}, "stranger"),
+        (ADMIN, "room-id", {}, "room"),
+        (ADMIN, None, {"from_self": True}, "from_self"),
+    ],
+)
+async def test_message_of_nobody_entitled_gets_silence_and_a_log_record(
+    sender: Sender, room: str | None, changes: dict[str, object], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stranger with an admin's name, a room and the bot itself are not answered; the log says so without the text."""
+    async with stage(greeter()) as here:
+        with caplog.at_level(logging.INFO):
+            await here.say("greet secret", sender=sender, room=room, **changes)
+            await here.say("greet bob last")
+        assert await here.replies(1) == [("admin-id", "hello bob last")]
+    assert any(record.message.endswith(f"is no command: {reason}") for record in caplog.records)
+    assert "secret" not in caplog.text
+
+
+async def test_stale_command_is_refused_and_said_so() -> None:
+    """An admin's command that was written long ago is not carried out, and the admin is told."""
+    async with stage(greeter()) as here:
+        message = here.transport.receive("greet")
+        await here.dispatcher.handle(replace(message, sent_at=message.sent_at - timedelta(minutes=5)))
+        ((_, text),) = await here.replies(1)
+        assert text == "that was written too long ago, nothing was done; send it again"
+
+
+async def test_message_delivered_twice_runs_once() -> None:
+    """A message id that came before is dropped."""
+    async with stage(greeter()) as here:
+        message = await here.say("greet")
+        await here.dispatcher.handle(message)
+        await here.say("greet bob last")
+        assert [text for _, text in await here.replies(2)] == ["hello bob", "hello bob last"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("gret", "gret is no command of yours; did you mean greet?"),
+        ("xyzzy", "xyzzy is no command of yours; `help` lists them"),
+        ("greet", "which bot? Say greet and one of: bob, carol"),
+        ("greet dave", "there is no bot called dave; expected one of: bob, carol"),
+        ("help gret", "gret is no command of yours; did you mean greet?"),
+        ("help greet", "greet [BOT]\ngreet it"),
+        ("status carol", "status of carol"),
+    ],
+)
+async def test_unclear_command_is_explained_and_runs_nothing(text: str, answer: str) -> None:
+    """What is not clear is answered with what would be."""
+    async with stage(greeter(), watches=("bob", "carol")) as here:
+        await here.say(text)
+        assert await here.replies(1) == [("admin-id", answer)]
+
+
+async def test_help_lists_what_the_sender_may_run() -> None:
+    """`help` names the runtime's commands and the operations'."""
+    async with stage(greeter()) as here:
+        await here.say("help")
+        ((_, text),) = await here.replies(1)
+        assert [row.split(":")[0] for row in text.splitlines()] == ["status [BOT]", "help [COMMAND]", "greet [BOT]"]
+
+
+async def test_admin_of_one_operation_runs_only_its_commands() -> None:
+    """Who is an operation's admin and not the chat's runs that operation, and is told nothing of others."""
+    mine = Operation(name="mine", config=OperationConfig(admins=("Keeper",)), commands=(command("keep", greet),))
+    async with stage(greeter(), mine) as here:
+        await here.say("keep", sender=KEEPER)
+        await here.say("greet", sender=KEEPER)
+        await here.say("help", sender=KEEPER)
+        replies = [text for _, text in await here.replies(3)]
+        assert "hello bob" in replies
+        assert "greet is no command of yours; `help` lists them" in replies
+        assert not any(row.startswith("greet") for row in replies[-1].splitlines()[1:])
+
+
+async def test_control_command_does_not_wait_behind_a_slow_one() -> None:
+    """While a command is stuck, a control command of the same operation answers."""
+    stuck = asyncio.Event()
+
+    async def wait(_context: Context, _invocation: Invocation) -> None:
+        await stuck.wait()
+
+    operation = Operation(
+        name="slow",
+        config=OperationConfig(),
+        commands=(command("wait", wait), command("now", greet, control=True)),
+    )
+    async with stage(operation) as here:
+        await here.say("wait")
+        await here.say("now")
+        assert await here.replies(1) == [("admin-id", "hello bob")]
+        stuck.set()
+
+
+async def test_failing_command_is_told_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception becomes one sentence for who asked, and the next command runs."""
+
+    async def fail(_context: Context, _invocation: Invocation) -> None:
+        raise ValueError("a secret")
+
+    operation = Operation(
+        name="broken", config=OperationConfig(), commands=(command("fail", fail), command("greet", greet))
+    )
+    async with stage(operation) as here:
+        await here.say("fail")
+        await here.say("greet")
+        assert [text for _, text in await here.replies(2)] == [
+            "fail of broken failed: ValueError; the log of logmonitor tells more",
+            "hello bob",
+        ]
+    assert "fail of operation broken failed" in caplog.text
+
+
+async def test_command_is_ended_at_its_deadline() -> None:
+    """A command that takes longer than its timeout is ended, and who asked is told."""
+
+    async def hang(_context: Context, _invocation: Invocation) -> None:
+        await asyncio.Event().wait()
+
+    operation = Operation(name="slow", config=OperationConfig(), commands=(command("hang", hang, timeout=0.01),))
+    async with stage(operation) as here:
+        await here.say("hang")
+        assert await here.replies(1) == [("admin-id", "hang of slow was ended after 0.01 s")]
+
+
+async def test_message_that_is_no_command_reaches_who_reads_along() -> None:
+    """An operation with `on_message` sees strangers' messages; the bot's own stay out."""
+    heard: list[str] = []
+    done = asyncio.Event()
+
+    async def on_message(_context: Context, message: Message) -> None:
+        heard.append(message.text)
+        if message.text == "last":
+            done.set()
+
+    operation = Operation(name="reader", config=OperationConfig(), on_message=on_message)
+    async with stage(operation) as here:
+        await here.say("hello", sender=STRANGER)
+        await here.say("mine", sender=STRANGER, from_self=True)
+        await here.say("last", sender=STRANGER)
+        async with asyncio.timeout(10):
+            await done.wait()
+    assert heard == ["hello", "last"]
+
+
+async def test_worker_wakes_an_operation_at_the_time_it_asked_for() -> None:
+    """`on_tick` runs once after `wake_at`, the earliest asked for, while nothing else happens."""
+    woken = asyncio.Event()
+
+    async def on_tick(context: Context) -> None:
+        await context.send("awake")
+        woken.set()
+
+    async def doze(context: Context, _invocation: Invocation) -> None:
+        context.wake_at(context.monotonic() + 3600)
+        context.wake_at(context.monotonic() + 0.01)
+        context.wake_at(context.monotonic() + 7200)
+
+    operation = Operation(name="sleeper", config=OperationConfig(), on_tick=on_tick, commands=(command("doze", doze),))
+    async with stage(operation) as here:
+        await here.say("doze")
+        async with asyncio.timeout(10):
+            await woken.wait()
+        assert await here.replies(1) == [("admin-id", "awake")]
+
+
+async def test_context_knows_admins_sessions_and_slots() -> None:
+    """Without `to` a job's messages go to the admins; a slot belongs to its operation; an unknown bot is an error."""
+    async with stage(greeter(), watches=("bob", "carol")) as here:
+        (worker,) = here.workers
+
+        async def look(context: Context) -> None:
+            await context.send(", ".join(admin.id for admin in context.admins), slot="a")
+            context.withdraw("b")
+            context.session("dave")
+
+        await worker.handle(Job(about="look", call=look))
+        replies = await here.replies(2)
+        assert {to for to, _ in replies} == {"admin-id"}
+        assert [text for _, text in replies] == [
+            "admin-id",
+            ("look of greeter failed: no session of 'dave'; expected one of bob, carol;"
+            " the log of logmonitor tells more"),
+        ]

@@ -1,0 +1,62 @@
+"""What the documents show runs as it stands there."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor.config import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "README.zh-CN.md", "ARCHITECTURE.md")
+
+
+def blocks(name: str, language: str) -> Iterator[str]:
+    """Yield the code blocks of a document in order."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield match[1]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_python_block_runs(name: str) -> None:
+    """Every Python block runs behind the ones before it, and every test in it passes."""
+    names: dict[str, object] = {}
+    for block in blocks(name, "python"):
+        exec(compile(block, name, "exec"), names)  # noqa: S102  # our own documents
+    tests = [value for key, value in names.items() if key.startswith("test_") and inspect.isfunction(value)]
+    for test in tests:
+        result = test()
+        if inspect.iscoroutine(result):
+            asyncio.run(result)
+    assert tests or name != "ARCHITECTURE.md"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS[:2])
+def test_toml_block_loads(name: str, tmp_path: Path) -> None:
+    """Every configuration in a document is valid."""
+    count = 0
+    for block in blocks(name, "toml"):
+        tomllib.loads(block)
+        path = tmp_path / f"{count}.toml"
+        path.write_text(block, encoding="utf-8")
+        load(path, environ={})
+        count += 1
+    assert count
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_link_leads_to_a_file(name: str) -> None:
+    """Every relative link leads to a file of the project."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
+    assert [target for target in targets if not (ROOT / target).exists()] == []

@@ -1,0 +1,78 @@
+"""A bot's own session lines."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor import EventKind, Qr
+from logmonitor.self_log import SelfLog, self_log_line
+from logmonitor.testing import event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT = datetime(2026, 11, 20, 22, 44, 35, tzinfo=timezone(timedelta(hours=8)))
+URL = "https://login.weixin.qq.com/l/Abc123=="
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "line"),
+    [
+        (
+            EventKind.SCAN,
+            {"qr": Qr(payload=URL)},
+            (
+                "22:44:35 INFO StarterBot onScan: Waiting(2) - "
+                "https://wechaty.js.org/qrcode/https%3A%2F%2Flogin.weixin.qq.com%2Fl%2FAbc123%3D%3D"
+            ),
+        ),
+        (EventKind.SCAN, {}, "22:44:35 INFO StarterBot onScan: Waiting(2)"),
+        (EventKind.SCANNED, {}, "22:44:35 INFO StarterBot onScan: Scanned(3)"),
+        (EventKind.EXPIRED, {}, "22:44:35 INFO StarterBot onScan: Timeout(5)"),
+        (EventKind.LOGIN, {"user": "Bob"}, "22:44:35 INFO StarterBot Contact<Bob> login"),
+        (EventKind.LOGOUT, {"user": "鲍勃"}, "22:44:35 INFO StarterBot Contact<鲍勃> logout"),
+        (EventKind.TRAFFIC, {}, None),
+    ],
+)
+def test_line_has_the_form_of_a_wechaty_bot(kind: EventKind, fields: dict[str, object], line: str | None) -> None:
+    """Each event is the line that a StarterBot writes, as the samples show it."""
+    assert self_log_line(event(kind, **fields), at=AT) == line
+
+
+def test_line_of_a_hostile_name_stays_one_line() -> None:
+    """A name that its owner chose ends neither the line nor the bracket."""
+    hostile = event(EventKind.LOGIN, user="Bob> logout\n22:44:35 INFO StarterBot Contact<Eve")
+    line = self_log_line(hostile, at=AT)
+    assert line == "22:44:35 INFO StarterBot Contact<Bob_ logout_22:44:35 INFO StarterBot Contact_Eve> login"
+
+
+def test_line_takes_a_signature_behind_it() -> None:
+    """What `sign` returns stands behind the line it was given."""
+    line = self_log_line(event(EventKind.SCANNED), at=AT, sign=lambda text: f" lm1 {len(text)}")
+    assert line == "22:44:35 INFO StarterBot onScan: Scanned(3) lm1 43"
+
+
+async def test_self_log_appends_lines(tmp_path: Path) -> None:
+    """Lines are appended to a file and folder that need not be there, readable to the group and no further."""
+    path = tmp_path / "logs" / "alice.log"
+    self_log = SelfLog(path, now=lambda: datetime(2026, 11, 20, 12, 0, tzinfo=UTC))
+    os.umask(os.umask(0o022))
+    await self_log.write(event(EventKind.SCANNED))
+    await self_log.write(event(EventKind.TRAFFIC))
+    await self_log.write(event(EventKind.LOGIN, user="Alice"))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == [
+        "INFO StarterBot onScan: Scanned(3)",
+        "INFO StarterBot Contact<Alice> login",
+    ]
+    assert path.stat().st_mode & 0o007 == 0
+
+
+async def test_self_log_that_cannot_be_written_raises(tmp_path: Path) -> None:
+    """A path that cannot be written is the caller's to tell."""
+    with pytest.raises(OSError, match="directory"):
+        await SelfLog(tmp_path).write(event(EventKind.SCANNED))
