@@ -1,0 +1,390 @@
+"""JSON lines on standard input and output: the bridge to a bot written in any language.
+
+The *peer* is the program that started `logmonitor run` with `transport = "stdio"`. It holds the chat account; here it
+is told what to send, and it tells what comes in. A frame is one JSON object on one line of UTF-8, ended by a line feed;
+`type` says which. Keys that are not named below are ignored; those marked `?` may be missing or null. Standard output
+belongs to the protocol, log records go to standard error.
+
+To the peer:
+
+- `{"type": "hello", "protocol": 1}` once, when this side is ready to read.
+- `{"type": "send", "id": n, "to": conversation}` with one key more, by what is sent; `n` counts from 1.
+  `"text": string`, or
+  `"link": {"title": string, "url": string, "description": string}`, or
+  `"attachment": {"filename": string, "content_type": string, "data": base64, "caption": string, "qr": string or null,
+  "modules": [string] or null}`, where `qr` is the payload of a login QR that the attachment shows, and `modules` are
+  its rows of `0` (light) and `1` (dark) where it was only ever drawn: for a chat that draws QRs itself.
+
+From the peer, the answer to each `send`; several may be without an answer yet, and answers come in any order:
+
+- `{"type": "accepted", "id": n, "message_id"?: string}`
+- `{"type": "refused", "id": n, "reason": string, "permanent": boolean}`. Unless it is permanent, the same is tried
+  again later; so it is after no answer within `answer_timeout` seconds.
+
+From the peer, the chat:
+
+- `{"type": "contacts", "contacts": [CONTACT, …]}`: who can be written to, all of them; a later frame replaces it.
+  CONTACT is `{"id": string, "name"?: string, "alias"?: string, "weixin"?: string}`. Admins are found here by id, weixin
+  or alias, so this should be the first frame: a look-up waits `contacts_timeout` seconds for it.
+- `{"type": "message", "id": string, "sender": CONTACT, "conversation": string, "text": string, "sent_at"?: ISO 8601
+  with offset, "room"?: string, "from_self"?: boolean, "mentions"?: [string], "quoted"?: string, "attachments"?:
+  [{"filename": string, "content_type": string, "data": base64}, …]}`: `id` is unique, and the same when a message is
+  delivered again; an answer goes to `conversation`; `room` is null for a direct message; `sent_at` is now if missing.
+- `{"type": "up"}` and `{"type": "down", "reason"?: string}`: whether the chat can be reached; at first it can.
+
+From the peer, its own account, written to `[bot] self_log` for the twin to read:
+
+- `{"type": "scan", "qr"?: string}`: a login QR is waiting; `qr` is what it holds.
+- `{"type": "scanned"}`, `{"type": "login", "user": string}`, `{"type": "logout", "user"?: string}`
+
+A line that is no such frame, or longer than `line_bytes`, is skipped with a warning. When standard input ends, the chat
+is closed for good: `messages` ends, nothing more can be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import logging
+import sys
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+
+from pydantic import AwareDatetime, Base64Bytes, Field, TypeAdapter, ValidationError
+
+from logmonitor.errors import RejectedError, TransportError
+from logmonitor.records import Attachment, Event, EventKind, Health, Link, Message, Qr, Receipt, Sender
+from logmonitor.transport import Limits, TextUnit
+from logmonitor.transports.descriptor import read_lines, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from logmonitor.records import Content, Line
+
+_log = logging.getLogger(__name__)
+
+_PROTOCOL: Final = 1
+_WAITING: Final = 1000
+_LISTED: Final = 20
+
+_Name = Annotated[str, Field(min_length=1)]
+_Seconds = Annotated[float, Field(gt=0)]
+_Size = Annotated[int, Field(gt=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    filename: str
+    content_type: str
+    data: Base64Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Message:
+    type: Literal["message"]
+    id: _Name
+    sender: Sender
+    conversation: _Name
+    text: str
+    sent_at: AwareDatetime | None = None
+    room: str | None = None
+    from_self: bool = False
+    mentions: tuple[str, ...] = ()
+    quoted: str | None = None
+    attachments: tuple[_File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contacts:
+    type: Literal["contacts"]
+    contacts: tuple[Sender, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Accepted:
+    type: Literal["accepted"]
+    id: int
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refused:
+    type: Literal["refused"]
+    id: int
+    reason: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reach:
+    type: Literal["up", "down"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Account:
+    type: Literal["scan", "scanned", "login", "logout"]
+    qr: str | None = None
+    user: str | None = None
+
+
+_Frame = _Message | _Contacts | _Accepted | _Refused | _Reach | _Account
+_FRAME: Final[TypeAdapter[_Frame]] = TypeAdapter(Annotated[_Frame, Field(discriminator="type")])
+
+
+class Stdio:
+    """A chat that another program holds, spoken to in JSON lines; the protocol is described above."""
+
+    def __init__(
+        self,
+        *,
+        answer_timeout: _Seconds = 30.0,
+        contacts_timeout: _Seconds = 5.0,
+        line_bytes: _Size = 16_000_000,
+        text_size: _Size = 2000,
+        text_unit: TextUnit = TextUnit.CHARACTERS,
+        attachment_bytes: _Size = 2_000_000,
+    ) -> None:
+        """Set the limits of the peer's chat, and how long to wait for the peer, in seconds."""
+        self._limits = Limits(text_size=text_size, text_unit=text_unit, attachment_bytes=attachment_bytes)
+        self._answer_timeout = answer_timeout
+        self._contacts_timeout = contacts_timeout
+        self._line_bytes = line_bytes
+        self._stack = ExitStack()
+        self._service: asyncio.Task[None] | None = None
+        self._messages: asyncio.Queue[Message | None] = asyncio.Queue(_WAITING)
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_WAITING)
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+        self._answers: dict[int, asyncio.Future[Receipt]] = {}
+        self._count = itertools.count(1)
+        self._contacts: tuple[Sender, ...] = ()
+        self._announced = asyncio.Event()
+        self._health = Health(is_up=False, reason="not connected")
+        self._closed: str | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What the configuration says of the peer's chat."""
+        return self._limits
+
+    async def __aenter__(self) -> Self:
+        """Say hello; from now on whatever else is printed goes to standard error."""
+        source, target = sys.stdin.fileno(), sys.stdout.fileno()
+        sys.stdout.flush()
+        self._stack.enter_context(redirect_stdout(sys.stderr))
+        self._health = Health(is_up=True, since=datetime.now(UTC))
+        self._frames.put_nowait(_encoded({"type": "hello", "protocol": _PROTOCOL}))
+        self._service = asyncio.create_task(self._serve(source, target))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        """Stop reading and writing; the descriptors stay open."""
+        if self._service is not None:
+            self._service.cancel()
+            await asyncio.wait({self._service})
+        self._go_down("closed")
+        self._stack.close()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield what the peer passes on, until standard input ends."""
+        while (message := await self._messages.get()) is not None:
+            yield message
+
+    async def own_events(self) -> AsyncIterator[Event]:
+        """Yield what the peer tells of its account, until standard input ends."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def send(self, to: str, content: Content, /) -> Receipt:
+        """Ask the peer to send `content`, and wait for its answer.
+
+        Raises:
+            RejectedError: it refuses for good.
+            TransportError: it refuses for now, does not answer in time, or has gone.
+        """
+        if self._service is None or self._closed is not None:
+            raise TransportError(f"the peer cannot be reached: {self._closed or self._health.reason}")
+        number = next(self._count)
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        try:
+            self._frames.put_nowait(_encoded({"type": "send", "id": number, "to": to} | _content(content)))
+            async with asyncio.timeout(self._answer_timeout):
+                return await answer
+        except asyncio.QueueFull:
+            raise TransportError(f"the peer does not read: {_WAITING} frames are waiting for it") from None
+        except TimeoutError:
+            raise TransportError(f"no answer from the peer within {self._answer_timeout:g} s") from None
+        finally:
+            del self._answers[number]
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Find the one contact that the peer has announced under this id, weixin or alias.
+
+        Raises:
+            RejectedError: none or several fit.
+            TransportError: the peer announces none in time.
+        """
+        try:
+            async with asyncio.timeout(self._contacts_timeout):
+                await self._announced.wait()
+        except TimeoutError:
+            raise TransportError(f"the peer has announced no contacts within {self._contacts_timeout:g} s") from None
+        found = [contact for contact in self._contacts if who in {contact.id, contact.weixin, contact.alias}]
+        if len(found) == 1:
+            return found[0]
+        problem = f"{len(found)} contacts fit {who!r}" if found else f"no contact fits {who!r}"
+        raise RejectedError(f"{problem}; expected one of {_listed(found or self._contacts)}")
+
+    def health(self) -> Health:
+        """Up while standard input is open and the peer says nothing else."""
+        return self._health
+
+    async def _serve(self, source: int, target: int) -> None:
+        """Take in and give out frames until one of both is no longer possible."""
+        async with asyncio.TaskGroup() as group:
+            tasks = {group.create_task(self._read(source)), group.create_task(self._write(target))}
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._go_down(" and ".join(task.result() for task in done))
+            for task in tasks:
+                task.cancel()
+        _offer(self._events, None)
+        await self._messages.put(None)
+
+    async def _read(self, descriptor: int) -> str:
+        """Take in frames until standard input ends; return why it did."""
+        try:
+            async for line in read_lines(descriptor, cap_bytes=self._line_bytes):
+                if line.truncated:
+                    _log.warning("line %d of the peer skipped: longer than %d bytes", line.number, self._line_bytes)
+                elif line.raw.strip():
+                    await self._take(line)
+        except OSError as error:
+            return f"standard input cannot be read: {error.strerror}"
+        return "standard input has ended"
+
+    async def _write(self, descriptor: int) -> str:
+        """Give out frames until standard output is closed; return why it was."""
+        try:
+            while True:
+                await write_all(descriptor, await self._frames.get())
+        except OSError as error:
+            return f"standard output cannot be written: {error.strerror}"
+
+    async def _take(self, line: Line) -> None:
+        """Do what a frame says."""
+        try:
+            frame = _FRAME.validate_json(line.raw)
+        except ValidationError as error:
+            _log.warning("line %d of the peer skipped: %s", line.number, _problem(error))
+            return
+        match frame:
+            case _Message():
+                await self._messages.put(_message(frame))
+            case _Contacts():
+                self._contacts = frame.contacts
+                self._announced.set()
+            case _Accepted() | _Refused():
+                self._answer(frame)
+            case _Reach():
+                self._health = Health(is_up=frame.type == "up", since=datetime.now(UTC), reason=frame.reason or "")
+            case _Account():
+                _offer(self._events, _event(frame))
+
+    def _answer(self, frame: _Accepted | _Refused) -> None:
+        """Hand an answer to the `send` that waits for it, if it still does."""
+        answer = self._answers.get(frame.id)
+        if answer is None or answer.done():
+            _log.info("answer %d of the peer came too late", frame.id)
+        elif isinstance(frame, _Accepted):
+            answer.set_result(Receipt(message_id=frame.message_id, accepted_at=datetime.now(UTC)))
+        else:
+            answer.set_exception((RejectedError if frame.permanent else TransportError)(frame.reason))
+
+    def _go_down(self, reason: str) -> None:
+        """Be down for good, and tell every `send` that waits."""
+        if self._closed is None:
+            self._closed = reason
+            self._health = Health(is_up=False, since=datetime.now(UTC), reason=reason)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(TransportError(f"the peer cannot be reached: {reason}"))
+
+
+def _content(content: Content) -> dict[str, object]:
+    """Return the part of a `send` frame that says what is sent."""
+    match content:
+        case Attachment():
+            qr = content.qr or Qr()
+            modules = qr.modules and ["".join(map(str, row)) for row in qr.modules]
+            attachment = {
+                "filename": content.filename,
+                "content_type": content.content_type,
+                "data": base64.b64encode(content.data).decode(),
+                "caption": content.caption,
+                "qr": qr.payload,
+                "modules": modules,
+            }
+            return {"attachment": attachment}
+        case Link():
+            return {"link": {"title": content.title, "url": content.url, "description": content.description}}
+        case _:
+            return {"text": content}
+
+
+def _message(frame: _Message) -> Message:
+    return Message(
+        id=frame.id,
+        sender=frame.sender,
+        conversation=frame.conversation,
+        text=frame.text,
+        sent_at=(frame.sent_at or datetime.now(UTC)).astimezone(UTC),
+        room=frame.room,
+        attachments=tuple(
+            Attachment(filename=file.filename, content_type=file.content_type, data=file.data)
+            for file in frame.attachments
+        ),
+        mentions=frame.mentions,
+        quoted=frame.quoted,
+        from_self=frame.from_self,
+    )
+
+
+def _event(frame: _Account) -> Event:
+    now = datetime.now(UTC)
+    qr = None if frame.qr is None else Qr(payload=frame.qr, first_seen=now)
+    return Event(kind=EventKind(frame.type), line=0, offset=0, at=now, seen_at=now, qr=qr, user=frame.user)
+
+
+def _offer(queue: asyncio.Queue[Event | None], event: Event | None) -> None:
+    """Put `event` into a queue that nobody may be reading; the oldest makes room."""
+    if queue.full():
+        queue.get_nowait()
+    queue.put_nowait(event)
+
+
+def _encoded(frame: dict[str, object]) -> bytes:
+    return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
+
+
+def _problem(error: ValidationError) -> str:
+    """Return what is wrong with a frame, without what stands in it: it may be a credential."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def _listed(contacts: tuple[Sender, ...] | list[Sender]) -> str:
+    names = sorted(
+        "/".join(dict.fromkeys(filter(None, (contact.id, contact.weixin, contact.alias)))) for contact in contacts
+    )
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (", ".join(map(repr, names[:_LISTED])) or "none: the peer knows nobody") + more
