@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
+
+_ESCAPED: Final = re.compile(r"\[([*?[])\]")
 
 
 def absolute(pattern: str, *, folder: Path) -> str:
     """Put a pattern below `folder`, whose own name is no pattern; `~` is the home folder."""
     expanded = os.path.expanduser(pattern)  # noqa: PTH111  # a pattern is no path
     return os.path.join(glob.escape(str(folder)), expanded)  # noqa: PTH118
+
+
+def literal(pattern: str) -> Path | None:
+    """Return the one path that a pattern without wildcards means; None for one with any."""
+    if glob.has_magic(_ESCAPED.sub("", pattern)):
+        return None
+    return Path(_ESCAPED.sub(r"\1", pattern))
 
 
 def covers(pattern: str, path: Path) -> bool:
