@@ -96,9 +96,10 @@ def compile_pattern(pattern: str, *, where: str = "") -> Regex:
 
 
 def widen(pattern: str, *, drop_assertions: bool = False) -> str:
-    """Return a pattern for hyperscan that matches in every line in which `pattern` does, and maybe in more.
+    r"""Return a pattern for hyperscan that matches in every line in which `pattern` does, and maybe in more.
 
     Captures, large counts and Unicode properties are given up, with `drop_assertions` also anchors and word boundaries.
+    `\B` always is: RE2 finds it between the bytes of one character.
     """
     tokens = tuple(_tokens(pattern))
     fold = any("i" in _flags(token.text)[0] for token in tokens if token.kind == "open")
@@ -129,7 +130,7 @@ def _widened(token: _Token, *, fold: bool, is_single: bool, drop_assertions: boo
             widened = _widened_opening(token.text)
         case "repeat":
             widened = _widened_repeat(token.text, is_single=is_single)
-        case "anchor" | "boundary" if drop_assertions:
+        case "anchor" | "boundary" if drop_assertions or token.text == r"\B":
             widened = "(?:)"
     return widened
 
@@ -357,7 +358,7 @@ def _repeated_name(tokens: tuple[_Token, ...]) -> str:
 _REASONS: Final = {
     "missing ]": "the [ is not closed; add ] or write \\[ for the character",
     "trailing \\": "it ends in a single \\; write \\\\ for the character",
-    "no argument for repetition operator": "nothing stands before {0} to repeat; write \\{0} for the character",
+    "no argument for repetition operator": "nothing stands before {0} to repeat; write \\ before it for the character",
     "bad repetition operator": "{0} repeats a repeat; put (?:...) around what is to be repeated",
     "invalid character class range": "{0} is no known class or range; write the characters or ranges such as a-z",
     "invalid repetition size": "repeat {0} is too large, with those around it; at most 1000 in all, or write + or *",
