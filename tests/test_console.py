@@ -329,7 +329,6 @@ async def main():
                 asyncio.get_running_loop().add_reader(int(sys.argv[2]), spring, console)
             else:
                 await console.send("console", f"read {message.text!r}")
-        print("ended")
 
 def spring(console):
     loop = asyncio.get_running_loop()
@@ -352,7 +351,7 @@ def test_console_draws_a_qr_above_the_prompt(tmp_path: Path) -> None:
         text = terminal.wait_for("▀▀▀▀▀▀▀ ▀")
         assert "you │ → alice: qr" in text
         terminal.press("\x04")
-        terminal.wait_for("ended")
+        terminal.wait_for("interrupted")
         assert terminal.wait() == 0
         assert scanned(terminal.output) == [PAYLOAD]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import signal
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -35,8 +36,8 @@ class Console:
     """A chat in the terminal: messages with sender and time, the QR drawn to be scanned, and a line to type at.
 
     Whoever is asked for, the person at the terminal is meant. Where standard input or output is no terminal, commands
-    are read from standard input, one a line. `messages` ends with standard input, or with Ctrl-D; sending goes on, so
-    that a service, or a run with `< /dev/null`, is a chat that only reports.
+    are read from standard input, one a line, and `messages` ends with it; sending goes on, so that a service, or a run
+    with `< /dev/null`, is a chat that only reports. Ctrl-C and, on an empty line, Ctrl-D are the signal SIGINT.
     """
 
     def __init__(self, *, bot: str = "bot", language: str = "en", save_to: Path | None = None) -> None:
@@ -120,6 +121,7 @@ class Console:
         if self._prompt is not None:
             async for text in self._prompt.lines():
                 yield text
+            signal.raise_signal(signal.SIGINT)
         elif sys.stdin is not None:
             async for line in read_lines(sys.stdin.fileno(), cap_bytes=_LINE_CAP_BYTES):
                 yield line.text
