@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from logmonitor.access import Policy, Reason, Seen, decide, remember
 from logmonitor.command import Choice, Entry, Found, Unknown, build, find, help_lines, parse, suggest
 from logmonitor.language import translation
 from logmonitor.operation import Command, Invocation, Operation, OperationConfig
-from logmonitor.worker import Job, Worker
+from logmonitor.worker import Worker, job_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from logmonitor.operation import Context
     from logmonitor.records import Message
     from logmonitor.worker import World
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 
 class Dispatcher:
@@ -96,7 +94,7 @@ class Dispatcher:
         for worker in self._workers.values():
             on_message = worker.operation.on_message
             if on_message is not None and not message.from_self:
-                await worker.submit(Job(about="on_message", call=partial(_call, on_message, message)))
+                await worker.submit(job_of("on_message", on_message, message))
 
     async def _obey(self, message: Message) -> None:
         """Run the command that an admin's message holds."""
@@ -115,12 +113,7 @@ class Dispatcher:
             text=typed.text,
             watch=found.watch,
         )
-        job = Job(
-            about=command.name,
-            call=partial(_call, command.handler, invocation),
-            reply_to=message.conversation,
-            seconds=command.timeout,
-        )
+        job = job_of(command.name, command.handler, invocation, reply_to=message.conversation, seconds=command.timeout)
         worker = self._workers[found.entry.operation]
         _log.info("command %s from %s for %s", command.name, message.sender.id, worker.name)
         if command.control:
@@ -169,7 +162,3 @@ class Dispatcher:
         if not rows:
             rows = (self._why_not(Unknown(name=wanted or "", suggestions=suggest(wanted or "", permitted))),)
         await context.send("\n".join(rows))
-
-
-async def _call(handler: Callable[[Context, _T], Awaitable[None]], value: _T, context: Context) -> None:
-    await handler(context, value)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 5.0
+RESTART_SECONDS: Final = 1.0
 
 
 async def serve(
@@ -41,7 +42,7 @@ async def serve(
     """
     runtime = _Runtime(config, transport, operations)
     async with transport, asyncio.TaskGroup() as tasks:
-        delivery = tasks.create_task(runtime.outbox.run())
+        delivery = tasks.create_task(runtime.deliver())
         work = tasks.create_task(runtime.work())
         await stop.wait()
         work.cancel()
@@ -62,7 +63,7 @@ class _Runtime:
         for operation in operations:
             names.update(operation.config.admins or (), operation.contacts)
         self._directory = Directory(transport, names)
-        self.outbox = Outbox(self._directory)
+        self.outbox = Outbox(self._directory, translate=self._translate)
         self._sessions = {watch.name: Session(watch=watch.name) for watch in config.watches}
         world = World(
             outbox=self.outbox,
@@ -80,6 +81,15 @@ class _Runtime:
         self._dispatcher = Dispatcher(
             self._workers, world, start=self._start, status=self._status, language=config.bot.language
         )
+
+    async def deliver(self) -> None:
+        """Empty the outbox until cancelled; an error in a transport's own code ends no more than one message."""
+        while True:
+            try:
+                await self.outbox.run()
+            except ExceptionGroup:
+                _log.exception("the transport failed in a way that it should not; going on")
+                await asyncio.sleep(RESTART_SECONDS)
 
     async def work(self) -> None:
         """Do everything but deliver what is sent, until cancelled."""
@@ -147,6 +157,13 @@ class _Runtime:
             rows.append(_("chat: down: {reason}").format(reason=health.reason))
         for name, reason in self._directory.unknown.items():
             rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
-        if self.outbox.waiting:
-            rows.append(_("{count} messages wait to be sent").format(count=self.outbox.waiting))
+        backlog = self.outbox.backlog()
+        if backlog.failing_for is not None:
+            rows.append(
+                _("the chat has taken nothing for {duration}; {count} messages wait").format(
+                    duration=duration_text(backlog.failing_for, _), count=backlog.waiting
+                )
+            )
+        if backlog.failed or backlog.dropped:
+            rows.append(_("messages given up: {count}").format(count=backlog.failed + backlog.dropped))
         return rows

@@ -7,7 +7,7 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from logmonitor.errors import LogMonitorError, OperationError
 from logmonitor.language import translation
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from logmonitor.records import Content, Sender, Session
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 HANDLER_SECONDS: Final = 60.0
 _QUEUE_LENGTH: Final = 64
 
@@ -46,6 +47,23 @@ class Job:
     call: Callable[[Context], Awaitable[None]]
     reply_to: str | None = None
     seconds: float = HANDLER_SECONDS
+
+
+def job_of(
+    about: str,
+    handler: Callable[[Context, _T], Awaitable[None]],
+    value: _T,
+    /,
+    *,
+    reply_to: str | None = None,
+    seconds: float = HANDLER_SECONDS,
+) -> Job:
+    """Make the job that calls `handler` with `value`."""
+
+    async def call(context: Context) -> None:
+        await handler(context, value)
+
+    return Job(about=about, call=call, reply_to=reply_to, seconds=seconds)
 
 
 class Worker:

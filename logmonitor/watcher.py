@@ -1,0 +1,224 @@
+"""One bot: its logs followed, its session kept up to date, its operations told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from logmonitor.follower import Follower, Start
+from logmonitor.lines import split
+from logmonitor.profile import AUTO, load_profiles
+from logmonitor.recognition import CompiledProfile, compile_profile
+from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Session, Transition
+from logmonitor.scan import Scanner
+from logmonitor.watch import WatchState, choose_profile, finish, observe, tick, wake_at
+from logmonitor.worker import job_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from pathlib import Path
+
+    from logmonitor.config import WatchConfig
+    from logmonitor.operation import Context
+    from logmonitor.records import Notice
+    from logmonitor.watch import Observation
+    from logmonitor.worker import Worker
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+BACKLOG_BYTES: Final = 1 << 20
+SETTLE_SECONDS: Final = 0.05
+_LOUD: Final = frozenset(
+    {NoticeKind.GAP, NoticeKind.LONG_LINE, NoticeKind.MISSING, NoticeKind.UNREADABLE, NoticeKind.POLLING}
+)
+
+
+class Watcher:
+    """Follows the logs of one bot.
+
+    First the end of what stands in them is read: it chooses the family and tells where the session stands. A loss that
+    stands there is announced if its QR is still valid; nothing else of the past is.
+    """
+
+    def __init__(
+        self,
+        watch: WatchConfig,
+        *,
+        workers: Sequence[Worker],
+        sessions: MutableMapping[str, Session],
+        folder: Path | None,
+    ) -> None:
+        """Watch as `watch` says; profiles in `folder` stand beside the shipped ones.
+
+        Raises:
+            ProfileError: a profile is not valid, or there is none of that name.
+        """
+        self.name = watch.name
+        self._watch = watch
+        self._workers = [worker for worker in workers if worker.is_about(watch.name)]
+        self._scanners = {worker.name: Scanner(worker.operation.patterns) for worker in self._workers}
+        self._sessions = sessions
+        self._state = WatchState(session=Session(watch=watch.name))
+        self._profiles = load_profiles(*([folder] if folder else []))
+        self._profile: CompiledProfile | None = None
+        self._unread: list[Chunk] = []
+        self._why_no_profile = ""
+        self._settles_at: float | None = None
+        self._lost_bytes = 0
+        if watch.profile != AUTO:
+            self._profile = compile_profile(self._profiles[watch.profile])
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with Follower(*self._watch.logs, start=Start.END, tail_bytes=BACKLOG_BYTES) as follower:
+            items = aiter(follower)
+            coming: asyncio.Future[Chunk | Notice] | None = None
+            try:
+                while True:
+                    coming = coming or asyncio.ensure_future(anext(items))
+                    await asyncio.wait({coming}, timeout=self._seconds_to_wake())
+                    if coming.done():
+                        item, coming = coming.result(), None
+                        await self._take(item)
+                    else:
+                        await self._wake()
+            finally:
+                if coming is not None:
+                    coming.cancel()
+
+    def remarks(self, translate: Callable[[str], str]) -> tuple[str, ...]:
+        """Return what an admin should know besides the session."""
+        rows = []
+        if self._profile is None and self._why_no_profile:
+            rows.append(translate("its log is not understood: {reason}").format(reason=self._why_no_profile))
+        if self._lost_bytes:
+            rows.append(translate("{count} bytes of its log were lost to a rotation").format(count=self._lost_bytes))
+        return tuple(rows)
+
+    async def _take(self, item: Chunk | Notice) -> None:
+        if not isinstance(item, Chunk):
+            level = logging.WARNING if item.kind in _LOUD else logging.INFO
+            _log.log(level, "%s: %s: %s", self.name, item.path, item.detail)
+            self._lost_bytes += item.lost_bytes or 0
+            return
+        if item.backlog:
+            self._settles_at = asyncio.get_running_loop().time() + SETTLE_SECONDS
+        elif self._settles_at is not None:
+            await self._announce_standing_loss()
+        await self._understand(item)
+        if not item.backlog:
+            await self._hand_out(item)
+
+    async def _understand(self, chunk: Chunk) -> None:
+        """Let the session meet a chunk, once the family is known; until then keep the last of what was read."""
+        chunks = [chunk]
+        if self._profile is None:
+            self._unread.append(chunk)
+            self._choose()
+            chunks, self._unread = self._unread, [] if self._profile else _last(self._unread, BACKLOG_BYTES)
+        if self._profile is None:
+            return
+        for each in chunks:
+            self._state, observations = observe(
+                self._state,
+                each,
+                profile=self._profile,
+                now=datetime.now(UTC),
+                live=True,
+                zone=self._watch.timezone,
+                qr_path=self._watch.qr_file,
+            )
+            await self._tell(observations, is_past=each.backlog)
+
+    def _choose(self) -> None:
+        choice = choose_profile(self._profiles, self._unread)
+        if choice.profile is not None:
+            _log.info("%s: the log is of the family %s", self.name, choice.profile.name)
+            self._profile = compile_profile(choice.profile)
+        elif choice.reason != self._why_no_profile:
+            self._why_no_profile = choice.reason
+            _log.warning("%s: %s", self.name, choice.reason)
+
+    async def _tell(self, observations: Sequence[Observation], *, is_past: bool = False) -> None:
+        """Keep the session, and tell the operations of what is not past."""
+        for observation in observations:
+            self._sessions[self.name] = observation.session
+            event, transition = observation.event, observation.transition
+            if transition is not None:
+                _log.info("%s: %s by %s", self.name, transition.after.state, event.kind)
+            if is_past:
+                continue
+            for worker in self._workers:
+                await _submit(worker, "on_event", worker.operation.on_event, event)
+                if transition is not None:
+                    await _submit(worker, "on_transition", worker.operation.on_transition, transition)
+
+    async def _hand_out(self, chunk: Chunk) -> None:
+        """Give each operation the lines that it asked for."""
+        for worker in self._workers:
+            if worker.operation.on_batch is None:
+                continue
+            hits = self._scanners[worker.name].hits(chunk)
+            lines = tuple(hit.line for hit in hits) if worker.operation.patterns else tuple(split(chunk))
+            if lines:
+                batch = LogBatch(
+                    watch=self.name,
+                    path=chunk.path,
+                    lines=lines,
+                    start_offset=chunk.start_offset,
+                    end_offset=chunk.end_offset,
+                )
+                await _submit(worker, "on_batch", worker.operation.on_batch, batch)
+
+    async def _announce_standing_loss(self) -> None:
+        """After the past has been read: tell of a loss that stands, if its QR can still be scanned."""
+        self._settles_at = None
+        if self._profile is None:
+            return
+        self._state, observations = finish(self._state, profile=self._profile)
+        await self._tell(observations, is_past=True)
+        session = self._state.session
+        qr = session.qr
+        if not session.is_lost or qr is None or (qr.expires is not None and qr.expires <= datetime.now(UTC)):
+            return
+        event = Event(kind=EventKind.SCAN, line=0, offset=0, watch=self.name, path=qr.log_path, qr=qr)
+        transition = Transition(before=replace(session, qr=None, loss=session.loss - 1), after=session, event=event)
+        for worker in self._workers:
+            await _submit(worker, "on_transition", worker.operation.on_transition, transition)
+
+    async def _wake(self) -> None:
+        """Do what time asks for."""
+        if self._settles_at is not None and self._settles_at <= asyncio.get_running_loop().time():
+            await self._announce_standing_loss()
+        if self._profile is not None:
+            self._state, observations = tick(self._state, datetime.now(UTC), profile=self._profile)
+            await self._tell(observations)
+
+    def _seconds_to_wake(self) -> float | None:
+        dues = []
+        if self._settles_at is not None:
+            dues.append(self._settles_at - asyncio.get_running_loop().time())
+        if (due := wake_at(self._state)) is not None:
+            dues.append((due - datetime.now(UTC)).total_seconds())
+        return max(0.0, min(dues)) if dues else None
+
+
+def _last(chunks: list[Chunk], size_bytes: int) -> list[Chunk]:
+    """Return the last chunks, as many as hold at most `size_bytes`."""
+    kept: list[Chunk] = []
+    for chunk in reversed(chunks):
+        size_bytes -= len(chunk.data)
+        if size_bytes < 0:
+            break
+        kept.insert(0, chunk)
+    return kept
+
+
+async def _submit(
+    worker: Worker, about: str, handler: Callable[[Context, _T], Awaitable[None]] | None, value: _T
+) -> None:
+    if handler is not None:
+        await worker.submit(job_of(about, handler, value))
