@@ -246,7 +246,7 @@ _OPENINGS: Final = {
     "(?>": ("atomic group", "write (?:...), matching takes linear time anyway"),
     "(?#": ("comment group", "leave it out"),
     "(?(": ("conditional", "write both alternatives out with |"),
-    "(?P=": ("back-reference", "write the text out, or capture twice and compare"),
+    "(?P=": ("back-reference", "write the text out, or capture both"),
     "(?P>": ("recursion", "write the repeated part out"),
     "(?&": ("recursion", "write the repeated part out"),
     "(?|": ("branch reset", "write (?:...)"),
@@ -260,11 +260,11 @@ _FLAG_ADVICE: Final = {
     "a": ("ASCII flag", r"leave it out, \w \d \s and \b are ASCII"),
     "L": ("locale flag", "leave it out"),
 }
-_NUMBERED = ("back-reference", r"write the text out; for a character by its number write \x{...}")
+_NUMBERED = ("back-reference", r"write the text out, or for a character \x{...}")
 _ESCAPES: Final = {
     **dict.fromkeys("123456789", _NUMBERED),
-    "k": ("back-reference", "write the text out, or capture twice and compare"),
-    "g": ("back-reference", "write the text out, or capture twice and compare"),
+    "k": ("back-reference", "write the text out, or capture both"),
+    "g": ("back-reference", "write the text out, or capture both"),
     "A": ("start of text", "write ^"),
     "z": ("end of text", "write $"),
     "Z": ("end of text", "write $"),
@@ -321,7 +321,7 @@ def _unsupported_opening(text: str) -> tuple[tuple[str, str] | None, str]:
         if advice := _FLAG_ADVICE.get(flag):
             return advice, text
     if "m" in cleared_flags:
-        return ("switched-off multi-line flag", "leave it out, ^ and $ are the ends of the line"), text
+        return ("switched-off multi-line flag", "leave it out, ^ and $ are the line's"), text
     return None, text
 
 
@@ -361,12 +361,13 @@ _REASONS: Final = {
     "no argument for repetition operator": "nothing stands before {0} to repeat; write \\ before it for the character",
     "bad repetition operator": "{0} repeats a repeat; put (?:...) around what is to be repeated",
     "invalid character class range": "{0} is no known class or range; write the characters or ranges such as a-z",
-    "invalid repetition size": "repeat {0} is too large, with those around it; at most 1000 in all, or write + or *",
+    "invalid repetition size": "repeat {0} is too large with those around it; write + or *",
     "invalid escape sequence": "escape {0} is not known; leave the \\ out for the plain character",
     "invalid perl operator": "group {0} is not known; write (...), (?:...), (?P<name>...) or (?i)",
     "invalid named capture group": "{0} is no group name; write (?P<name>...) in letters, digits and _",
     "pattern too large": "it needs too much memory; use smaller repeats, or write + or *",
 }
+_UNKNOWN_REASON: Final = "RE2 cannot read {0}; write it in RE2's syntax"
 
 
 def _explain(error: str, pattern: str, tokens: tuple[_Token, ...]) -> str:
@@ -382,9 +383,7 @@ def _explain(error: str, pattern: str, tokens: tuple[_Token, ...]) -> str:
     if error.startswith("missing )") and opened:
         return f"the ( at position {opened[-1]} is not closed; add ) or write \\( for the character"
     message, _, fragment = error.partition(": ")
-    for start, reason in _REASONS.items():
-        if message.startswith(start):
-            position = pattern.find(fragment) if fragment else -1
-            shown = f"{fragment!r} at position {position}" if position >= 0 else repr(fragment)
-            return reason.format(shown) if "{0}" in reason else reason
-    return f"RE2 says {error!r}; write it in RE2's syntax"
+    reason = next((reason for start, reason in _REASONS.items() if message.startswith(start)), _UNKNOWN_REASON)
+    position = pattern.find(fragment) if fragment else -1
+    shown = f"{fragment!r} at position {position}" if position >= 0 else repr(fragment)
+    return reason.replace("{0}", shown)

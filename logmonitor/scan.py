@@ -125,7 +125,7 @@ class Scanner:
 
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-_BYTES_FOR_EACH_FIND: Final = 64
+_BYTES_FOR_EACH_FIND: Final = 256
 _LEAST_FINDS: Final = 64
 _CHUNKS_TAKEN_BY_LINE: Final = 15
 _UNION_BYTES: Final = 32 << 20
