@@ -1,0 +1,122 @@
+"""A log's own clock: stamps as a family writes them, as seconds that grow, and as points in time where they can be.
+
+Many logs write no date, some no year. Such a stamp comes again after a cycle; it is read as the next one that is not
+far before the last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import date, tzinfo
+
+DAY: Final = 86_400.0
+LEAP_YEAR: Final = 366 * DAY
+TOLERANCE: Final = timedelta(minutes=1)
+"""How far a log's clock may be ahead of ours without being from the future."""
+
+_BACKWARDS: Final = 1 / 12
+_MILLISECONDS_FROM: Final = 1e11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """A time as a log tells it.
+
+    `moment` is aware where the log says its zone. `cycle` is in seconds, None for a full date; the date of a moment is
+    then 1900-01-01, or in the year 2000.
+    """
+
+    moment: datetime
+    cycle: float | None = None
+
+
+def parse_stamp(value: object, time_format: str | None) -> Stamp | None:
+    """Read a stamp: a number of seconds or milliseconds since 1970, or a text in `time_format`, ISO without one."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        if not isinstance(value, str):
+            return Stamp(moment=datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS_FROM else value, UTC))
+        if time_format in {None, "iso"}:
+            return Stamp(moment=datetime.fromisoformat(value))
+        return _parsed(value, str(time_format))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def is_cyclic(time_format: str | None) -> bool:
+    """Tell whether stamps in `time_format` lack a year or a date."""
+    return time_format not in {None, "iso"} and "%Y" not in str(time_format) and "%y" not in str(time_format)
+
+
+def clock_of(stamp: Stamp, last: float | None, zone: tzinfo | None) -> float:
+    """Return a stamp as seconds on the log's own clock, `last` being what it stood at before."""
+    if stamp.cycle is None:
+        return _instant(stamp.moment, zone).timestamp()
+    seconds = _within_cycle(stamp)
+    return seconds if last is None else last + difference(seconds, last, stamp.cycle)
+
+
+def difference(later: float, earlier: float, cycle: float | None) -> float:
+    """Return how many seconds lie from `earlier` to `later`; in a cycle, little backwards or else forwards."""
+    if cycle is None:
+        return later - earlier
+    forwards = (later - earlier) % cycle
+    return forwards - cycle if forwards >= cycle * (1 - _BACKWARDS) else forwards
+
+
+def seconds_of(stamp: Stamp) -> float:
+    """Return a stamp as seconds that can be compared with those of the same log's others, by `difference`."""
+    return _within_cycle(stamp) if stamp.cycle else _instant(stamp.moment, None).timestamp()
+
+
+def point_of(
+    stamp: Stamp, clock: float, *, zone: tzinfo | None, file_date: date | None, now: datetime | None
+) -> datetime | None:
+    """Return a stamp as a point in time, aware UTC; None where the log does not tell enough.
+
+    A date without zone is local time, or that of the named `zone`. What has no date takes it from `file_date`, the date
+    at which the log's clock began, only if a `zone` was named, and never a future one if `now` is known.
+    """
+    if stamp.cycle is None:
+        return _instant(stamp.moment, zone)
+    if zone is None or file_date is None:
+        return None
+    cycles = int(clock // stamp.cycle)
+    point = _dated(stamp, file_date, cycles, zone)
+    while point is not None and now is not None and point > now + timedelta(hours=1):
+        cycles -= 1
+        point = _dated(stamp, file_date, cycles, zone)
+    return point
+
+
+def _parsed(text: str, time_format: str) -> Stamp:
+    """Read a text by `strptime`; a format without year is read in a leap year, so that it has all days."""
+    if not is_cyclic(time_format):
+        return Stamp(moment=datetime.strptime(text, time_format))  # noqa: DTZ007  # the zone is the caller's to say
+    moment = datetime.strptime(f"2000 {text}", f"%Y {time_format}")  # noqa: DTZ007  # the same
+    return Stamp(moment=moment, cycle=LEAP_YEAR if "%d" in time_format else DAY)
+
+
+def _within_cycle(stamp: Stamp) -> float:
+    return (stamp.moment.replace(tzinfo=None) - datetime(2000, 1, 1)).total_seconds()  # noqa: DTZ001  # its own calendar
+
+
+def _instant(moment: datetime, zone: tzinfo | None) -> datetime:
+    return (moment if moment.tzinfo or zone is None else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _dated(stamp: Stamp, file_date: date, cycles: int, zone: tzinfo) -> datetime | None:
+    """Put the date into a stamp that lacks it; None for one that the calendar does not have."""
+    try:
+        if stamp.cycle == DAY:
+            moment = datetime.combine(file_date + timedelta(days=cycles), stamp.moment.time())
+        else:
+            moment = stamp.moment.replace(year=file_date.year + cycles)
+        return _instant(moment, zone)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,245 @@
+"""A profile made ready to read a log: which lines matter, and what each of them says."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from logmonitor.clock import is_cyclic, parse_stamp
+from logmonitor.drawing import ROW_PATTERN
+from logmonitor.pattern import compile_pattern
+from logmonitor.records import EventKind
+from logmonitor.scan import Scanner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from logmonitor.clock import Stamp
+    from logmonitor.pattern import Regex
+    from logmonitor.profile import Framing, JsonFraming, Profile, Rule
+
+UNKNOWN_START: Final = -1
+"""Where the shown text starts in a message record that does not tell."""
+
+_SIGNATURE: Final = r"(?: lm1 \S+ \S+ \S+)?[ \t\r]*$"
+_ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one line says by one rule: the QR's text and the user's name as they stand in it, and its stamp."""
+
+    rule: Rule
+    qr: str | None = None
+    user: str | None = None
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recogniser:
+    """A rule's patterns: for a plain line, for a JSON record's message, and for each field of one."""
+
+    rule: Rule
+    line: Regex | None
+    message: Regex | None
+    where: tuple[tuple[str, Regex], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledProfile:
+    """A profile, compiled. One thread may use it at a time.
+
+    `marks` finds the lines of events and drawings, `traffic` those of traffic, `messages` the records that show a
+    stranger's text; the last two are compiled where they are first asked for. `is_cyclic` says that stamps lack a date.
+    """
+
+    source: Profile
+    marks: Scanner
+    traffic: Callable[[], Scanner]
+    messages: Callable[[], Scanner]
+    prefix: Regex
+    is_cyclic: bool
+    genuine: Regex | None
+    message_starts: tuple[Regex, ...]
+    recognisers: tuple[Recogniser, ...]
+    traffic_recognisers: tuple[Recogniser, ...]
+
+    @property
+    def framing(self) -> Framing:
+        """How the family frames a record."""
+        return self.source.framing
+
+
+def compile_profile(profile: Profile, *, without: Iterable[EventKind] = ()) -> CompiledProfile:
+    """Compile `profile`; events of the kinds `without` are not looked for."""
+    left_out = {*without}
+    rules = [rule for rule in profile.events if rule.kind not in left_out]
+    marks = [rule for rule in rules if rule.kind is not EventKind.TRAFFIC]
+    traffic = [rule for rule in rules if rule.kind is EventKind.TRAFFIC]
+    framing = profile.framing
+    shown = message_patterns(profile)
+    return CompiledProfile(
+        source=profile,
+        marks=_scanner([*patterns_of(marks, framing), ROW_PATTERN], framing),
+        traffic=cache(partial(_scanner, patterns_of(traffic, framing), framing)),
+        messages=cache(partial(_scanner, shown, framing)),
+        prefix=compile_pattern(f"^(?:{framing.prefix})"),
+        is_cyclic=is_cyclic(framing.time_format),
+        genuine=compile_pattern(profile.genuine) if profile.genuine is not None else None,
+        message_starts=tuple(compile_pattern(pattern) for pattern in shown),
+        recognisers=recognisers_of(marks, framing),
+        traffic_recognisers=recognisers_of(traffic, framing),
+    )
+
+
+def recognisers_of(rules: Sequence[Rule], framing: Framing) -> tuple[Recogniser, ...]:
+    """Compile rules for `find`."""
+    return tuple(_recogniser(rule, framing) for rule in rules)
+
+
+def message_patterns(profile: Profile) -> list[str]:
+    """Return patterns for the records that show a stranger's text."""
+    return [f"^(?:{profile.framing.prefix})(?:{rule.pattern})" for rule in profile.messages]
+
+
+def patterns_of(rules: Sequence[Rule], framing: Framing) -> list[str]:
+    """Return patterns that match at least the lines that `rules` do, for looking through chunks."""
+    patterns = [line for rule in rules if (line := _line_pattern(rule, framing)) is not None]
+    if framing.json is not None:
+        patterns += dict.fromkeys(map(_json_pattern, rules))
+    return patterns
+
+
+def find(text: str, recognisers: Sequence[Recogniser], framing: Framing) -> Finding | None:
+    """Return what a line says, by the first rule that matches; None if it says nothing."""
+    if framing.json is not None and (record := _json_record(text)) is not None:
+        return _find_in_json(record, recognisers, framing.json)
+    for recogniser in recognisers:
+        if recogniser.line is not None and (match := recogniser.line.search(text)):
+            groups = match.groupdict()
+            return Finding(
+                rule=recogniser.rule,
+                qr=groups.get("qr"),
+                user=groups.get("user"),
+                stamp=parse_stamp(groups.get("time"), framing.time_format),
+            )
+    return None
+
+
+def stamp_of(text: str, profile: CompiledProfile) -> Stamp | None:
+    """Return a line's stamp; None if it has none, as a line that continues a record."""
+    framing = profile.framing
+    if framing.json is not None and (record := _json_record(text)) is not None:
+        return parse_stamp(_field(record, framing.json.time), None)
+    if framing.time_format is None:
+        return None
+    match = profile.prefix.match(text)
+    return parse_stamp(match.groupdict().get("time"), framing.time_format) if match else None
+
+
+def text_start(text: str, profile: CompiledProfile) -> int | None:
+    """Return where a message record's shown text starts, `UNKNOWN_START` if it does not tell; None for others."""
+    for regex in profile.message_starts:
+        if match := regex.search(text):
+            group = regex.groupindex.get("text")
+            return match.start(group) if group is not None else UNKNOWN_START
+    return None
+
+
+def plain(raw: bytes, framing: Framing) -> str:
+    """Return a line as patterns see it."""
+    text = raw.decode("utf-8", "replace").removesuffix("\r")
+    return _ANSI.sub("", text) if framing.strip_ansi and "\x1b" in text else text
+
+
+def _scanner(patterns: Sequence[str], framing: Framing) -> Scanner:
+    return Scanner(patterns, strip_ansi=framing.strip_ansi)
+
+
+def _recogniser(rule: Rule, framing: Framing) -> Recogniser:
+    line = _line_pattern(rule, framing)
+    return Recogniser(
+        rule=rule,
+        line=None if line is None else compile_pattern(line),
+        message=None if rule.pattern is None else compile_pattern(f"(?s)^(?:{rule.pattern}){_SIGNATURE}"),
+        where=tuple((path, compile_pattern(f"(?s)^(?:{pattern})$")) for path, pattern in rule.where),
+    )
+
+
+def _line_pattern(rule: Rule, framing: Framing) -> str | None:
+    """Return the pattern for a plain line; None for a rule that is about fields."""
+    if rule.pattern is None or rule.where or rule.qr_field is not None:
+        return None
+    return f"^(?:{framing.prefix})(?:{rule.pattern}){_SIGNATURE}"
+
+
+def _json_pattern(rule: Rule) -> str:
+    r"""Return a pattern for the JSON lines that a rule may be about, its hint as it is or in `\u...` escapes."""
+    hint = "".join(
+        re.escape(character) if character.isascii() else f"(?:{character}|{_escaped(character)})"
+        for character in rule.hint or ""
+    )
+    return rf"^\s*\{{.*{hint}"
+
+
+def _escaped(character: str) -> str:
+    """Return the pattern of a character's JSON escape, its digits in either case."""
+    digits = json.dumps(character)[1:-1]
+    return "".join(f"[{digit}{digit.upper()}]" if digit in "abcdef" else re.escape(digit) for digit in digits)
+
+
+def _json_record(text: str) -> dict[str, Any] | None:
+    """Return a line that is a JSON object, else None."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _find_in_json(record: dict[str, Any], recognisers: Sequence[Recogniser], framing: JsonFraming) -> Finding | None:
+    """Return what a JSON record says, by the first rule that matches."""
+    message = _shown(_field(record, framing.message))
+    for recogniser in recognisers:
+        rule = recogniser.rule
+        if any(not regex.search(_shown(_field(record, path))) for path, regex in recogniser.where):
+            continue
+        match = recogniser.message.search(message) if recogniser.message else None
+        qr = _field(record, rule.qr_field)
+        if (recogniser.message and not match) or (rule.qr_field is not None and not isinstance(qr, str)):
+            continue
+        groups = match.groupdict() if match else {}
+        return Finding(
+            rule=rule,
+            qr=qr if isinstance(qr, str) else groups.get("qr"),
+            user=groups.get("user"),
+            stamp=parse_stamp(_field(record, framing.time), None),
+        )
+    return None
+
+
+def _field(record: object, path: str | None) -> object:
+    """Return the value a path leads to, through objects by key and lists by index; None if it leads nowhere."""
+    if path is None:
+        return None
+    value = record
+    for key in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
+
+
+def _shown(value: object) -> str:
+    """Return a JSON value as the text that a pattern sees; nothing for none."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
