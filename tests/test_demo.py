@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.demo import world as worlds
+from logmonitor.demo.play import Play
 from logmonitor.demo.stage import content_of
 from logmonitor.demo.world import YOU, Arrival, Remark, Said, ToBot
 from logmonitor.records import Attachment, Link, Qr
+from tests.terminal import Terminal, scanned
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from logmonitor.demo.world import Effect, Frame, World
 
 QR = "https://login.weixin.qq.com/l/0123456789=="
+DEADLINE: Final = 60.0
+DEMO: Final = (sys.executable, "-m", "logmonitor", "demo")
 HELLO: Frame = {"type": "hello", "protocol": 1}
 
 
@@ -195,3 +208,140 @@ def test_demo_reads_all_that_a_bot_sends() -> None:
     assert content_of({"attachment": attachment | {"qr": None}}) == Attachment(
         filename="q", content_type="image/png", data=b"a", caption="c"
     )
+
+
+def demo(*arguments: str, folder: Path, **environ: str) -> subprocess.Popen[str]:
+    """Start the demo without a terminal, its temporary folder in `folder`."""
+    return subprocess.Popen(
+        [*DEMO, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder), **environ},
+    )
+
+
+def on_terminal(*arguments: str, folder: Path, columns: int = 110, **environ: str) -> Terminal:
+    """Start the demo in a terminal, its temporary folder in `folder`."""
+    return Terminal(
+        *DEMO[1:], *arguments, folder=folder, columns=columns, rows=60, environ={"TMPDIR": str(folder), **environ}
+    )
+
+
+def pids(output: str) -> list[int]:
+    """Return the process ids of both bots."""
+    return [int(number) for number in re.findall(r"\(process (\d+)\)", output)]
+
+
+def is_there(pid: int) -> bool:
+    """Tell whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_demo_plays_its_story_without_a_terminal(tmp_path: Path) -> None:
+    """Without a terminal the whole story is played and printed, its QR can be scanned, and nothing is left behind."""
+    with demo(folder=tmp_path) as playing:
+        output, errors = playing.communicate(timeout=DEADLINE)
+    assert (playing.returncode, errors) == (0, "")
+    told = [line[11:] for line in output.splitlines() if line.startswith("[")]
+    assert "· Bob has lost the session: logged out, and a login QR waits in bob.log" in told
+    assert told.count("you → alice: status") == 2
+    assert told.index("you → alice: qr") < told.index("· your phone scans the QR of Bob, and you confirm")
+    assert "alice → you: 您好世界" in told
+    payloads = scanned(output)
+    assert len(payloads) == 2
+    assert payloads[0] == payloads[1]
+    assert re.fullmatch(r"https://login\.weixin\.qq\.com/l/[0-9a-f]{10}==", payloads[0])
+    assert re.search(r"· \d+\.\d ms from the line in the log to the QR on this screen", output)
+    assert not any(map(is_there, pids(output)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_plays_twice_at_once(tmp_path: Path) -> None:
+    """Two demos side by side do not disturb each other; one of them may be Chinese."""
+    with demo(folder=tmp_path) as first, demo("--language", "zh", folder=tmp_path) as second:
+        outputs = [playing.communicate(timeout=DEADLINE)[0] for playing in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert not set(scanned(outputs[0])) & set(scanned(outputs[1]))
+    assert all("您好世界" in output for output in outputs)
+
+
+def test_demo_lets_you_play_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal you ask, scan, look into a log and leave; nothing is left behind."""
+    with on_terminal(folder=tmp_path) as terminal:
+        opening = terminal.wait_for("Your turn", deadline=DEADLINE)
+        assert len(scanned(terminal.output)) == 1
+        terminal.press("qr\r")
+        terminal.wait_for("→ alice: qr")
+        terminal.press("/fly bob\r/scan\r/to bo\t\r")
+        terminal.wait_for("there is no /fly; /help shows what there is")
+        terminal.wait_for("which bot? /scan alice, or /scan bob")
+        terminal.wait_for("you → bob ▸")
+        terminal.press("help\r")
+        terminal.wait_for("Bob is logged out and receives this when back")
+        terminal.press("/scan bob\r")
+        terminal.wait_for("Bob is back. Now the other way round")
+        terminal.press("/logout bob\r/logout bob\r")
+        terminal.wait_for("Bob is logged out already")
+        terminal.press("/log bob\r")
+        terminal.wait_for("│ bob.log")
+        terminal.press("/help\r/quit\r")
+        assert terminal.wait() == 0
+    assert not any(map(is_there, pids(opening)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_demo_ends_at_a_key(tmp_path: Path, key: str) -> None:
+    """Ctrl-C and Ctrl-D end it cleanly at any time, in a narrow window without colours too."""
+    with on_terminal(folder=tmp_path, columns=40, NO_COLOR="1") as terminal:
+        terminal.wait_for("▸")
+        terminal.press(key)
+        assert terminal.wait() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_ends_at_a_signal(tmp_path: Path) -> None:
+    """SIGTERM ends both bots and removes the folder."""
+    with on_terminal(folder=tmp_path) as terminal:
+        opening = terminal.wait_for("follows alice.log", deadline=DEADLINE)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait() == 128 + signal.SIGTERM
+    assert not any(map(is_there, pids(opening)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_tells_of_a_bot_that_died(tmp_path: Path) -> None:
+    """A bot that ends by itself is told by name, and the other one is ended too."""
+    with on_terminal(folder=tmp_path) as terminal:
+        alice, bob = pids(terminal.wait_for("follows alice.log", deadline=DEADLINE))
+        os.kill(alice, signal.SIGKILL)
+        assert terminal.wait() == 1
+        assert f"alice has ended by itself, exit code {-signal.SIGKILL}" in terminal.wait_for("ended by itself")
+    assert not is_there(bob)
+
+
+def test_demo_tells_what_did_not_happen(tmp_path: Path) -> None:
+    """What does not happen in time is told, and ends the story."""
+    play = Play(folder=tmp_path, language="en", is_interactive=False, deadline=0.01)
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(play.run())
+    (error,) = raised.value.exceptions
+    assert str(error) == "this did not happen within 0.01 s: both bots log in"
+
+
+def test_demo_keeps_what_it_made(tmp_path: Path) -> None:
+    """With `--keep` the configurations and logs stay, in a folder that was empty."""
+    folder = tmp_path / "kept"
+    with demo("--keep", str(folder), folder=tmp_path) as playing:
+        playing.communicate(timeout=DEADLINE)
+    assert playing.returncode == 0
+    assert {"alice.toml", "alice.log", "bob.toml", "bob.log"} <= {path.name for path in folder.iterdir()}
+    with demo("--keep", str(folder), folder=tmp_path) as playing:
+        _, errors = playing.communicate(timeout=DEADLINE)
+    assert (playing.returncode, errors) == (2, f"cannot use {folder}: it is not empty\n")

@@ -115,11 +115,11 @@ class Play:
         _, stage = self._translate, self._stage
         try:
             await self._open()
-            stage.say(_("Your turn: ask Alice with `status` or `qr`; then scan the QR as your phone would: /scan bob"))
+            stage.say(_("Your turn. Ask Alice: status, qr\nThen scan the QR as your phone would: /scan bob"))
             while not _is_login_test(await stage.next_seen()):
                 pass
             stage.say(
-                _("Bob is back. Now the other way round: /to bob, then /logout alice. A look into a log: /log bob")
+                _("Bob is back. Now the other way round: /to bob, then /logout alice\nA look into a log: /log bob")
             )
         except LogMonitorError as error:
             stage.say(str(error))

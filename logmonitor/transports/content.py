@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import segno  # noqa: F401  # what draws a QR imports it when it draws the first one, which is when somebody waits
+
 from logmonitor.errors import QrError, TransportError
 from logmonitor.qr import render_terminal
 from logmonitor.records import Attachment, Link, Qr
