@@ -114,6 +114,31 @@ def test_screen_aligns_messages_on_a_terminal() -> None:
     ]
 
 
+def test_screen_breaks_chinese_where_chinese_is_broken() -> None:
+    """A line breaks between wide characters, though not before a full stop, and not within a word."""
+    text = plain(on_terminal(lambda screen: screen.draw(entry("bob 已退出登录，请扫码。再试 status 一次")), columns=22))
+    assert text.splitlines() == [
+        "12:00:05 alice",
+        "  bob 已退出登录，请扫",
+        "  码。再试 status 一次",
+    ]
+    text = plain(on_terminal(lambda screen: screen.draw(entry("一二三四五六七八九十。word " + "x" * 25)), columns=22))
+    assert text.splitlines()[1:] == ["  一二三四五六七八九", "  十。word", "  xxxxxxxxxxxxxxxxxxxx", "  xxxxx"]
+
+
+def test_screen_draws_remarks() -> None:
+    """A remark that nobody wrote is set apart, and wastes no room in a narrow window."""
+    at = entry("").at
+    assert plain(on_terminal(lambda screen: screen.note("Bob is\nback", at=at))).splitlines() == [
+        " 12:00:05        · │ Bob is",
+        "                   │ back",
+    ]
+    assert plain(on_terminal(lambda screen: screen.note("Bob is back", at=at), columns=8)).splitlines() == [
+        "· Bob is",
+        "  back",
+    ]
+
+
 def test_screen_names_another_receiver() -> None:
     """A message to you needs no receiver, one to somebody else does."""
     text = plain(on_terminal(lambda screen: screen.draw(entry("hello", sender="you", receiver="bob"))))

@@ -80,6 +80,7 @@ class Play:
         async with self._within(_("both bots log in")):
             while not all(account.is_logged_in for account in stage.world.accounts.values()):
                 await stage.changed()
+            await stage.knows(ALICE, BOB.capitalize())
         pids = stage.pids()
         stage.say(
             _("Alice (process {alice}) follows bob.log, Bob (process {bob}) follows alice.log").format(

@@ -63,6 +63,7 @@ class Stage:
         self._to_draw: asyncio.Queue[Arrival | Callable[[], None]] = asyncio.Queue()
         self._seen: asyncio.Queue[Seen] = asyncio.Queue()
         self._change = asyncio.Event()
+        self._unseen: asyncio.Queue[Seen] | None = None
         self._told_ns: dict[str, int] = {}
         self._measured: set[str] = set()
 
@@ -114,6 +115,17 @@ class Stage:
         self._to_draw.put_nowait(partial(self._screen.draw, entry))
         self._follow(worlds.write(self._world, bot, text))
 
+    async def knows(self, bot: str, word: str) -> None:
+        """Wait until a bot's `status` has `word` in it, asking behind the scenes until it has."""
+        self._unseen = asyncio.Queue()
+        try:
+            while True:
+                self._follow(worlds.write(self._world, bot, "status"))
+                if word in str((await self._unseen.get()).content):
+                    return
+        finally:
+            self._unseen = None
+
     def log_out(self, bot: str) -> None:
         """Let a bot lose its session."""
         self._follow(worlds.log_out(self._world, bot, qr=f"https://login.weixin.qq.com/l/{secrets.token_hex(5)}=="))
@@ -153,6 +165,8 @@ class Stage:
                     self._bots[bot].tell(frame)
                 case Said(bot=bot, remark=remark):
                     self.say(self._wording(remark).format(name=bot.capitalize(), bot=bot))
+                case Arrival() if self._unseen is not None:
+                    self._unseen.put_nowait(Seen(bot=effect.bot, content=content_of(effect.frame)))
                 case Arrival():
                     self._to_draw.put_nowait(effect)
         self._change.set()

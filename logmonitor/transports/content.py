@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from logmonitor.transports.screen import Screen
 
 _NAME_SIZE: Final = 60
-_BORDERS: Final = (4, 2)
-"""Widths of a QR's quiet zone in modules: what the standard asks for, and what phones put up with."""
+_BORDERS: Final = ((4, 6), (2, 1))
+"""Widths of a QR's quiet zone in modules: what the standard asks for, and what phones put up with.
+
+The first is taken only if so many rows are left, for what is written below the QR not to push it out of the window.
+"""
 
 
 class Composer:
@@ -52,12 +55,12 @@ class Composer:
 
     async def _qr(self, image: Attachment, qr: Qr) -> tuple[str, tuple[str, ...]]:
         rows: tuple[str, ...] = ()
-        for border in _BORDERS:
+        for border, spare_rows in _BORDERS:
             try:
                 rows = render_terminal(qr, border=border, dark_blocks=True)
             except QrError:
                 return await self._saved(image, self._translate("{name} saved as {path}")), ()
-            if self._screen.can_draw(rows):
+            if self._screen.can_draw(rows, spare_rows=spare_rows):
                 return image.caption, rows
         columns, height = self._screen.size
         wording = self._translate(

@@ -24,6 +24,9 @@ _DELETE: Final = "\x7f"
 _NAME_WIDTH: Final = 8
 _GUTTER_WIDTH: Final = len(" HH:MM:SS ") + _NAME_WIDTH + len(" │ ")
 _NARROW: Final = 60
+_NARROW_INDENT: Final = 2
+_NO_LINE_START: Final = frozenset("，。、；：！？）》」』】”’…")
+_NO_LINE_END: Final = frozenset("（《「『【“‘")
 _NAME_STYLES: Final = ("bold cyan", "bold magenta", "bold green", "bold yellow", "bold blue")
 _QR_STYLE: Final = "#000000 on #ffffff"
 _INKS: Final = "█▀▄ "
@@ -97,8 +100,12 @@ class Screen:
 
     def note(self, text: str, *, at: datetime) -> None:
         """Draw a remark that nobody in the chat wrote."""
-        if self._is_terminal:
-            self._aligned(at, Text("·", style="dim"), Text(visible(text), style="italic dim"), rule_style="dim")
+        body = Text(visible(text), style="italic dim")
+        if self._is_terminal and self.size[0] < _NARROW:
+            for number, line in enumerate(_wrapped(body, self.size[0] - _NARROW_INDENT)):
+                self._line(Text.assemble(" " * _NARROW_INDENT if number else "· ", line))
+        elif self._is_terminal:
+            self._aligned(at, Text("·", style="dim"), body, rule_style="dim")
         else:
             self._plain(f"[{_clock(at)}] · ", visible(text))
         self._stream.flush()
@@ -109,14 +116,14 @@ class Screen:
         self._console.print(renderable)
         self._stream.flush()
 
-    def can_draw(self, rows: tuple[str, ...]) -> bool:
-        """Whether a QR of `rows` can be drawn whole: the terminal is large enough, the encoding has half-blocks."""
+    def can_draw(self, rows: tuple[str, ...], *, spare_rows: int = 1) -> bool:
+        """Whether a QR can be drawn whole, with `spare_rows` below it: there is room, the encoding has half-blocks."""
         try:
             _INKS.encode(self._console.encoding)
         except UnicodeEncodeError:
             return False
         width, height = self.size
-        return not self._is_terminal or (cell_len(rows[0]) <= width and len(rows) < height)
+        return not self._is_terminal or (cell_len(rows[0]) <= width and len(rows) + spare_rows <= height)
 
     def _draw_aligned(self, entry: Entry, rows: tuple[str, ...]) -> None:
         style = "bold" if entry.is_own else _NAME_STYLES[crc32(entry.sender.encode()) % len(_NAME_STYLES)]
@@ -139,18 +146,15 @@ class Screen:
         """Print `body` behind a gutter with time and name, or below them if the window is narrow; return its indent."""
         width, _ = self.size
         if width < _NARROW:
-            name.truncate(max(1, width - 10), overflow="ellipsis")
+            name.truncate(max(1, width - len("HH:MM:SS ")), overflow="ellipsis")
             self._line(Text.assemble((_clock(at), "dim"), " ", name))
-            lines = body.wrap(self._console, max(1, width - 2), overflow="fold")
-            for line in lines:
-                line.rstrip()
-                self._line(Text.assemble("  ", line))
-            return 2
+            for line in _wrapped(body, width - _NARROW_INDENT):
+                self._line(Text.assemble(" " * _NARROW_INDENT, line))
+            return _NARROW_INDENT
         name.truncate(_NAME_WIDTH, overflow="ellipsis")
         name.pad_left(_NAME_WIDTH - name.cell_len)
         gutter = Text.assemble(" ", (_clock(at), "dim"), " ", name)
-        for line in body.wrap(self._console, width - _GUTTER_WIDTH, overflow="fold"):
-            line.rstrip()
+        for line in _wrapped(body, width - _GUTTER_WIDTH):
             self._line(Text.assemble(gutter, (" │ ", rule_style), line))
             gutter = Text(" " * gutter.cell_len)
         return _GUTTER_WIDTH
@@ -168,6 +172,38 @@ class Screen:
         lines = f"{head}{text}".replace("\n", "\n" + " " * len("[HH:MM:SS] ")) + "\n"
         encoding = self._console.encoding
         self._stream.write(lines.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _wrapped(text: Text, width: int) -> list[Text]:
+    """Break `text` into lines of at most `width` cells, or of one character where that is wider."""
+    lines: list[Text] = []
+    for paragraph in text.split("\n", allow_blank=True):
+        lines += paragraph.divide(_cuts(paragraph.plain, width))
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _cuts(line: str, width: int) -> list[int]:
+    """Return where to break `line`: at the last place that allows it, else wherever it is full."""
+    cuts: list[int] = []
+    start = place = used = 0
+    for position, character in enumerate(line):
+        if position > start and _may_break(line[position - 1], character):
+            place = position
+        used += cell_len(character)
+        if used > width and position > start and character != " ":
+            start = place if place > start else position
+            cuts.append(start)
+            used = cell_len(line[start : position + 1])
+    return cuts
+
+
+def _may_break(before: str, after: str) -> bool:
+    """Tell whether a line may be broken here: behind a blank, and beside a wide character, as Chinese is set."""
+    if before == " " or after == " ":
+        return before == " " != after
+    return max(cell_len(before), cell_len(after)) > 1 and after not in _NO_LINE_START and before not in _NO_LINE_END
 
 
 def _clock(at: datetime) -> str:
