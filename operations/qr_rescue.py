@@ -176,7 +176,7 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
     if not rescue.enabled:
         return rescue, tuple(steps)
     if transition.is_loss:
-        steps.append(_alert(_loss_text(after, _)))
+        steps.append(Say(text=_loss_text(after, _), priority=Priority.QR))
     if after.unconfirmed is not None and after.unconfirmed != before.unconfirmed:
         steps.append(_alert(_unconfirmed_text(after, _)))
     if after.is_lost and after.qr is not None and not after.qr.is_same(before.qr):
@@ -261,6 +261,8 @@ def caption_text(bot: str, shown: Show, *, now: datetime, translate: Callable[[s
         life = _("valid for another {duration}").format(duration=_length(qr.expires, now, _))
     if qr.first_seen is not None:
         life = _("seen {duration} ago, {life}").format(duration=_length(now, qr.first_seen, _), life=life)
+    else:
+        life = _("of unknown age, {life}").format(life=life)
     return "\n".join((*rows, life, _("scan it from this screen with the camera of the bot's phone")))
 
 

@@ -160,8 +160,8 @@ async def test_family_is_chosen_by_the_log(
         await ready(chat)
         with LogWriter(tmp_path / "bob.log") as log:
             log.write(text, end="")
-            sent = await chat.wait_for(2)
-    assert isinstance(sent[1][1], Attachment)
+            sent = await chat.wait_for(1)
+    assert shown(sent[0][1]) == "bob has lost its session and asks for a scan"
     assert f"bob: the log is of the family {family}" in caplog.messages
 
 
@@ -209,7 +209,8 @@ async def test_every_event_and_line_reaches_an_operation_without_patterns(tmp_pa
             log.write(LOGOUT + " " * 70)
             async with asyncio.timeout(10):
                 await done.wait()
-    assert events == [(EventKind.LOGIN, False), (EventKind.LOGOUT, True)]
+    assert events == [(EventKind.TRAFFIC, True), (EventKind.LOGIN, False), (EventKind.LOGOUT, True)]
+    assert lines[1:] == [LOGIN, LOGOUT + " " * 70]
 
 
 async def test_what_is_sent_at_the_end_is_delivered(tmp_path: Path) -> None:

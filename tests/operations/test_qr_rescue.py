@@ -81,7 +81,7 @@ async def test_loss_sends_a_notice_and_the_qr() -> None:
     operation, context = rescue(), logged_in()
     await meet(operation, context, scan())
     assert texts(context) == ["bob has lost its session and asks for a scan", URL]
-    assert [(sent.to, sent.priority) for sent in context.sent] == [(None, Priority.ALERT), (None, Priority.QR)]
+    assert [(sent.to, sent.priority) for sent in context.sent] == [(None, Priority.QR)] * 2
 
 
 async def test_caption_names_bot_file_age_and_life() -> None:
