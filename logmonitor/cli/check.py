@@ -1,0 +1,248 @@
+"""`logmonitor check`: what would stop a configuration from working, each with its remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import glob
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from logmonitor.choice import choose_profile
+from logmonitor.config import build_operations, build_transport, load
+from logmonitor.errors import ConfigurationError, LogMonitorError, RejectedError, TransportError
+from logmonitor.factory import TRANSPORTS
+from logmonitor.log_pattern import literal
+from logmonitor.profile import AUTO, load_profiles
+from logmonitor.reader import read_chunks
+from logmonitor.transports.screen import visible
+from logmonitor.watcher import BACKLOG_BYTES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from logmonitor.config import Config
+    from logmonitor.profile import Profile
+    from logmonitor.records import Chunk
+    from logmonitor.transport import Transport
+
+CONNECT_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.05
+_FILES_READ: Final = 100
+_LEAST_BYTES: Final = 1 << 16
+_CONNECT_REMEDY: Final = "check the keys of [chat], and whether the service it names is up from this machine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One thing looked at, and what was seen; `remedy` is None where nothing is wrong."""
+
+    subject: str
+    text: str
+    remedy: str | None = None
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the configuration that `run` is to be given")
+    parser.epilog = "Exit codes: 0 nothing found, 1 something found, 2 the configuration itself is not valid."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look at everything a configuration needs; return 0 if it is there, 1 if not, 2 for a bad configuration."""
+    show = _printer()
+    try:
+        config = load(arguments.config)
+        transport, operations = build_transport(config), build_operations(config)
+    except ConfigurationError as error:
+        findings = str(error).splitlines()
+        for finding in findings:
+            show(Row(subject="configuration", text=finding, remedy=""))
+        print(f"{_counted(len(findings))} in the configuration; nothing else was looked at.")
+        return 2
+    contacts = {name for operation in operations for name in (*(operation.config.admins or ()), *operation.contacts)}
+    names = dict.fromkeys((*config.chat.admins, *sorted(contacts)))
+    found = 0
+    for row in (
+        Row(subject="configuration", text=f"{config.path} is valid"),
+        *_watch_rows(config),
+        *_self_log_rows(config),
+        *asyncio.run(chat_rows(config.chat.transport, transport, tuple(names))),
+    ):
+        show(row)
+        found += row.remedy is not None
+    if found:
+        print(f"{_counted(found)}; once mended, check again.")
+        return 1
+    print(f"Nothing stands in the way of: logmonitor run {config.path}")
+    return 0
+
+
+def _watch_rows(config: Config) -> Iterator[Row]:
+    """Look at the logs of every watch, and at who wrote them."""
+    profiles = load_profiles(*(() if config.bot.profiles is None else (config.bot.profiles,)))
+    for watch in config.watches:
+        subject = f"watch {watch.name}"
+        readable: list[Path] = []
+        for log in watch.logs:
+            paths = _paths(log)
+            if not paths:
+                remedy = "correct the pattern, or start the bot that writes; what fits it is followed from then on"
+                yield Row(subject=subject, text=f"no file fits {log}", remedy=remedy)
+            for path in paths:
+                problem = _problem(subject, path)
+                yield problem or Row(subject=subject, text=f"{path} can be read")
+                readable += [] if problem else [path]
+        if readable:
+            yield _family(subject, watch.profile, readable, profiles)
+
+
+def _family(subject: str, name: str, paths: Sequence[Path], profiles: Mapping[str, Profile]) -> Row:
+    """Tell whose log it is, by the part of it that `run` would start from."""
+    chunks: list[Chunk] = []
+    share_bytes = max(_LEAST_BYTES, BACKLOG_BYTES // len(paths))
+    try:
+        for path in paths[:_FILES_READ]:
+            chunks += read_chunks(path, start_offset=max(0, path.stat().st_size - share_bytes))
+    except OSError as error:
+        return Row(subject=subject, text=f"cannot be read: {_reason(error)}", remedy="check again")
+    if not any(chunk.data.strip() for chunk in chunks):
+        return Row(subject=subject, text="its log is empty; the family shows when it is written to")
+    if name == AUTO:
+        choice = choose_profile(profiles, chunks)
+        if choice.profile is not None:
+            return Row(subject=subject, text=f"its log is that of {choice.profile.name}")
+        problem, _, remedy = choice.reason.partition("; ")
+        return Row(
+            subject=subject, text=problem, remedy=f"{remedy} as its profile; `logmonitor profiles` tells about each"
+        )
+    if choose_profile({name: profiles[name]}, chunks).profile is not None:
+        return Row(subject=subject, text=f"its log is that of {name}")
+    remedy = "name another profile, or auto; `logmonitor profiles` lists them"
+    return Row(subject=subject, text=f"no line of its log is one of {name}", remedy=remedy)
+
+
+def _paths(log: str) -> list[Path]:
+    """Return the files that a log's pattern means now."""
+    path = literal(log)
+    found = glob.glob(log, recursive=True) if path is None else []  # noqa: PTH207  # a pattern is no path
+    return sorted(map(Path, found)) if path is None else [path]
+
+
+def _problem(subject: str, path: Path) -> Row | None:
+    """Return what keeps a log from being read, None if nothing does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        folder = next(parent for parent in path.parents if parent.exists())
+        if folder != path.parent:
+            remedy = f"correct the path; it leads as far as {folder}"
+            return Row(subject=subject, text=f"{path.parent} does not exist, nor does {path.name} in it", remedy=remedy)
+        remedy = "correct the path, or start the bot that writes it; it is followed from then on"
+        return Row(subject=subject, text=f"{path} does not exist", remedy=remedy)
+    except OSError as error:
+        remedy = f"let the user {user_name()} read it, and enter the folders above it"
+        return Row(subject=subject, text=f"{path} cannot be read: {_reason(error)}", remedy=remedy)
+    mode = os.fstat(descriptor).st_mode
+    os.close(descriptor)
+    if stat.S_ISREG(mode):
+        return None
+    remedy = "name the log itself, or a pattern that fits it"
+    return Row(subject=subject, text=f"{path} is no file that a bot writes lines to", remedy=remedy)
+
+
+def _self_log_rows(config: Config) -> Iterator[Row]:
+    """Look whether this bot can write its own log; nothing is made or written."""
+    path = config.bot.self_log
+    if path is None:
+        return
+    subject = "self_log"
+    place = next(one for one in (path, *path.parents) if one.exists())
+    if path.exists() and not path.is_file():
+        yield Row(subject=subject, text=f"{path} is no file", remedy="name a file that this bot may write to")
+    elif not path.exists() and not place.is_dir():
+        yield Row(subject=subject, text=f"{place} is no folder", remedy="name a file in a folder")
+    elif not os.access(place, os.W_OK):
+        remedy = f"let the user {user_name()} write to it, or name another file"
+        yield Row(subject=subject, text=f"{place} cannot be written to", remedy=remedy)
+    else:
+        yield Row(subject=subject, text=f"{path} can be written")
+
+
+async def chat_rows(name: str, transport: Transport, contacts: tuple[str, ...]) -> list[Row]:
+    """Enter the chat and look everyone up; a chat that is this terminal is left alone."""
+    subject = f"chat {name}"
+    known = TRANSPORTS.get(name)
+    if known is not None and not known.connects:
+        return [Row(subject=subject, text="needs no connection")]
+    rows: list[Row] = []
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS), transport:
+            while not transport.health().is_up:  # noqa: ASYNC110  # a chat tells its health only when asked
+                await asyncio.sleep(_POLL_SECONDS)
+            rows += [Row(subject=subject, text="can be reached")]
+            rows += [await _contact_row(transport, contact) for contact in contacts]
+    except TimeoutError:
+        reason = transport.health().reason
+        text = f"no answer within {CONNECT_SECONDS:g} s" + (f": {reason}" if reason else "")
+        rows.append(Row(subject=subject, text=text, remedy=_CONNECT_REMEDY))
+    except (LogMonitorError, OSError) as error:
+        rows.append(Row(subject=subject, text=f"cannot be reached: {error}", remedy=_CONNECT_REMEDY))
+    return rows
+
+
+async def _contact_row(transport: Transport, contact: str) -> Row:
+    subject = f"admin {contact}"
+    try:
+        sender = await transport.resolve(contact)
+    except RejectedError as error:
+        return Row(
+            subject=subject, text=f"unknown to the chat: {error}", remedy="name a contact by id, number or alias"
+        )
+    except TransportError as error:
+        return Row(
+            subject=subject, text=f"cannot be looked up: {error}", remedy="check again once the chat can be reached"
+        )
+    return Row(subject=subject, text=f"is the contact {sender.id}")
+
+
+def _printer() -> Callable[[Row], None]:
+    """Return what shows a row: in colour on a terminal, else as plain lines."""
+    console = Console(highlight=False, markup=False, emoji=False)
+
+    def show(row: Row) -> None:
+        subject, text, remedy = (visible(part) for part in (row.subject, row.text, row.remedy or ""))
+        if not console.is_terminal:
+            print(f"{'ok' if row.remedy is None else 'finding'}: {subject}: {text}")
+            if remedy:
+                print(f"  remedy: {remedy}")
+            return
+        mark = ("✔ ", "bold green") if row.remedy is None else ("✘ ", "bold red")
+        console.print(Text.assemble(mark, (subject, "bold"), f": {text}"))
+        if remedy:
+            console.print(Text.assemble(("  → ", "bold"), remedy))
+
+    return show
+
+
+def _counted(count: int) -> str:
+    return "1 finding" if count == 1 else f"{count} findings"
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def user_name() -> str:
+    """Return who runs this, by number where there is no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

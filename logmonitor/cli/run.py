@@ -1,0 +1,111 @@
+"""`logmonitor run`: what a configuration says, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.highlighter import NullHighlighter
+from rich.logging import RichHandler
+
+from logmonitor.config import build_operations, build_transport, load
+from logmonitor.errors import ConfigurationError, LogMonitorError
+from logmonitor.runtime import serve
+from logmonitor.transports.screen import visible
+
+if TYPE_CHECKING:
+    import argparse
+
+    from logmonitor.config import Config
+    from logmonitor.operation import Operation
+    from logmonitor.transport import Transport
+
+_log = logging.getLogger(__name__)
+STOP_SECONDS: Final = 15.0
+_FORCED: Final = 128 + signal.SIGINT
+
+
+class _Visible(logging.Formatter):
+    """Shows control characters instead of sending them to the terminal: what is logged may quote a stranger."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text that nothing obeys."""
+        return visible(super().format(record))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG.toml", help="the configuration; `check` tells what it lacks"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log every step, not only what an operator needs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop; return 0, 1 if the work had to end by itself, 2 for a bad configuration."""
+    try:
+        config = load(arguments.config)
+        transport, operations = build_transport(config), build_operations(config)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    set_up_logging(is_verbose=arguments.verbose)
+    try:
+        asyncio.run(_serve(config, transport, operations))
+    except* LogMonitorError as group:
+        wrong = [*dict.fromkeys(_sentences(group))]
+    except* asyncio.CancelledError:
+        wrong = [f"did not stop within {STOP_SECONDS:g} s; ended"]
+    else:
+        wrong = []
+    for sentence in wrong:
+        print(f"{arguments.config}: {sentence}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def set_up_logging(*, is_verbose: bool) -> None:
+    """Send log records to standard error, coloured where that is a terminal."""
+    handler: logging.Handler
+    if sys.stderr.isatty():
+        handler = RichHandler(
+            console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S", highlighter=NullHighlighter()
+        )
+        handler.setFormatter(_Visible("%(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if is_verbose else logging.INFO)
+
+
+async def _serve(config: Config, transport: Transport, operations: tuple[Operation, ...]) -> None:
+    """Serve until the first SIGINT or SIGTERM; a SIGINT after that ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    serving = asyncio.ensure_future(serve(config, transport=transport, operations=operations, stop=stop))
+
+    def on_signal(number: signal.Signals) -> None:
+        if not stop.is_set():
+            _log.info("%s: stopping", number.name)
+            stop.set()
+            loop.call_later(STOP_SECONDS, serving.cancel)
+        elif number is signal.SIGINT:
+            sys.stderr.flush()
+            os._exit(_FORCED)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    _log.info("%s watches %s", config.bot.name, ", ".join(watch.name for watch in config.watches) or "nothing")
+    await serving
+
+
+def _sentences(error: BaseException) -> list[str]:
+    """Return the text of every error in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return [sentence for one in error.exceptions for sentence in _sentences(one)]
+    return [str(error)]

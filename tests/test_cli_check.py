@@ -1,0 +1,283 @@
+"""`logmonitor check`: what it finds, what it says to do about it, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor import cli
+from logmonitor.cli import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = Path(__file__).parent / "data"
+CHATS = '''
+import asyncio
+from logmonitor import Health, Limits, RejectedError, Sender, TransportError
+
+class Chat:
+    """A chat that knows one contact."""
+    limits = Limits()
+    def __init__(self, *, up: bool = True, fault: str = ""):
+        self.up, self.fault = up, fault
+    def health(self): return Health(is_up=self.up, reason="" if self.up else "the gateway does not answer")
+    async def messages(self): yield
+    async def send(self, to, content, /): raise AssertionError
+    async def resolve(self, who, /):
+        if who == "busy": raise TransportError("try again later")
+        if who != "AdminWeixin": raise RejectedError(f"no contact fits {who!r}")
+        return Sender(id="id-1")
+    async def __aenter__(self):
+        if self.fault == "refused": raise TransportError("the token is not accepted")
+        if self.fault == "network": raise ConnectionRefusedError(111, "Connection refused")
+        if self.fault == "hang": await asyncio.Event().wait()
+        return self
+    async def __aexit__(self, *_): ...
+'''
+BOT = '[bot]\nname = "alice"\n'
+CHAT = '[chat]\ntransport = "check_chats:Chat"\nadmins = ["AdminWeixin"]\n'
+WATCH = '[[watch]]\nname = "bob"\nlog = "bob.log"\n'
+FINE = BOT + CHAT + WATCH
+
+
+@pytest.fixture(scope="module", autouse=True)
+def chats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Provide chats to check."""
+    folder = tmp_path_factory.mktemp("chats")
+    (folder / "check_chats.py").write_text(CHATS)
+    search = sys.path[:]
+    sys.path.append(str(folder))
+    yield
+    sys.path[:] = search
+    sys.modules.pop("check_chats", None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder in which `FINE` has nothing to be found."""
+    (tmp_path / "bob.log").write_bytes((DATA / "wechaty-ts.real.log").read_bytes())
+    return tmp_path.resolve()
+
+
+def checked(folder: Path, capsys: pytest.CaptureFixture[str], text: str) -> tuple[int, list[str]]:
+    """Check a configuration; return exit code and lines, without what is about the configuration itself."""
+    path = folder / "bots.toml"
+    path.write_text(text, encoding="utf-8")
+    code = cli.main(["check", str(path)])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    lines = captured.out.replace(str(folder), "@").splitlines()
+    return code, [line for line in lines if line != "ok: configuration: @/bots.toml is valid"]
+
+
+def findings(folder: Path, capsys: pytest.CaptureFixture[str], text: str) -> list[str]:
+    """Check what has findings; return these and their remedies."""
+    code, lines = checked(folder, capsys, text)
+    found = [line for line in lines if line.startswith(("finding", "  "))]
+    count = sum(line.startswith("finding") for line in found)
+    assert (code, lines[-1]) == (1, f"{count} finding{'s' * (count > 1)}; once mended, check again.")
+    return found
+
+
+def test_check_tells_that_nothing_stands_in_the_way(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each thing looked at has its line, and the last says how to go on."""
+    assert checked(folder, capsys, FINE.replace("[chat]", 'self_log = "logs/alice.log"\n[chat]')) == (
+        0,
+        [
+            "ok: watch bob: @/bob.log can be read",
+            "ok: watch bob: its log is that of wechaty-ts",
+            "ok: self_log: @/logs/alice.log can be written",
+            "ok: chat check_chats:Chat: can be reached",
+            "ok: admin AdminWeixin: is the contact id-1",
+            "Nothing stands in the way of: logmonitor run @/bots.toml",
+        ],
+    )
+    assert not (folder / "logs").exists()
+
+
+def test_check_tells_every_finding_of_the_configuration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not valid is told with exit code 2, and nothing else is looked at."""
+    wrong = FINE.replace("name", "nmae", 1).replace("log =", "lgo =")
+    assert checked(folder, capsys, wrong) == (
+        2,
+        [
+            "finding: configuration: @/bots.toml: [bot] nmae: unknown key; did you mean 'name'?",
+            "finding: configuration: @/bots.toml: [[watch]] #1 lgo: unknown key; did you mean 'log'?",
+            "2 findings in the configuration; nothing else was looked at.",
+        ],
+    )
+
+
+def test_check_tells_that_the_configuration_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A configuration that is not there is one finding, with exit code 2."""
+    path = tmp_path / "nowhere.toml"
+    assert cli.main(["check", str(path)]) == 2
+    assert capsys.readouterr().out == (
+        f"finding: configuration: {path}: no such file\n1 finding in the configuration; nothing else was looked at.\n"
+    )
+
+
+def test_check_finds_a_log_that_is_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing log, a missing folder and a pattern that nothing fits each have their remedy."""
+    text = FINE.replace('"bob.log"', '["bob.lgo", "a/b/c.log", "*.txt"]')
+    assert findings(folder, capsys, text) == [
+        "finding: watch bob: @/bob.lgo does not exist",
+        "  remedy: correct the path, or start the bot that writes it; it is followed from then on",
+        "finding: watch bob: @/a/b does not exist, nor does c.log in it",
+        "  remedy: correct the path; it leads as far as @",
+        "finding: watch bob: no file fits @/*.txt",
+        "  remedy: correct the pattern, or start the bot that writes; what fits it is followed from then on",
+    ]
+
+
+def test_check_finds_a_log_that_cannot_be_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no log, or out of reach, is told; a pipe is not waited for."""
+    os.mkfifo(folder / "pipe")
+    (folder / "loop").symlink_to("loop")
+    text = FINE.replace('"bob.log"', '[".", "pipe", "loop", "bob.log/x"]')
+    user = check.user_name()
+    assert findings(folder, capsys, text) == [
+        "finding: watch bob: @/. is no file that a bot writes lines to".replace("/.", ""),
+        "  remedy: name the log itself, or a pattern that fits it",
+        "finding: watch bob: @/pipe is no file that a bot writes lines to",
+        "  remedy: name the log itself, or a pattern that fits it",
+        "finding: watch bob: @/loop cannot be read: too many levels of symbolic links",
+        f"  remedy: let the user {user} read it, and enter the folders above it",
+        "finding: watch bob: @/bob.log/x cannot be read: not a directory",
+        f"  remedy: let the user {user} read it, and enter the folders above it",
+    ]
+
+
+def test_check_finds_that_no_family_fits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log that no profile knows, or not the one named, is told with what to do."""
+    (folder / "bob.log").write_text("nothing that a bot writes\n" * 20)
+    problem, remedy = findings(folder, capsys, FINE)
+    assert problem == "finding: watch bob: no profile fits this log"
+    assert remedy.startswith("  remedy: name one of astrbot, ")
+    assert remedy.endswith(" as its profile; `logmonitor profiles` tells about each")
+    assert findings(folder, capsys, FINE + 'profile = "wechaty-ts"\n') == [
+        "finding: watch bob: no line of its log is one of wechaty-ts",
+        "  remedy: name another profile, or auto; `logmonitor profiles` lists them",
+    ]
+
+
+def test_check_waits_for_the_first_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty log is no finding: its family is seen when it is written to."""
+    (folder / "bob.log").write_text("")
+    code, lines = checked(folder, capsys, FINE)
+    assert code == 0
+    assert "ok: watch bob: its log is empty; the family shows when it is written to" in lines
+
+
+def test_check_takes_the_files_of_one_bot_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second file that shows no family is no finding beside one that does."""
+    (folder / "bob.err").write_text("Error: boom\n")
+    code, lines = checked(folder, capsys, FINE.replace('"bob.log"', '"bob.*"'))
+    assert code == 0
+    assert lines[:3] == [
+        "ok: watch bob: @/bob.err can be read",
+        "ok: watch bob: @/bob.log can be read",
+        "ok: watch bob: its log is that of wechaty-ts",
+    ]
+
+
+def test_check_finds_a_self_log_that_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in the way of this bot's own log is told."""
+
+    def about(self_log: str) -> list[str]:
+        return findings(folder, capsys, FINE.replace("[chat]", f'self_log = "{self_log}"\n[chat]'))
+
+    assert about(".") == ["finding: self_log: @ is no file", "  remedy: name a file that this bot may write to"]
+    (folder / "x").touch()
+    assert about("x/alice.log") == ["finding: self_log: @/x is no folder", "  remedy: name a file in a folder"]
+    monkeypatch.setattr(os, "access", lambda path, _: path != folder)
+    assert about("new/alice.log") == [
+        "finding: self_log: @ cannot be written to",
+        f"  remedy: let the user {check.user_name()} write to it, or name another file",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ('fault = "refused"', "cannot be reached: the token is not accepted"),
+        ('fault = "network"', "cannot be reached: [Errno 111] Connection refused"),
+        ('fault = "hang"', "no answer within 0.1 s"),
+        ("up = false", "no answer within 0.1 s: the gateway does not answer"),
+    ],
+)
+def test_check_finds_a_chat_that_cannot_be_reached(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, keys: str, text: str
+) -> None:
+    """A chat that refuses, is not there or says nothing is told, and nobody is looked up."""
+    monkeypatch.setattr(check, "CONNECT_SECONDS", 0.1)
+    assert findings(folder, capsys, FINE.replace("[[watch]]", f"{keys}\n[[watch]]")) == [
+        f"finding: chat check_chats:Chat: {text}",
+        "  remedy: check the keys of [chat], and whether the service it names is up from this machine",
+    ]
+
+
+def test_check_finds_an_admin_that_is_unknown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Admins of the chat and of operations, and who else an operation writes to, are looked up, each once."""
+    text = FINE.replace('"AdminWeixin"', '"AdminWeixin", "nobody", "busy"')
+    text += (
+        '[[operation]]\nuse = "qr_rescue"\nadmins = ["nobody", "someone"]\nlogin_test = "x"\nlogin_test_to = "other"\n'
+    )
+    assert findings(folder, capsys, text) == [
+        "finding: admin nobody: unknown to the chat: no contact fits 'nobody'",
+        "  remedy: name a contact by id, number or alias",
+        "finding: admin busy: cannot be looked up: try again later",
+        "  remedy: check again once the chat can be reached",
+        "finding: admin other: unknown to the chat: no contact fits 'other'",
+        "  remedy: name a contact by id, number or alias",
+        "finding: admin someone: unknown to the chat: no contact fits 'someone'",
+        "  remedy: name a contact by id, number or alias",
+    ]
+
+
+@pytest.mark.parametrize("transport", ["console", "stdio"])
+def test_check_leaves_the_terminal_alone(folder: Path, transport: str) -> None:
+    """A chat that is this terminal is not entered: nothing is read from standard input, nothing said to a peer."""
+    (folder / "bots.toml").write_text(FINE.replace("check_chats:Chat", transport))
+    source, target = os.pipe()
+    os.write(target, b"status\n")
+    with os.fdopen(source, "rb") as kept, os.fdopen(target, "wb"):
+        done = subprocess.run(
+            [sys.executable, "-m", "logmonitor", "check", str(folder / "bots.toml")],
+            stdin=source,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert kept.read1() == b"status\n"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"ok: chat {transport}: needs no connection\n" in done.stdout
+
+
+def test_check_draws_on_a_terminal(folder: Path) -> None:
+    """On a terminal a mark and an arrow stand where the plain lines have words; control characters are shown."""
+    (folder / "bots.toml").write_text(FINE.replace("bob.log", "b\\u001bb.log"))
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "logmonitor", "check", str(folder / "bots.toml")]
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": "300", "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=slave, env=environ) as process:
+        os.close(slave)
+        seen = b""
+        while b"check again" not in seen:
+            seen += os.read(master, 4096)
+        assert process.wait(60) == 1
+    os.close(master)
+    text = seen.decode()
+    assert "✔ " in text
+    assert "✘ " in text
+    assert "  → " in text
+    assert "b␛b.log does not exist" in text

@@ -1,0 +1,240 @@
+"""`logmonitor run`, as a process of its own: exit codes, signals, what stands where."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor import cli
+from logmonitor.cli import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOT = '[bot]\nname = "alice"\n'
+CHAT = '[chat]\ntransport = "{}"\nadmins = ["AdminWeixin"]\n'
+WATCH = '[[watch]]\nname = "bob"\nlog = "bob.log"\n'
+CHATS = '''
+import asyncio, logging
+from logmonitor import Health, Limits, TransportError
+
+class Chat:
+    """A chat in which nothing happens; it says when it is entered."""
+    limits = Limits()
+    def __init__(self): ...
+    def health(self): return Health(is_up=True)
+    async def messages(self):
+        await asyncio.Event().wait()
+        yield
+    async def send(self, to, content, /): raise TransportError("not now")
+    async def resolve(self, who, /): raise TransportError("not now")
+    async def __aenter__(self):
+        logging.getLogger("chats").warning("entered \\x1b[31m")
+        logging.getLogger("chats").debug("a detail")
+        return self
+    async def __aexit__(self, *_): ...
+
+class Stuck(Chat):
+    """A chat that never closes."""
+    async def __aexit__(self, *_): await asyncio.Event().wait()
+
+class Closed(Chat):
+    """A chat that cannot be entered."""
+    async def __aenter__(self): raise TransportError("the gateway refuses the token")
+'''
+
+
+@dataclass
+class Process:
+    """A `logmonitor run` that is under way."""
+
+    process: asyncio.subprocess.Process
+    errors: list[str] = field(default_factory=list)
+
+    async def error_with(self, text: str) -> str:
+        """Wait for the line on standard error that has `text` in it."""
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.errors.append(line.decode())
+            if text in self.errors[-1]:
+                return self.errors[-1]
+        raise AssertionError(self.errors)
+
+    async def end(self) -> int:
+        """Wait for its end; return its exit code."""
+        _, rest = await self.process.communicate()
+        self.errors += rest.decode().splitlines(keepends=True)
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+
+async def start(folder: Path, transport: str, *options: str) -> Process:
+    """Start `logmonitor run` on a configuration with this transport."""
+    (folder / "chats.py").write_text(CHATS)
+    (folder / "bots.toml").write_text(BOT + CHAT.format(transport) + WATCH)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "logmonitor",
+        "run",
+        str(folder / "bots.toml"),
+        *options,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return Process(process=process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_stops_cleanly_at_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    """The protocol stands alone on standard output, the log on standard error; a signal ends both with 0."""
+
+    async def story() -> tuple[bytes, int, list[str]]:
+        async with asyncio.timeout(60):
+            running = await start(tmp_path, "stdio")
+            assert running.process.stdout is not None
+            hello = await running.process.stdout.readline()
+            running.process.send_signal(number)
+            assert await running.process.stdout.read() == b""
+            return hello, await running.end(), running.errors
+
+    hello, code, errors = asyncio.run(story())
+    assert json.loads(hello)["type"] == "hello"
+    assert code == 0
+    assert [line.split(" ", 2)[2] for line in errors if "logmonitor.cli.run" in line] == [
+        "INFO logmonitor.cli.run: alice watches bob\n",
+        f"INFO logmonitor.cli.run: {number.name}: stopping\n",
+    ]
+    assert "Traceback" not in "".join(errors)
+
+
+def test_run_is_ended_by_a_second_interrupt(tmp_path: Path) -> None:
+    """A chat that does not close keeps nobody waiting: the second Ctrl-C ends with 130."""
+
+    async def story() -> int:
+        async with asyncio.timeout(60):
+            running = await start(tmp_path, "chats:Stuck")
+            await running.error_with("entered")
+            running.process.send_signal(signal.SIGINT)
+            await running.error_with("SIGINT: stopping")
+            running.process.send_signal(signal.SIGTERM)
+            running.process.send_signal(signal.SIGINT)
+            return await running.end()
+
+    assert asyncio.run(story()) == 130
+
+
+def test_run_ends_by_itself_if_stopping_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What does not stop in time is cancelled and told, with exit code 1."""
+    (tmp_path / "bots.toml").write_text(BOT + CHAT.format("stdio") + WATCH)
+
+    async def serve(*_: object, stop: asyncio.Event, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(run, "serve", serve)
+    monkeypatch.setattr(run, "STOP_SECONDS", 0.0)
+    assert cli.main(["run", str(tmp_path / "bots.toml")]) == 1
+    assert capsys.readouterr().err.endswith("bots.toml: did not stop within 0 s; ended\n")
+
+
+def test_run_tells_why_the_chat_cannot_be_entered(tmp_path: Path) -> None:
+    """A chat that refuses is one sentence and exit code 1, no traceback."""
+
+    async def story() -> tuple[int, list[str]]:
+        async with asyncio.timeout(60):
+            running = await start(tmp_path, "chats:Closed")
+            return await running.end(), running.errors
+
+    code, errors = asyncio.run(story())
+    assert code == 1
+    assert errors[-1] == f"{tmp_path}/bots.toml: the gateway refuses the token\n"
+    assert "Traceback" not in "".join(errors)
+
+
+def test_run_shows_control_characters_in_its_log(tmp_path: Path) -> None:
+    """What a stranger's text could do to a terminal is shown, not done; details come with `--verbose` only."""
+
+    async def story(*options: str) -> tuple[str, str]:
+        async with asyncio.timeout(60):
+            running = await start(tmp_path, "chats:Chat", *options)
+            line = await running.error_with("entered")
+            running.process.send_signal(signal.SIGTERM)
+            assert await running.end() == 0
+            return line, "".join(running.errors)
+
+    line, errors = asyncio.run(story())
+    assert line.endswith(" WARNING chats: entered ␛[31m\n")
+    assert "a detail" not in errors
+    assert " DEBUG chats: a detail\n" in asyncio.run(story("--verbose"))[1]
+
+
+def test_run_uses_the_terminal_where_there_is_one(tmp_path: Path) -> None:
+    """On a terminal the log is short and coloured."""
+
+    async def story() -> bytes:
+        master, slave = os.openpty()
+        (tmp_path / "chats.py").write_text(CHATS)
+        (tmp_path / "bots.toml").write_text(BOT + CHAT.format("chats:Chat") + WATCH)
+        async with asyncio.timeout(60):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "logmonitor", "run", str(tmp_path / "bots.toml"), stderr=slave,
+                env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+            )  # fmt: skip
+            os.close(slave)
+            seen = b""
+            while b"entered" not in seen:
+                seen += await asyncio.to_thread(os.read, master, 4096)
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+        os.close(master)
+        return seen
+
+    seen = asyncio.run(story())
+    assert "entered ␛[31m".encode() in seen
+    assert b"\x1b[31m" not in seen.partition(b"entered")[2]
+    assert b"chats: " not in seen
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        (None, ["{}: no such file"]),
+        ("[bot", ["{}: line 1, column 5: not valid TOML: expected ']' at the end of a table declaration"]),
+        (
+            BOT.replace("name", "nmae") + CHAT.format("stdoi") + WATCH,
+            [
+                "{}: [bot] nmae: unknown key; did you mean 'name'?",
+                "{}: [chat] transport = 'stdoi': unknown transport; did you mean 'stdio'?",
+            ],
+        ),
+    ],
+)
+def test_run_refuses_a_bad_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, sentences: list[str]
+) -> None:
+    """Every finding stands on standard error, the exit code is 2, and nothing starts."""
+    path = tmp_path / "bots.toml"
+    if text is not None:
+        path.write_text(text)
+    assert cli.main(["run", str(path)]) == 2
+    assert capsys.readouterr() == ("", "".join(f"{sentence.format(path)}\n" for sentence in sentences))
+
+
+def test_run_needs_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without one, usage is told and the exit code is 2."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run"])
+    assert caught.value.code == 2
+    assert "CONFIG.toml" in capsys.readouterr().err
