@@ -11,7 +11,8 @@ from logmonitor.dispatcher import Dispatcher
 from logmonitor.host import LocalHost
 from logmonitor.language import translation
 from logmonitor.outbox import Outbox
-from logmonitor.records import EventKind, Session
+from logmonitor.qr import render_png
+from logmonitor.records import EventKind, Qr, Session
 from logmonitor.self_log import SelfLog
 from logmonitor.transport import CanReportOwnEvents
 from logmonitor.watcher import Watcher
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 5.0
 RESTART_SECONDS: Final = 1.0
+_FIRST_QR: Final = Qr(payload="logmonitor")  # drawn at the start, so that no rescue waits for the drawing to be loaded
 
 
 async def serve(
@@ -95,6 +97,7 @@ class _Runtime:
         """Do everything but deliver what is sent, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._create_task = tasks.create_task
+            tasks.create_task(asyncio.to_thread(render_png, _FIRST_QR))
             tasks.create_task(self._directory.run())
             for worker in self._workers:
                 tasks.create_task(worker.run())

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from logmonitor.choice import choose_profile
+from logmonitor.errors import ProfileError
 from logmonitor.follower import Follower, Start
 from logmonitor.lines import split
 from logmonitor.profile import AUTO, load_profiles
@@ -70,6 +71,9 @@ class Watcher:
         self._settles_at: float | None = None
         self._lost_bytes = 0
         if watch.profile != AUTO:
+            if watch.profile not in self._profiles:
+                known = ", ".join(self._profiles)
+                raise ProfileError(f"unknown profile {watch.profile!r}; expected {AUTO} or one of {known}")
             self._profile = compile_profile(self._profiles[watch.profile])
 
     async def run(self) -> None:

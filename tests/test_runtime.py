@@ -23,6 +23,7 @@ from logmonitor import (
     Operation,
     OperationConfig,
     OperationError,
+    ProfileError,
     Qr,
     Receipt,
 )
@@ -319,4 +320,15 @@ async def test_operations_that_claim_one_command_are_refused(tmp_path: Path) -> 
     with pytest.raises(OperationError, match="both claim command 'qr'"):
         await serve(
             configuration(tmp_path), transport=MemoryTransport(), operations=(rescue(), second), stop=asyncio.Event()
+        )
+
+
+async def test_unknown_profile_is_refused(tmp_path: Path) -> None:
+    """A family that there is no profile of is refused before anything starts."""
+    with pytest.raises(ProfileError, match="unknown profile 'wechaty'; expected auto or one of astrbot, baileys"):
+        await serve(
+            configuration(tmp_path, profile="wechaty"),
+            transport=MemoryTransport(),
+            operations=(),
+            stop=asyncio.Event(),
         )
