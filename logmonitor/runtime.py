@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.directory import Directory
@@ -20,7 +22,7 @@ from logmonitor.wording import duration_text, session_text
 from logmonitor.worker import Worker, World
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine
     from datetime import datetime
 
     from logmonitor.config import Config
@@ -42,8 +44,8 @@ async def serve(
         OperationError: two operations claim the same name or command.
         TransportError: the chat cannot be entered.
     """
-    runtime = _Runtime(config, transport, operations)
-    async with transport, asyncio.TaskGroup() as tasks:
+    runtime = _Runtime(config, transport, operations, stop)
+    async with _entered(transport, stop), asyncio.TaskGroup() as tasks:
         delivery = tasks.create_task(runtime.deliver())
         work = tasks.create_task(runtime.work())
         await stop.wait()
@@ -54,11 +56,35 @@ async def serve(
         delivery.cancel()
 
 
+@asynccontextmanager
+async def _entered(transport: Transport, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Be in the chat; give up entering it when told to stop meanwhile."""
+    entering, stopping = asyncio.ensure_future(transport.__aenter__()), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({entering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not entering.done():
+            entering.cancel()
+            await asyncio.wait({entering})
+    if entering.cancelled():
+        yield
+        return
+    await entering
+    try:
+        yield
+    finally:
+        await transport.__aexit__(*sys.exc_info())
+
+
 class _Runtime:
     """The parts, put together."""
 
-    def __init__(self, config: Config, transport: Transport, operations: tuple[Operation, ...]) -> None:
+    def __init__(
+        self, config: Config, transport: Transport, operations: tuple[Operation, ...], stop: asyncio.Event
+    ) -> None:
         self._config = config
+        self._stop = stop
         self._transport = transport
         self._translate = translation(config.bot.language)
         names = set(config.chat.admins)
@@ -76,10 +102,8 @@ class _Runtime:
         )
         self._workers = tuple(Worker(operation, world) for operation in operations)
         self._watchers = tuple(
-            Watcher(watch, workers=self._workers, sessions=self._sessions, folder=config.bot.profiles)
-            for watch in config.watches
+            Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot) for watch in config.watches
         )
-        self._controls: set[asyncio.Task[None]] = set()
         self._dispatcher = Dispatcher(
             self._workers, world, start=self._start, status=self._status, language=config.bot.language
         )
@@ -114,6 +138,9 @@ class _Runtime:
     async def _receive(self) -> None:
         async for message in self._transport.messages():
             await self._dispatcher.handle(message)
+        if not self._transport.health().is_up:
+            _log.warning("the chat has ended: %s", self._transport.health().reason)
+            self._stop.set()
 
     async def _meet_own_events(self, transport: CanReportOwnEvents) -> None:
         """Write what happens to this bot's account to its log, for its twin; look the admins up after a login."""

@@ -21,9 +21,8 @@ from logmonitor.worker import job_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-    from pathlib import Path
 
-    from logmonitor.config import WatchConfig
+    from logmonitor.config import BotConfig, WatchConfig
     from logmonitor.operation import Context
     from logmonitor.records import Notice
     from logmonitor.watch import Observation
@@ -51,20 +50,21 @@ class Watcher:
         *,
         workers: Sequence[Worker],
         sessions: MutableMapping[str, Session],
-        folder: Path | None,
+        bot: BotConfig,
     ) -> None:
-        """Watch as `watch` says; profiles in `folder` stand beside the shipped ones.
+        """Watch as `watch` says, for `bot`, whose profiles stand beside the shipped ones and whose own log is left out.
 
         Raises:
             ProfileError: a profile is not valid, or there is none of that name.
         """
         self.name = watch.name
         self._watch = watch
+        self._own_logs = [bot.self_log] if bot.self_log else []
         self._workers = [worker for worker in workers if worker.is_about(watch.name)]
         self._scanners = {worker.name: Scanner(worker.operation.patterns) for worker in self._workers}
         self._sessions = sessions
         self._state = WatchState(session=Session(watch=watch.name))
-        self._profiles = load_profiles(*([folder] if folder else []))
+        self._profiles = load_profiles(*([bot.profiles] if bot.profiles else []))
         self._profile: CompiledProfile | None = None
         self._unread: list[Chunk] = []
         self._why_no_profile = ""
@@ -78,7 +78,9 @@ class Watcher:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        async with Follower(*self._watch.logs, start=Start.END, tail_bytes=BACKLOG_BYTES) as follower:
+        async with Follower(
+            *self._watch.logs, start=Start.END, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs
+        ) as follower:
             items = aiter(follower)
             coming: asyncio.Future[Chunk | Notice] | None = None
             try:

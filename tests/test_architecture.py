@@ -12,16 +12,24 @@ PACKAGE = ROOT / "logmonitor"
 SHELL = {
     "cli",
     "config",
+    "demo",
     "directory",
     "dispatcher",
+    "factory",
     "follower",
+    "generation",
     "host",
     "language",
+    "log_pattern",
+    "observing",
     "outbox",
     "reader",
+    "roster",
+    "rotation",
     "runtime",
     "self_log",
     "testing",
+    "trail",
     "transports",
     "watcher",
     "worker",
@@ -38,7 +46,7 @@ FORBIDDEN_IN_CORE = {
     "watchdog",
     "rich",
 }
-SOLE_IMPORTERS = {"watchdog": "follower"}
+SOLE_IMPORTERS = {"watchdog": "observing"}
 
 
 def imports(path: Path) -> set[str]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from logmonitor.drawing import is_row, read_drawing
-from logmonitor.qr import PAYLOAD_BYTES, QrError, decode, modules_of, render_png, render_terminal, unwrap
+from logmonitor.errors import QrError
+from logmonitor.qr import PAYLOAD_BYTES, decode, modules_of, render_png, render_terminal, unwrap
 from logmonitor.records import Qr
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import io
 import logging
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 import zxingcpp
@@ -19,6 +19,7 @@ from logmonitor import (
     Context,
     Event,
     EventKind,
+    Health,
     LogBatch,
     Operation,
     OperationConfig,
@@ -332,3 +333,37 @@ async def test_unknown_profile_is_refused(tmp_path: Path) -> None:
             operations=(),
             stop=asyncio.Event(),
         )
+
+
+class Unreachable(MemoryTransport):
+    """A chat that cannot be entered."""
+
+    async def __aenter__(self) -> Self:
+        """Wait for an answer that never comes."""
+        await asyncio.Event().wait()
+        return self
+
+
+class Ended(MemoryTransport):
+    """A chat that is over once its messages are."""
+
+    def health(self) -> Health:
+        """Be down."""
+        return Health(is_up=False, reason="the peer has closed it")
+
+
+async def test_serving_stops_while_the_chat_is_still_being_entered(tmp_path: Path) -> None:
+    """Told to stop, it does not wait for a chat that does not answer."""
+    stop = asyncio.Event()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(configuration(tmp_path), transport=Unreachable(), operations=(), stop=stop))
+        await asyncio.sleep(0)
+        stop.set()
+
+
+async def test_serving_ends_with_a_chat_that_has_ended(tmp_path: Path) -> None:
+    """A chat whose messages are over and that is down is not waited for."""
+    transport = Ended()
+    transport.close()
+    async with asyncio.timeout(10):
+        await serve(configuration(tmp_path), transport=transport, operations=(), stop=asyncio.Event())

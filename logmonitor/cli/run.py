@@ -16,6 +16,7 @@ from rich.logging import RichHandler
 
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.errors import ConfigurationError, LogMonitorError
+from logmonitor.redact import redact
 from logmonitor.runtime import serve
 from logmonitor.transports.screen import visible
 
@@ -35,8 +36,8 @@ class _Visible(logging.Formatter):
     """Shows control characters instead of sending them to the terminal: what is logged may quote a stranger."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text that nothing obeys."""
-        return visible(super().format(record))
+        """Return the record as text that nothing obeys and that gives no credential away."""
+        return visible(redact(super().format(record)))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    set_up_logging(is_verbose=arguments.verbose)
+    is_shared = config.chat.transport == "console" and sys.stderr.isatty()
+    set_up_logging(_level(is_verbose=arguments.verbose, is_shared=is_shared))
     try:
         asyncio.run(_serve(config, transport, operations))
     except* LogMonitorError as group:
@@ -69,7 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def set_up_logging(*, is_verbose: bool) -> None:
+def _level(*, is_verbose: bool, is_shared: bool) -> int:
+    """Choose what is logged: on a terminal that is shared with a chat, only what needs attention."""
+    if is_verbose:
+        return logging.DEBUG
+    return logging.WARNING if is_shared else logging.INFO
+
+
+def set_up_logging(level: int) -> None:
     """Send log records to standard error, coloured where that is a terminal."""
     handler: logging.Handler
     if sys.stderr.isatty():
@@ -80,7 +89,7 @@ def set_up_logging(*, is_verbose: bool) -> None:
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.DEBUG if is_verbose else logging.INFO)
+    logging.basicConfig(handlers=[handler], level=level)
 
 
 async def _serve(config: Config, transport: Transport, operations: tuple[Operation, ...]) -> None:
