@@ -62,6 +62,9 @@ class Regex(Protocol):
     def fullmatch(self, text: str | bytes, start: int | None = None, end: int | None = None, /) -> Match | None:
         """Find a match of all of the text."""
 
+    def finditer(self, text: str | bytes, /) -> Iterator[Match]:
+        """Find the matches that do not overlap, in order."""
+
 
 def options(*, never_capture: bool = False, never_nl: bool = False, max_mem: int = 8 << 20) -> re2.Options:
     """Return RE2's options: silent, with what is asked for."""

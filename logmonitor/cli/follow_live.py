@@ -1,0 +1,64 @@
+"""Following for `logmonitor follow`: the part that waits for more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.cli.output import say
+from logmonitor.follower import Follower, Start
+from logmonitor.records import Chunk, Notice, NoticeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from logmonitor.cli.output import Output
+
+_ONLY_TO_A_PERSON: Final = frozenset({NoticeKind.APPEARED, NoticeKind.ROTATED, NoticeKind.TRUNCATED})
+
+
+def follow(logs: Sequence[str], output: Output, *, from_start: bool) -> None:
+    """Hand the lines of `logs` to `output` until SIGINT, SIGTERM, or standard output is a pipe nobody reads any more.
+
+    Raises:
+        OSError: the output cannot be written.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_follow(logs, output, start=Start.BEGINNING if from_start else Start.END))
+
+
+def _interrupt(*_: object) -> None:
+    """End it all, be it waiting for lines or for a reader that does not take them."""
+    raise KeyboardInterrupt
+
+
+async def _follow(logs: Sequence[str], output: Output, *, start: Start) -> None:
+    """Follow for ever. Writing stands in the loop: while the reader is slow, nothing more is to be read."""
+    _watch_output(asyncio.get_running_loop())
+    async with Follower(*logs, start=start) as follower:
+        async for item in follower:
+            if isinstance(item, Chunk):
+                output.take(item)
+            else:
+                _tell(item)
+
+
+def _watch_output(loop: asyncio.AbstractEventLoop) -> None:
+    """End it all once standard output is a pipe that nobody reads any more: then it has an error to read."""
+    if stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+        loop.add_reader(sys.stdout.fileno(), _interrupt)
+
+
+def _tell(notice: Notice) -> None:
+    """Say what the follower says; what is all in a day's work only to a person who watches."""
+    if notice.kind in _ONLY_TO_A_PERSON and not sys.stderr.isatty():
+        return
+    lost = "" if notice.lost_bytes is None else f"; {notice.lost_bytes} bytes are lost"
+    say(notice.path, notice.detail + lost)
