@@ -7,17 +7,19 @@ far before the last.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from datetime import date, tzinfo
+    from datetime import tzinfo
 
 DAY: Final = 86_400.0
 LEAP_YEAR: Final = 366 * DAY
 TOLERANCE: Final = timedelta(minutes=1)
 """How far a log's clock may be ahead of ours without being from the future."""
 
+_ISO_TIMES: Final = frozenset({"%H:%M:%S", "%H:%M:%S.%f"})
+_A_DAY: Final = date(2000, 1, 1)
 _BACKWARDS: Final = 1 / 12
 _MILLISECONDS_FROM: Final = 1e11
 
@@ -48,9 +50,23 @@ def parse_stamp(value: object, time_format: str | None) -> Stamp | None:
         return None
 
 
-def is_cyclic(time_format: str | None) -> bool:
-    """Tell whether stamps in `time_format` lack a year or a date."""
-    return time_format not in {None, "iso"} and "%Y" not in str(time_format) and "%y" not in str(time_format)
+def cycle_of(time_format: str | None) -> float | None:
+    """Return after how many seconds a stamp in `time_format` comes again; None if it tells the full date."""
+    if time_format in {None, "iso"} or "%Y" in str(time_format) or "%y" in str(time_format):
+        return None
+    return LEAP_YEAR if "%d" in str(time_format) else DAY
+
+
+def first_date(clock: float, *, cycle: float, last_written: datetime) -> date:
+    """Return the date at which a log without dates began, whose clock came to `clock` when it was `last_written`."""
+    cycles = int(clock // cycle)
+    within = datetime(2000, 1, 1) + timedelta(seconds=clock % cycle)  # noqa: DTZ001  # its own calendar
+    latest = (last_written + timedelta(hours=1)).replace(tzinfo=None)
+    if cycle == DAY:
+        is_before = within.time() > latest.time() and latest.date() == last_written.date()
+        return last_written.date() - timedelta(days=cycles + is_before)
+    is_before = (within.month, within.day, within.time()) > (latest.month, latest.day, latest.time())
+    return date(last_written.year - cycles - is_before, 1, 1)
 
 
 def clock_of(stamp: Stamp, last: float | None, zone: tzinfo | None) -> float:
@@ -96,10 +112,13 @@ def point_of(
 
 def _parsed(text: str, time_format: str) -> Stamp:
     """Read a text by `strptime`; a format without year is read in a leap year, so that it has all days."""
-    if not is_cyclic(time_format):
+    if time_format in _ISO_TIMES:
+        return Stamp(moment=datetime.combine(_A_DAY, time.fromisoformat(text)), cycle=DAY)
+    cycle = cycle_of(time_format)
+    if cycle is None:
         return Stamp(moment=datetime.strptime(text, time_format))  # noqa: DTZ007  # the zone is the caller's to say
     moment = datetime.strptime(f"2000 {text}", f"%Y {time_format}")  # noqa: DTZ007  # the same
-    return Stamp(moment=moment, cycle=LEAP_YEAR if "%d" in time_format else DAY)
+    return Stamp(moment=moment, cycle=cycle)
 
 
 def _within_cycle(stamp: Stamp) -> float:

@@ -38,20 +38,24 @@ class Pairing:
     shown: Reading | None = None
 
 
+NOTHING: Final = Pairing()
+"""The pairing of a file in which nothing is held and nothing was shown last."""
+
+
 def pair(pairing: Pairing, reading: Reading, is_near: Callable[[int], bool]) -> tuple[Pairing, tuple[Event, ...]]:
     """Take the next record of a file; return the events that are now complete, in file order.
 
     `is_near` tells whether the record stands next to one that ends at the given offset.
     """
+    _, flushed = flush(pairing)
+    if reading.event.kind is not EventKind.SCAN:
+        return Pairing(shown=reading) if reading.shows_qr else NOTHING, (*flushed, reading.event)
     held = pairing.held if pairing.held is not None and is_near(pairing.held.end) else None
     shown = pairing.shown if pairing.shown is not None and is_near(pairing.shown.end) else None
-    if reading.event.kind is EventKind.SCAN and held is not None and (joined := _joined(held, reading)) is not None:
+    if held is not None and (joined := _joined(held, reading)) is not None:
         if _is_complete(joined):
             return Pairing(shown=joined), (joined.event,)
         return Pairing(held=joined), ()
-    _, flushed = flush(pairing)
-    if reading.event.kind is not EventKind.SCAN:
-        return Pairing(shown=reading if reading.shows_qr else None), (*flushed, reading.event)
     if shown is not None and _is_repeated(shown, reading):
         return Pairing(shown=replace(shown, end=reading.end)), flushed
     if _is_complete(reading):

@@ -100,16 +100,24 @@ def load_profiles(*folders: Path) -> dict[str, Profile]:
     A folder that does not exist holds none.
 
     Raises:
-        ProfileError: a file cannot be read or is not valid.
+        ProfileError: a folder or a file cannot be read, or is not valid.
     """
-    found: dict[str, Traversable] = {}
-    for folder in (files("logmonitor") / "profiles", *folders):
-        try:
-            entries = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")] if folder.is_dir() else []
-        except OSError as error:
-            raise ProfileError(f"cannot read the folder {str(folder)!r}: {error.strerror}") from None
-        found |= {entry.name.removesuffix(".toml"): entry for entry in entries}
+    found = _entries(folders)
     return {name: _load(found[name], name) for name in sorted(found)}
+
+
+def load_profile(name: str, *folders: Path) -> Profile:
+    """Read the one profile of that name, from the last of `folders` that has it or as it is shipped.
+
+    Raises:
+        ProfileError: there is none, or it cannot be read or is not valid.
+    """
+    found = _entries(folders)
+    if name not in found:
+        from logmonitor.document import expected  # noqa: PLC0415  # its look-alikes take 25 ms to import
+
+        raise ProfileError(f"unknown profile {name!r}; {expected(name, found, other=AUTO)}")
+    return _load(found[name], name)
 
 
 def parse_profile(text: str, *, name: str, source: str) -> Profile:
@@ -128,6 +136,18 @@ def parse_profile(text: str, *, name: str, source: str) -> Profile:
         return _profile(table, name)
     except _InvalidError as error:
         raise ProfileError(f"{source}: {error}") from None
+
+
+def _entries(folders: Iterable[Path]) -> dict[str, Traversable]:
+    """Return the profiles' files by name."""
+    found: dict[str, Traversable] = {}
+    for folder in (files("logmonitor") / "profiles", *folders):
+        try:
+            entries = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")] if folder.is_dir() else []
+        except OSError as error:
+            raise ProfileError(f"cannot read the folder {str(folder)!r}: {error.strerror}") from None
+        found |= {entry.name.removesuffix(".toml"): entry for entry in entries}
+    return found
 
 
 def _load(entry: Traversable, name: str) -> Profile:

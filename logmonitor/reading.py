@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.clock import TOLERANCE, clock_of, point_of
 from logmonitor.drawing import ROWS, is_row, read_drawing
-from logmonitor.pairing import NEAR_LINES, Pairing, Reading
+from logmonitor.pairing import NEAR_LINES, NOTHING, Pairing, Reading
 from logmonitor.qr import unwrap
 from logmonitor.recognition import find, plain, stamp_of
 from logmonitor.records import Chunk, Event, EventKind, Line, Qr
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from logmonitor.clock import Stamp
     from logmonitor.recognition import CompiledProfile, Finding
-    from logmonitor.scan import Hit
+    from logmonitor.scan import Candidate
     from logmonitor.suspicion import Suspect
 
 _STAMP_LINES: Final = 50
@@ -52,7 +52,7 @@ class FileState:
     caught_up: bool = True
     is_tainted: bool = False
     clock: float | None = None
-    pairing: Pairing = field(default_factory=Pairing)
+    pairing: Pairing = NOTHING
     drawing: Drawing | None = None
     awaits_line: bool = False
     due: datetime | None = None
@@ -123,8 +123,8 @@ def turn_to(file: FileState, chunk: Chunk, circumstances: Circumstances) -> Page
     )
 
 
-def read(file: FileState, page: Page, hits: Iterable[Hit]) -> tuple[FileState, tuple[Reading, ...]]:
-    """Read the events out of a chunk at what its marks hit, in order; a drawing that may go on stays in the state."""
+def read(file: FileState, page: Page, candidates: Iterable[Candidate]) -> tuple[FileState, tuple[Reading, ...]]:
+    """Read the events out of a chunk at its candidate lines, in order; a drawing that may go on stays in the state."""
     readings: list[Reading] = []
     drawing, position = file.drawing, page.base
     if drawing is not None:
@@ -137,7 +137,7 @@ def read(file: FileState, page: Page, hits: Iterable[Hit]) -> tuple[FileState, t
         following, awaits_line = _next_line(page, position, file.clock)
         readings.extend(following)
     clock = file.clock
-    for hit in hits:
+    for hit in candidates:
         start = page.position(hit.line)
         if start < position:
             continue
@@ -153,11 +153,13 @@ def read(file: FileState, page: Page, hits: Iterable[Hit]) -> tuple[FileState, t
             if finding.rule.qr_from == "next_line" and finding.rule.kind is EventKind.SCAN:
                 following, awaits_line = _next_line(page, start + len(hit.line.raw) + 1, clock)
                 readings.extend(following)
-    return replace(file, drawing=drawing, awaits_line=awaits_line, clock=clock), tuple(readings)
+    if (drawing, awaits_line, clock) != (file.drawing, file.awaits_line, file.clock):
+        file = replace(file, drawing=drawing, awaits_line=awaits_line, clock=clock)
+    return file, tuple(readings)
 
 
-def leave(file: FileState, chunk: Chunk, circumstances: Circumstances) -> FileState:
-    """Return where the reading of the file stands behind this chunk."""
+def leave(file: FileState, chunk: Chunk, circumstances: Circumstances, *, is_stamped: bool) -> FileState:
+    """Return where the reading of the file stands behind this chunk, `is_stamped` if its clock was set by it."""
     profile = circumstances.profile
     reach = reach_bytes(profile)
     data = chunk.data if len(chunk.data) > reach else file.tail + chunk.data
@@ -174,7 +176,7 @@ def leave(file: FileState, chunk: Chunk, circumstances: Circumstances) -> FileSt
         fresh_bytes=min(len(tail), (0 if file.caught_up else file.fresh_bytes) + len(chunk.data)),
         caught_up=chunk.caught_up or not circumstances.is_live,
         is_tainted=is_tainted,
-        clock=_sampled_clock(file, chunk.data, circumstances) if profile.is_cyclic else file.clock,
+        clock=file.clock if is_stamped or not profile.cycle else _sampled_clock(file, chunk.data, circumstances),
     )
 
 
@@ -196,7 +198,7 @@ def traffic(page: Page, start: int, end: int, clock: float | None) -> Iterator[E
         start_offset=chunk.start_offset + start - page.base,
         number=chunk.number + page.data.count(b"\n", page.base, start),
     )
-    for hit in profile.traffic().hits(part):
+    for hit in profile.traffic().candidates(part):
         if finding := find(hit.text, profile.traffic_recognisers, profile.framing):
             yield reading_of(page, hit.line, finding, clock).event
 
@@ -205,20 +207,14 @@ def reading_of(page: Page, line: Line, finding: Finding, clock: float | None) ->
     """Turn what a line says into an event."""
     rule = finding.rule
     kind = rule.kind or EventKind.ERROR
-    event = _event(page, line, kind, finding.stamp, clock)
     qr: Qr | None = None
     if kind is EventKind.SCAN:
         payload = unwrap(finding.qr) if finding.qr else None
         image_path = page.circumstances.qr_path if rule.qr_from == "file" else None
         qr = Qr(payload=payload, image_path=image_path) if payload or image_path else None
-    event = replace(
-        event,
-        qr=qr,
-        user=(finding.user or "").strip() or None,
-        trusted=event.trusted and is_genuine(qr, page.profile),
-    )
-    end = line.offset + len(line.raw) + 1
-    return Reading(event=event, end=end, shows_qr=finding.qr is not None)
+    user = (finding.user or "").strip() or None
+    event = _event(page, line, kind, stamp=finding.stamp, clock=clock, qr=qr, user=user)
+    return Reading(event=event, end=line.offset + len(line.raw) + 1, shows_qr=finding.qr is not None)
 
 
 def is_genuine(qr: Qr | None, profile: CompiledProfile) -> bool:
@@ -265,12 +261,22 @@ def _point(stamp: Stamp, clock: float, circumstances: Circumstances) -> datetime
     return point_of(stamp, within, zone=zone, file_date=today, now=now)
 
 
-def _event(page: Page, line: Line, kind: EventKind, stamp: Stamp | None, clock: float | None) -> Event:
-    """Begin an event: where and when its line stands, and whether to trust it."""
+def _event(
+    page: Page,
+    line: Line,
+    kind: EventKind,
+    *,
+    clock: float | None,
+    stamp: Stamp | None = None,
+    qr: Qr | None = None,
+    user: str | None = None,
+) -> Event:
+    """Make an event of what a line says: where and when that is, and whether to trust it."""
     circumstances = page.circumstances
     start = page.position(line)
     own = stamp or _stamp_before(page, start)
-    clock = clock if own is None else clock_of(own, clock, circumstances.zone)
+    if own is not None:
+        clock = clock_of(own, clock, circumstances.zone)
     return Event(
         kind=kind,
         line=line.number,
@@ -280,7 +286,9 @@ def _event(page: Page, line: Line, kind: EventKind, stamp: Stamp | None, clock: 
         seen_at=circumstances.now if circumstances.is_live else None,
         watch=circumstances.watch,
         path=page.chunk.path,
-        trusted=not page.is_suspect(start, start + len(line.raw)),
+        qr=qr,
+        user=user,
+        trusted=is_genuine(qr, page.profile) and not page.is_suspect(start, start + len(line.raw)),
     )
 
 
@@ -310,7 +318,7 @@ def _sampled_clock(file: FileState, data: bytes, circumstances: Circumstances) -
 
 def _begun(page: Page, line: Line, clock: float | None) -> Drawing:
     """Begin a drawing at its first row."""
-    return Drawing(event=_event(page, line, EventKind.SCAN, None, clock), end=line.offset, rows=())
+    return Drawing(event=_event(page, line, EventKind.SCAN, clock=clock), end=line.offset, rows=())
 
 
 def _grown(drawing: Drawing, page: Page, position: int) -> tuple[Drawing, int]:
@@ -350,11 +358,7 @@ def _next_line(page: Page, position: int, clock: float | None) -> tuple[tuple[Re
                 offset=start_offset,
                 number=page.chunk.number + page.data.count(b"\n", page.base, position),
             )
-            event = _event(page, line, EventKind.SCAN, None, clock)
-            qr = Qr(payload=unwrap(text))
-            trusted = event.trusted and is_genuine(qr, page.profile)
-            return (
-                Reading(event=replace(event, qr=qr, trusted=trusted), end=start_offset + end - position + 1),
-            ), False
+            event = _event(page, line, EventKind.SCAN, clock=clock, qr=Qr(payload=unwrap(text)))
+            return (Reading(event=event, end=start_offset + end - position + 1),), False
         position = end + 1
     return (), True

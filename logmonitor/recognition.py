@@ -6,9 +6,9 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from logmonitor.clock import is_cyclic, parse_stamp
+from logmonitor.clock import cycle_of, parse_stamp
 from logmonitor.drawing import ROW_PATTERN
 from logmonitor.pattern import compile_pattern
 from logmonitor.records import EventKind
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from logmonitor.clock import Stamp
-    from logmonitor.pattern import Regex
+    from logmonitor.pattern import Match, Regex
     from logmonitor.profile import Framing, JsonFraming, Profile, Rule
 
 UNKNOWN_START: Final = -1
 """Where the shown text starts in a message record that does not tell."""
 
 _SIGNATURE: Final = r"(?: lm1 \S+ \S+ \S+)?[ \t\r]*$"
+_LITERAL: Final = re.compile(r"(?:[^\W_]|[ _:;,=<>@!/'\"#-]|\\[^\w\s])+")
+_ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
+_GROUP: Final = re.compile(r"\([^()]*\)")
+_ESCAPE: Final = re.compile(r"\\(.)")
 _ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -40,12 +44,29 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recogniser:
-    """A rule's patterns: for a plain line, for a JSON record's message, and for each field of one."""
+    """A rule's patterns: for a plain line, for a JSON record's message, and for each field of one.
+
+    `literal` is a text that every line that the rule matches has in it. `time`, `qr` and `user` are the numbers of the
+    groups in the pattern for a plain line.
+    """
 
     rule: Rule
+    literal: str
     line: Regex | None
+    time: int | None
+    qr: int | None
+    user: int | None
     message: Regex | None
     where: tuple[tuple[str, Regex], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageStart:
+    """The pattern of a message record, the number of its group `text` if it has one, and a text that it begins with."""
+
+    regex: Regex
+    group: int | None
+    literal: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +74,8 @@ class CompiledProfile:
     """A profile, compiled. One thread may use it at a time.
 
     `marks` finds the lines of events and drawings, `traffic` those of traffic, `messages` the records that show a
-    stranger's text; the last two are compiled where they are first asked for. `is_cyclic` says that stamps lack a date.
+    stranger's text; the last two are compiled where they are first asked for. After `cycle`
+    seconds a stamp comes again, None if it tells the full date.
     """
 
     source: Profile
@@ -61,9 +83,10 @@ class CompiledProfile:
     traffic: Callable[[], Scanner]
     messages: Callable[[], Scanner]
     prefix: Regex
-    is_cyclic: bool
+    time: int | None
+    cycle: float | None
     genuine: Regex | None
-    message_starts: tuple[Regex, ...]
+    message_starts: tuple[MessageStart, ...]
     recognisers: tuple[Recogniser, ...]
     traffic_recognisers: tuple[Recogniser, ...]
 
@@ -81,15 +104,17 @@ def compile_profile(profile: Profile, *, without: Iterable[EventKind] = ()) -> C
     traffic = [rule for rule in rules if rule.kind is EventKind.TRAFFIC]
     framing = profile.framing
     shown = message_patterns(profile)
+    prefix = compile_pattern(f"^(?:{framing.prefix})")
     return CompiledProfile(
         source=profile,
-        marks=_scanner([*patterns_of(marks, framing), ROW_PATTERN], framing),
-        traffic=cache(partial(_scanner, patterns_of(traffic, framing), framing)),
+        marks=_scanner([*_marks_of(marks, framing), ROW_PATTERN], framing),
+        traffic=cache(partial(_scanner, _marks_of(traffic, framing), framing)),
         messages=cache(partial(_scanner, shown, framing)),
-        prefix=compile_pattern(f"^(?:{framing.prefix})"),
-        is_cyclic=is_cyclic(framing.time_format),
+        prefix=prefix,
+        time=prefix.groupindex.get("time"),
+        cycle=cycle_of(framing.time_format),
         genuine=compile_pattern(profile.genuine) if profile.genuine is not None else None,
-        message_starts=tuple(compile_pattern(pattern) for pattern in shown),
+        message_starts=tuple(map(_message_start, profile.messages, shown)),
         recognisers=recognisers_of(marks, framing),
         traffic_recognisers=recognisers_of(traffic, framing),
     )
@@ -106,10 +131,20 @@ def message_patterns(profile: Profile) -> list[str]:
 
 
 def patterns_of(rules: Sequence[Rule], framing: Framing) -> list[str]:
-    """Return patterns that match at least the lines that `rules` do, for looking through chunks."""
+    """Return patterns that match at least the lines that `rules` do, and few others."""
     patterns = [line for rule in rules if (line := _line_pattern(rule, framing)) is not None]
+    return patterns if framing.json is None else [*patterns, *dict.fromkeys(map(_json_pattern, rules))]
+
+
+def _marks_of(rules: Sequence[Rule], framing: Framing) -> list[str]:
+    """Return patterns to look through chunks with.
+
+    They leave the prefix out: a pattern that begins like every line is looked at on every line, and one that does not
+    only where its text is. `find` is told of some lines in vain.
+    """
+    patterns = [f"(?:{rule.pattern})" for rule in rules if _line_pattern(rule, framing) is not None]
     if framing.json is not None:
-        patterns += dict.fromkeys(map(_json_pattern, rules))
+        patterns += dict.fromkeys(_hint_pattern(rule) if rule.hint else _json_pattern(rule) for rule in rules)
     return patterns
 
 
@@ -117,14 +152,16 @@ def find(text: str, recognisers: Sequence[Recogniser], framing: Framing) -> Find
     """Return what a line says, by the first rule that matches; None if it says nothing."""
     if framing.json is not None and (record := _json_record(text)) is not None:
         return _find_in_json(record, recognisers, framing.json)
+    data = text.encode()
     for recogniser in recognisers:
-        if recogniser.line is not None and (match := recogniser.line.search(text)):
-            groups = match.groupdict()
+        if recogniser.line is None or recogniser.literal not in text:
+            continue
+        if match := recogniser.line.match(data):
             return Finding(
                 rule=recogniser.rule,
-                qr=groups.get("qr"),
-                user=groups.get("user"),
-                stamp=parse_stamp(groups.get("time"), framing.time_format),
+                qr=_group(match, recogniser.qr),
+                user=_group(match, recogniser.user),
+                stamp=parse_stamp(_group(match, recogniser.time), framing.time_format),
             )
     return None
 
@@ -136,16 +173,16 @@ def stamp_of(text: str, profile: CompiledProfile) -> Stamp | None:
         return parse_stamp(_field(record, framing.json.time), None)
     if framing.time_format is None:
         return None
-    match = profile.prefix.match(text)
-    return parse_stamp(match.groupdict().get("time"), framing.time_format) if match else None
+    match = profile.prefix.match(text.encode())
+    return parse_stamp(_group(match, profile.time), framing.time_format) if match else None
 
 
 def text_start(text: str, profile: CompiledProfile) -> int | None:
     """Return where a message record's shown text starts, `UNKNOWN_START` if it does not tell; None for others."""
-    for regex in profile.message_starts:
-        if match := regex.search(text):
-            group = regex.groupindex.get("text")
-            return match.start(group) if group is not None else UNKNOWN_START
+    for start in profile.message_starts:
+        if start.literal in text and (match := start.regex.match(text.encode())):
+            position = match.start(start.group) if start.group is not None else UNKNOWN_START
+            return position if position < 0 else len(text.encode()[:position].decode())
     return None
 
 
@@ -159,14 +196,48 @@ def _scanner(patterns: Sequence[str], framing: Framing) -> Scanner:
     return Scanner(patterns, strip_ansi=framing.strip_ansi)
 
 
+def _message_start(rule: Rule, pattern: str) -> MessageStart:
+    regex = compile_pattern(pattern)
+    return MessageStart(regex=regex, group=regex.groupindex.get("text"), literal=leading_literal(rule.pattern or ""))
+
+
 def _recogniser(rule: Rule, framing: Framing) -> Recogniser:
-    line = _line_pattern(rule, framing)
+    pattern = _line_pattern(rule, framing)
+    line = None if pattern is None else compile_pattern(pattern)
+    names = {} if line is None else line.groupindex
     return Recogniser(
         rule=rule,
-        line=None if line is None else compile_pattern(line),
+        literal=leading_literal(rule.pattern or ""),
+        line=line,
+        time=names.get("time"),
+        qr=names.get("qr"),
+        user=names.get("user"),
         message=None if rule.pattern is None else compile_pattern(f"(?s)^(?:{rule.pattern}){_SIGNATURE}"),
         where=tuple((path, compile_pattern(f"(?s)^(?:{pattern})$")) for path, pattern in rule.where),
     )
+
+
+def _group(match: Match, number: int | None) -> str | None:
+    """Return a group's text out of a match on bytes, on which RE2 is three times as fast as on text."""
+    if number is None:
+        return None
+    data = cast("bytes | None", match.group(number))
+    return None if data is None else data.decode()
+
+
+def leading_literal(pattern: str) -> str:
+    """Return the plain text that a pattern begins with, empty where that cannot be told at a glance."""
+    beginning = _LITERAL.match(pattern)
+    if beginning is None:
+        return ""
+    literal, rest = beginning[0], _ATOM.sub("", pattern[beginning.end() :])
+    while (outer := _GROUP.sub("", rest)) != rest:
+        rest = outer
+    if "|" in rest:
+        return ""
+    if pattern[beginning.end() :][:1] in {"?", "*", "{"}:
+        literal = literal[: -2 if literal[-2:-1] == "\\" else -1]
+    return _ESCAPE.sub(r"\1", literal)
 
 
 def _line_pattern(rule: Rule, framing: Framing) -> str | None:
@@ -177,12 +248,16 @@ def _line_pattern(rule: Rule, framing: Framing) -> str | None:
 
 
 def _json_pattern(rule: Rule) -> str:
-    r"""Return a pattern for the JSON lines that a rule may be about, its hint as it is or in `\u...` escapes."""
-    hint = "".join(
+    """Return a pattern for the JSON lines that a rule may be about."""
+    return rf"^\s*\{{.*{_hint_pattern(rule)}"
+
+
+def _hint_pattern(rule: Rule) -> str:
+    r"""Return a pattern for a rule's hint, its characters as they are or as JSON's `\u...` escapes."""
+    return "".join(
         re.escape(character) if character.isascii() else f"(?:{character}|{_escaped(character)})"
         for character in rule.hint or ""
     )
-    return rf"^\s*\{{.*{hint}"
 
 
 def _escaped(character: str) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from logmonitor.reading import Page
     from logmonitor.recognition import CompiledProfile
     from logmonitor.records import Chunk
-    from logmonitor.scan import Hit
+    from logmonitor.scan import Candidate
 
 __all__ = [
     "CONFIRMATION",
@@ -131,14 +131,14 @@ def observe(
     if file.next_offset is not None and file.next_offset != chunk.start_offset:
         state, file = _give_out(state, file, circumstances, observed)
         file = FileState(clock=file.clock)
-    before = (file.pairing.held, file.drawing)
-    hits = tuple(profile.marks.hits(chunk))
-    if hits or file.drawing is not None or file.awaits_line or _wants_traffic(state.session, profile):
-        state, file = _turn_over(state, file, turn_to(file, chunk, circumstances), hits, observed)
-    file = leave(file, chunk, circumstances)
+    before, clock = (file.pairing.held, file.drawing), file.clock
+    candidates = tuple(profile.marks.candidates(chunk))
+    if candidates or file.drawing is not None or file.awaits_line or _wants_traffic(state.session, profile):
+        state, file = _turn_over(state, file, turn_to(file, chunk, circumstances), candidates, observed)
+    file = leave(file, chunk, circumstances, is_stamped=file.clock != clock)
     held = (file.pairing.held, file.drawing)
     if held == (None, None) or now is None or not is_live:
-        file = replace(file, due=None)
+        file = replace(file, due=None) if file.due else file
     elif held != before or file.due is None:
         file = replace(file, due=now + HOLD)
     return replace(state, files={**state.files, chunk.path: file}), tuple(observed)
@@ -179,11 +179,11 @@ def wake_at(state: WatchState) -> datetime | None:
 
 
 def _turn_over(
-    state: WatchState, file: FileState, page: Page, hits: Iterable[Hit], observed: list[Observation]
+    state: WatchState, file: FileState, page: Page, candidates: Iterable[Candidate], observed: list[Observation]
 ) -> tuple[WatchState, FileState]:
     """Take what a page tells, in order."""
     position, clock = page.base, file.clock
-    file, readings = read(file, page, hits)
+    file, readings = read(file, page, candidates)
     for reading in readings:
         start = max(position, reading.event.offset - page.chunk.start_offset + page.base)
         state, file = _take_traffic(state, file, page, (position, start), clock=clock, observed=observed)
@@ -199,7 +199,7 @@ def _take(
     pairing, events = pair(file.pairing, reading, partial(page.is_near, start_offset=reading.event.offset))
     for event in events:
         state = _apply(state, event, page.circumstances, observed)
-    return state, replace(file, pairing=pairing)
+    return state, file if pairing is file.pairing else replace(file, pairing=pairing)
 
 
 def _give_out(
@@ -260,16 +260,13 @@ def _apply(state: WatchState, event: Event, circumstances: Circumstances, observ
     is_new = event.kind is EventKind.SCAN and (event.qr is None or not event.qr.is_same(state.session.qr))
     session, transition = advance(state.session, event)
     observed.append(Observation(event=event, transition=transition, session=session))
-    state = replace(state, session=session)
+    doubt, scans = state.doubt, state.scans
     if event.trusted:
-        if event.kind in {EventKind.LOGIN, EventKind.LOGOUT}:
-            state = replace(state, scans=0)
-        state = replace(state, scans=state.scans + is_new)
-        return replace(state, doubt=None) if state.doubt and _settles(event, state.doubt.event) else state
-    if event.kind is EventKind.SCAN and circumstances.is_live and circumstances.now is not None:
-        due = state.doubt.due if state.doubt else circumstances.now + CONFIRMATION
-        return replace(state, doubt=Doubt(event=event, due=due))
-    return state
+        scans = 0 if event.kind in {EventKind.LOGIN, EventKind.LOGOUT} else scans + is_new
+        doubt = None if doubt and _settles(event, doubt.event) else doubt
+    elif event.kind is EventKind.SCAN and circumstances.is_live and circumstances.now is not None:
+        doubt = Doubt(event=event, due=doubt.due if doubt else circumstances.now + CONFIRMATION)
+    return replace(state, session=session, scans=scans, doubt=doubt)
 
 
 def _decoded(event: Event, qr: Qr, profile: CompiledProfile) -> Event:

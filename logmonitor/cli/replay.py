@@ -1,0 +1,240 @@
+"""`replay`: what the session machine sees in an existing log, as a table or as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from logmonitor.clock import first_date
+from logmonitor.errors import LogMonitorError
+from logmonitor.profile import AUTO, load_profile, load_profiles
+from logmonitor.reader import BLOCK_BYTES, read_chunks
+from logmonitor.recognition import CompiledProfile, compile_profile
+from logmonitor.records import EventKind, Session
+from logmonitor.watch import WatchState, choose_profile, finish, observe
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date, tzinfo
+
+    from logmonitor.profile import Profile
+    from logmonitor.records import Chunk
+    from logmonitor.watch import Observation
+
+_SAMPLE_BYTES: Final = 1 << 20
+_LONG_BYTES: Final = 32 << 20
+_SHOWN_CHARACTERS: Final = 48
+_COLUMNS: Final = ("line", "at", "event", "state", "qr", "user", "")
+_STYLES: Final = {"scan": "yellow", "scanned": "yellow", "expired": "dim", "login": "green", "logout": "red"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument("log", metavar="LOG", help="the log to read")
+    parser.add_argument(
+        "--profile", metavar="NAME", default=AUTO, help="the bot's family (see `logmonitor profiles`); default: auto"
+    )
+    parser.add_argument("--profiles", metavar="DIR", type=Path, help="a folder with profiles of your own")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each event, in file order")
+    parser.add_argument(
+        "--timezone", metavar="ZONE", help="the zone of the log's times, such as Asia/Shanghai; default: this machine's"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay a log; return the exit code: 1 if no profile fits, 2 if something cannot be read."""
+    path = Path(arguments.log)
+    try:
+        zone = _zone(arguments.timezone)
+        profile = _profile(arguments.profile, [arguments.profiles] if arguments.profiles else [], path)
+        if profile is None:
+            return 1
+        compiled = compile_profile(profile, without=[EventKind.ERROR])
+        observed = _replay(path, compiled, zone)
+        if arguments.json:
+            _print_json(observed)
+        else:
+            _print_table(observed)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    except LogMonitorError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"cannot read {str(path)!r}: {error.strerror or error}")
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    print(f"logmonitor replay: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    """Look a time zone up."""
+    if name is None:
+        return None
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones  # noqa: PLC0415  # only who names one pays
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        from logmonitor.document import suggestion  # noqa: PLC0415  # 25 ms, for an error alone
+
+        meant = suggestion(name, available_timezones())
+        hint = f"did you mean {meant!r}?" if meant else "expected a name such as 'Asia/Shanghai'"
+        raise LogMonitorError(f"unknown time zone {name!r}; {hint}") from None
+
+
+def _profile(name: str, folders: Sequence[Path], path: Path) -> Profile | None:
+    """Return the profile asked for or the one that fits; None, and a sentence on stderr, if none or several do."""
+    if name != AUTO:
+        return load_profile(name, *folders)
+    profiles = load_profiles(*folders)
+    choice = choose_profile(profiles, _sample(path))
+    if not choice.scores:
+        for chunk in read_chunks(path, block_bytes=_SAMPLE_BYTES):
+            choice = choose_profile(profiles, [chunk])
+            if choice.scores:
+                break
+    if choice.profile is None:
+        print(f"logmonitor replay: {choice.reason}", file=sys.stderr)
+        return None
+    print(f"profile: {choice.profile.name} ({choice.profile.title})", file=sys.stderr)
+    return choice.profile
+
+
+def _sample(path: Path) -> list[Chunk]:
+    """Read the beginning of a log, and its end if it is long."""
+    chunks = list(islice(read_chunks(path), _SAMPLE_BYTES // BLOCK_BYTES))
+    size_bytes = path.stat().st_size
+    if size_bytes > 2 * _SAMPLE_BYTES:
+        chunks += list(read_chunks(path, start_offset=size_bytes - _SAMPLE_BYTES))[:8]
+    return chunks
+
+
+def _replay(path: Path, profile: CompiledProfile, zone: tzinfo | None) -> Iterator[Observation]:
+    """Yield what is observed in a log, and show how far the reading of a long one is."""
+    file_date = _first_date(path, profile, zone) if zone is not None and profile.cycle else None
+    state = WatchState(session=Session(watch=path.stem))
+    with _progress(path) as advance:
+        for chunk in read_chunks(path):
+            state, observed = observe(state, chunk, profile=profile, zone=zone, file_date=file_date)
+            yield from observed
+            advance(chunk.end_offset)
+    _, observed = finish(state, profile=profile)
+    yield from observed
+
+
+def _first_date(path: Path, profile: CompiledProfile, zone: tzinfo) -> date | None:
+    """Return the date of a dateless log's first line, by when it was last written and the days its clock tells of."""
+    state = WatchState(session=Session(watch=path.stem))
+    for chunk in read_chunks(path):
+        state, _ = observe(state, chunk, profile=profile)
+    clock = state.files[path].clock if path in state.files else None
+    if clock is None or profile.cycle is None:
+        return None
+    last_written = datetime.fromtimestamp(path.stat().st_mtime, zone)
+    return first_date(clock, cycle=profile.cycle, last_written=last_written)
+
+
+@contextmanager
+def _progress(path: Path) -> Iterator[Any]:
+    """Show a progress bar for a long file on a terminal; yield what is told how far reading is."""
+    size_bytes = path.stat().st_size
+    if size_bytes < _LONG_BYTES or not sys.stderr.isatty():
+        yield lambda _offset: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # 60 ms that only a long file on a terminal costs
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(path.name, total=size_bytes)
+        yield lambda offset: progress.update(task, completed=offset)
+
+
+def _print_json(observed: Iterable[Observation]) -> None:
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    for observation in observed:
+        event = observation.event
+        record = {
+            "line": event.line,
+            "offset": event.offset,
+            "kind": event.kind,
+            "state": observation.session.state,
+            "qr": event.qr.payload if event.qr is not None else None,
+            "user": event.user,
+            "at": event.at.isoformat() if event.at is not None else None,
+            "trusted": event.trusted,
+            "verified": event.verified,
+        }
+        sys.stdout.write(f"{encode(record)}\n")
+    sys.stdout.flush()
+
+
+def _print_table(observed: Iterable[Observation]) -> None:
+    rows = [_row(observation) for observation in observed]
+    if not rows:
+        print("no session events in this log", file=sys.stderr)
+        return
+    if sys.stdout.isatty():
+        from rich.console import Console  # noqa: PLC0415  # 60 ms that a pipe need not pay
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(box=None, pad_edge=False)
+        for column in _COLUMNS:
+            table.add_column(column, justify="right" if column == "line" else "left", overflow="fold")
+        for row in rows:
+            style = "strike dim" if row[-1].startswith("untrusted") else _STYLES.get(row[2], "")
+            table.add_row(*(Text(cell) for cell in row), style=style)
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    for row in (_COLUMNS, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    sys.stdout.flush()
+
+
+def _row(observation: Observation) -> tuple[str, ...]:
+    """Return the cells of one event; what a log says of names and QRs is shown, not obeyed."""
+    event, transition = observation.event, observation.transition
+    remarks = []
+    if not event.trusted:
+        remarks.append("untrusted, without effect")
+    if transition is not None and transition.is_loss:
+        remarks.append("loss")
+    if transition is not None and transition.is_return:
+        remarks.append("return")
+    return (
+        str(event.line),
+        f"{event.at:%Y-%m-%d %H:%M:%S%z}" if event.at is not None else "",
+        event.kind,
+        observation.session.state,
+        _shown_qr(observation),
+        _visible(event.user or ""),
+        ", ".join(remarks),
+    )
+
+
+def _shown_qr(observation: Observation) -> str:
+    qr = observation.event.qr
+    if qr is None:
+        return ""
+    if qr.payload is not None:
+        text = _visible(qr.payload)
+        return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
+    return f"drawn, {len(qr.modules)}x{len(qr.modules)}" if qr.modules is not None else _visible(str(qr.image_path))
+
+
+def _visible(text: str) -> str:
+    """Show what is not printable as an escape, so that it moves no cursor."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
