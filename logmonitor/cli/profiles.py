@@ -30,9 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List the families, or show one; return the exit code: 2 if there is none of that name or one is not valid."""
     folders = [arguments.folder] if arguments.folder else []
+    if arguments.folder and not arguments.folder.is_dir():
+        return _fail(f"no folder {str(arguments.folder)!r}; expected one with profiles in it")
     try:
-        if arguments.folder and not arguments.folder.is_dir():
-            raise LogMonitorError(f"no folder {str(arguments.folder)!r}; expected one with profiles in it")
         if arguments.name is None:
             _print_list(load_profiles(*folders))
         else:
@@ -41,9 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except LogMonitorError as error:
-        print(f"logmonitor profiles: {error}", file=sys.stderr)
-        return 2
+        return _fail(str(error))
     return 0
+
+
+def _fail(sentence: str) -> int:
+    print(f"logmonitor profiles: {sentence}", file=sys.stderr)
+    return 2
 
 
 def _print_list(profiles: Mapping[str, Profile]) -> None:
