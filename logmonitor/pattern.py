@@ -1,8 +1,6 @@
 r"""One pattern: what RE2 and hyperscan both take, what is refused and what to write instead.
 
-A pattern is RE2's syntax, searched for in one line. `compile_pattern` refuses what either engine refuses, on every
-machine alike. `widen` turns a pattern into the one that hyperscan looks for: it matches wherever the pattern does, and
-is free of all that the two engines read differently or that hyperscan grows too large on.
+A pattern is RE2's syntax, searched for in one line. What either engine refuses is refused on every machine alike.
 """
 
 from __future__ import annotations
@@ -83,7 +81,7 @@ def compile_pattern(pattern: str, *, where: str = "") -> Regex:
         PatternError: RE2 or hyperscan refuses it. The text is one sentence that names the construct, its position
             (0-based, in characters) and what to write instead; it starts with `where` if that is given.
     """
-    tokens = tuple(_tokens(pattern))
+    tokens = tuple(tokenize(pattern))
     reason = _unsupported(tokens) or _repeated_name(tokens)
     if not reason:
         try:
@@ -98,106 +96,6 @@ def compile_pattern(pattern: str, *, where: str = "") -> Regex:
     raise PatternError(f"{prefix}pattern {pattern!r} is refused: {reason}")
 
 
-def widen(pattern: str, *, drop_assertions: bool = False) -> str:
-    r"""Return a pattern for hyperscan that matches in every line in which `pattern` does, and maybe in more.
-
-    Captures, large counts and Unicode properties are given up, with `drop_assertions` also anchors and word boundaries.
-    `\B` always is: RE2 finds it between the bytes of one character.
-    """
-    tokens = tuple(_tokens(pattern))
-    fold = any("i" in _flags(token.text)[0] for token in tokens if token.kind == "open")
-    parts: list[str] = []
-    is_single = False
-    for token in tokens:
-        parts.append(_widened(token, fold=fold, is_single=is_single, drop_assertions=drop_assertions))
-        is_single = token.kind in _SINGLE
-    return "".join(_without_tail(parts))
-
-
-def _widened(token: _Token, *, fold: bool, is_single: bool, drop_assertions: bool) -> str:
-    """Widen one piece; `fold` says that case may be ignored here, `is_single` that one character stands before it."""
-    widened = token.text
-    match token.kind:
-        case "quote":
-            quoted = token.text.removeprefix(r"\Q").removesuffix(r"\E")
-            widened = "".join(_literal(character, fold=fold) for character in quoted)
-        case "literal":
-            widened = _literal(token.text, fold=fold)
-        case "property":
-            widened = _ANY
-        case "escape":
-            widened = _widened_escape(token.text, fold=fold)
-        case "class":
-            widened = _widened_class(token.text, fold=fold)
-        case "open":
-            widened = _widened_opening(token.text)
-        case "repeat":
-            widened = _widened_repeat(token.text, is_single=is_single)
-        case "anchor" | "boundary" if drop_assertions or token.text == r"\B":
-            widened = "(?:)"
-    return widened
-
-
-def _literal(character: str, *, fold: bool) -> str:
-    """Write a character; one that hyperscan's older Unicode tables may fold otherwise becomes any character."""
-    if character.isascii():
-        return character if character.isalnum() else f"\\x{ord(character):02x}"
-    return _ANY if fold and not _CASELESS[0] <= character <= _CASELESS[1] else character
-
-
-def _widened_escape(text: str, *, fold: bool) -> str:
-    """Spell an escape out that the engines do not read alike."""
-    if fold and text[1] in "wWx":
-        return _ANY
-    return _ESCAPED_ALIKE.get(text, text)
-
-
-def _widened_class(text: str, *, fold: bool) -> str:
-    """Widen a class: one that the engines do not read alike becomes any character."""
-    if _UNLIKE.search(text) or (fold and (not text.isascii() or _FOLDED_UNLIKE.search(text))):
-        return _ANY
-    return _SPACE_IN_CLASS.sub(lambda found: found[1] + _SPACES if found[2] == "s" else found[1] + r"\x0b", text)
-
-
-def _widened_opening(text: str) -> str:
-    """Open a group without capture, keeping the flags that decide what matches."""
-    set_flags, cleared_flags, ending = _flags(text)
-    kept = "".join(flag for flag in "is" if flag in set_flags)
-    dropped = "".join(flag for flag in "is" if flag in cleared_flags)
-    flags = f"{kept}-{dropped}" if dropped else kept
-    if ending == ")":
-        return f"(?{flags})" if flags else ""
-    return f"(?{flags}:"
-
-
-def _widened_repeat(text: str, *, is_single: bool) -> str:
-    """Keep a small count of one character; any other count becomes `*` or `+`."""
-    count = _COUNT.match(text)
-    if not count or (is_single and int(count[2] or count[1]) <= _LARGEST_KEPT_COUNT and int(count[2] or count[1])):
-        return text
-    return "*" if not int(count[1]) else "+"
-
-
-def _without_tail(parts: list[str]) -> list[str]:
-    """Leave out what any line continues with: `.*` at the end would be reported once for each character."""
-    end = len(parts)
-    while end and parts[end - 1] == ")":
-        end -= 1
-    if end > 1 and parts[end - 2] in {".", _ANY} and parts[end - 1] in {"*", "*?"}:
-        return [*parts[: end - 2], *parts[end:]]
-    if end > 1 and parts[end - 1] in {"+", "+?"}:
-        return [*parts[: end - 1], *parts[end:]]
-    return parts
-
-
-_ANY: Final = "(?s:.)"
-_SINGLE: Final = frozenset({"class", "property", "escape", "literal", "any"})
-_SPACES: Final = r"\t\n\f\r\x20"
-_ESCAPED_ALIKE: Final = {r"\s": f"[{_SPACES}]", r"\S": f"[^{_SPACES}]", r"\v": r"\x0b"}
-_CASELESS: Final = ("\u2e80", "\ua48f")
-_UNLIKE: Final = re.compile(r"\\[pPS]|\[[.=]")
-_FOLDED_UNLIKE: Final = re.compile(r"\\[wWx]|\[:")
-_SPACE_IN_CLASS: Final = re.compile(r"((?<!\\)(?:\\\\)*)\\([sv])")
 _TOKEN: Final = re.compile(
     r"""
       (?P<quote>    \\Q .*? (?: \\E | \Z ) )
@@ -217,25 +115,25 @@ _TOKEN: Final = re.compile(
 )
 _FLAGS: Final = re.compile(r"\(\?([a-zA-Z]*)-?([a-zA-Z]*)([:)])")
 _NAME: Final = re.compile(r"\(\?P?<(\w+)>")
-_COUNT: Final = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+COUNT: Final = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Token:
-    """One piece of a pattern's text; `position` is 0-based, in characters."""
+class Token:
+    """One piece of a pattern's text; `kind` names the alternative of `_TOKEN`, `position` is 0-based, in characters."""
 
     kind: str
     text: str
     position: int
 
 
-def _tokens(pattern: str) -> Iterator[_Token]:
+def tokenize(pattern: str) -> Iterator[Token]:
     r"""Yield the pieces of `pattern`, also of one that is not valid; a `\` at its end is left out."""
     for found in _TOKEN.finditer(pattern):
-        yield _Token(kind=str(found.lastgroup), text=found[0], position=found.start())
+        yield Token(kind=str(found.lastgroup), text=found[0], position=found.start())
 
 
-def _flags(opening: str) -> tuple[str, str, str]:
+def flags_of(opening: str) -> tuple[str, str, str]:
     """Return the flags that an opening parenthesis sets and clears, and whether it ends with `:` or `)`."""
     flags = _FLAGS.fullmatch(opening)
     return (flags[1], flags[2], flags[3]) if flags else ("", "", "")
@@ -287,7 +185,7 @@ _ESCAPES: Final = {
 }
 
 
-def _unsupported(tokens: tuple[_Token, ...]) -> str:
+def _unsupported(tokens: tuple[Token, ...]) -> str:
     """Name the first construct that one of the engines does not have and what to write instead."""
     previous = ""
     for token in tokens:
@@ -319,7 +217,7 @@ def _unsupported_opening(text: str) -> tuple[tuple[str, str] | None, str]:
             return found, opening
     if _RECURSION.match(text):
         return ("recursion", "write the repeated part out"), text
-    set_flags, cleared_flags, _ = _flags(text)
+    set_flags, cleared_flags, _ = flags_of(text)
     for flag in set_flags + cleared_flags:
         if advice := _FLAG_ADVICE.get(flag):
             return advice, text
@@ -334,7 +232,7 @@ def _unsupported_repeat(text: str, previous: str) -> tuple[str, str] | None:
         if text == "+":
             return "possessive repeat", "leave the + out, matching takes linear time anyway"
         return "repeat of a repeat", "put (?:...) around what is to be repeated"
-    if count := _COUNT.match(text):
+    if count := COUNT.match(text):
         lowest, highest = int(count[1]), int(count[2] or count[1])
         if max(lowest, highest) > _LARGEST_COUNT:
             return "too large repeat", f"at most {_LARGEST_COUNT}, or write + or *"
@@ -344,10 +242,9 @@ def _unsupported_repeat(text: str, previous: str) -> tuple[str, str] | None:
 
 
 _LARGEST_COUNT: Final = 1000
-_LARGEST_KEPT_COUNT: Final = 16
 
 
-def _repeated_name(tokens: tuple[_Token, ...]) -> str:
+def _repeated_name(tokens: tuple[Token, ...]) -> str:
     """Name the first group name that stands twice: only one of the two would ever be seen."""
     seen: set[str] = set()
     for token in tokens:
@@ -373,7 +270,7 @@ _REASONS: Final = {
 _UNKNOWN_REASON: Final = "RE2 cannot read {0}; write it in RE2's syntax"
 
 
-def _explain(error: str, pattern: str, tokens: tuple[_Token, ...]) -> str:
+def _explain(error: str, pattern: str, tokens: tuple[Token, ...]) -> str:
     """Turn RE2's message into a sentence that says what to write instead."""
     opened: list[int] = []
     for token in tokens:

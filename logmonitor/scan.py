@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import re
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import re2
 
-from logmonitor.pattern import Match, Regex, compile_pattern, options, widen
+from logmonitor.pattern import Match, Regex, compile_pattern, options
 from logmonitor.records import Line
+from logmonitor.widening import widen
 
 hyperscan: Any
 try:
@@ -81,34 +81,39 @@ class Scanner:
 
     def candidates(self, chunk: Chunk) -> Iterator[Candidate]:
         """Yield the lines of `chunk` in which something may match, in order; every line that matches is among them."""
-        view = _View(chunk, strip_ansi=self._strip_ansi)
-        for start, end in self._spans(view.data):
-            if not view.is_filler(start, end):
-                line = view.line(start, end)
-                yield Candidate(line=line, text=view.data[start:end].decode())
+        numbering = _Numbering(chunk)
+        for start, end in self._spans(chunk.data):
+            line = numbering.line(start, end)
+            yield Candidate(line=line, text=clean_text(line, strip_ansi=self._strip_ansi))
 
     def hits(self, chunk: Chunk) -> Iterator[Hit]:
         """Yield the lines of `chunk` in which a pattern matches, in order."""
-        view = _View(chunk, strip_ansi=self._strip_ansi)
-        for start, end in self._spans(view.data):
-            data = view.data[start:end]
+        numbering = _Numbering(chunk)
+        for start, end in self._spans(chunk.data):
+            data = self._cleaned(chunk.data, start, end)
             if self._union and not self._union.search(data):
                 continue
-            patterns = tuple(index for index, regex in enumerate(self._regexes) if regex.search(data))
-            if patterns and not view.is_filler(start, end):
-                yield Hit(line=view.line(start, end), text=data.decode(), patterns=patterns)
+            if patterns := tuple(index for index, regex in enumerate(self._regexes) if regex.search(data)):
+                yield Hit(line=numbering.line(start, end), text=data.decode(), patterns=patterns)
 
     def count(self, chunk: Chunk) -> int:
         """Count the lines of `chunk` in which a pattern matches."""
-        view = _View(chunk, strip_ansi=self._strip_ansi)
-        spans = self._spans(view.data)
-        return sum(1 for start, end in spans if self._matches(view.data[start:end]) and not view.is_filler(start, end))
+        data = chunk.data
+        return sum(1 for start, end in self._spans(data) if self._matches(self._cleaned(data, start, end)))
 
     def _matches(self, data: bytes) -> bool:
         """Tell whether any pattern matches in the line `data`."""
         if self._union:
             return self._union.search(data) is not None
         return any(regex.search(data) for regex in self._regexes)
+
+    def _cleaned(self, data: bytes, start: int, end: int) -> bytes:
+        """Return the line from `start` to `end` as patterns see it."""
+        raw = _raw(data, start, end)
+        if raw.isascii() and not (self._strip_ansi and b"\x1b" in raw):
+            return raw
+        text = raw.decode("utf-8", "replace")
+        return (_ANSI.sub("", text) if self._strip_ansi else text).encode()
 
     def _spans(self, data: bytes) -> Iterable[tuple[int, int]]:
         """Return start and end of the lines that may match; of all lines where they are many."""
@@ -118,10 +123,12 @@ class Scanner:
             self._skipped_chunks -= 1
             return _all_spans(data)
         ends = self._find(data)
+        if ends is not None and self._strip_ansi and b"\x1b" in data:
+            ends = _with_escapes(data, ends)
         if ends is None:
             self._skipped_chunks = _CHUNKS_TAKEN_BY_LINE
             return _all_spans(data)
-        return ((data.rfind(b"\n", 0, end) + 1, end) for end in ends)
+        return ((data.rfind(b"\n", 0, end) + 1, end) for end in sorted(ends))
 
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])")
@@ -131,58 +138,30 @@ _CHUNKS_TAKEN_BY_LINE: Final = 15
 _UNION_BYTES: Final = 32 << 20
 
 
-class _View:
-    r"""A chunk as patterns see it: valid UTF-8, lines that end with `\n` only, ANSI sequences left out if asked.
+class _Numbering:
+    """Makes records of a chunk's lines, asked for in order."""
 
-    A position in `data` is one in the chunk where that is possible; `\r\n` then becomes `\n\n`, and the empty line
-    between the two is a filler. Else lines are found again by counting them.
-    """
-
-    def __init__(self, chunk: Chunk, *, strip_ansi: bool) -> None:
-        data = chunk.data
-        has_returns = b"\r" in data and b"\r\n" in data
-        has_ansi = strip_ansi and b"\x1b" in data
+    def __init__(self, chunk: Chunk) -> None:
         self._chunk = chunk
-        self._is_aligned = not has_ansi and _is_utf8(data)
-        self._has_fillers = self._is_aligned and has_returns
-        self._seen_position = 0
-        self._seen_lines = 0
-        if self._is_aligned:
-            self.data = data.replace(b"\r\n", b"\n\n") if has_returns else data
-            return
-        *whole, last = data.split(b"\n")
-        self._offsets = (0, *accumulate(len(raw) + 1 for raw in whole))
-        self._raws = (*(raw.removesuffix(b"\r") for raw in whole), last)
-        text = data.replace(b"\r\n", b"\n").decode("utf-8", "replace")
-        self.data = (_ANSI.sub("", text) if has_ansi else text).encode() + (b"\n" if last else b"")
-
-    def is_filler(self, start: int, end: int) -> bool:
-        """Tell whether the line from `start` to `end` is none of the chunk."""
-        return self._has_fillers and start == end and self._chunk.data[start - 1 : start + 1] == b"\r\n"
+        self._position = 0
+        self._number = chunk.number
 
     def line(self, start: int, end: int) -> Line:
-        """Return the chunk's line that stands from `start` to `end`; lines are to be asked for in order."""
-        chunk = self._chunk
-        counted = chunk.data if self._is_aligned else self.data
-        self._seen_lines += counted.count(b"\n", self._seen_position, start)
-        self._seen_position = start
-        index = self._seen_lines
+        """Return the line from `start` to `end`."""
+        self._number += self._chunk.data.count(b"\n", self._position, start)
+        self._position = start
         return Line(
-            raw=chunk.data[start:end] if self._is_aligned else self._raws[index],
-            offset=chunk.start_offset + (start if self._is_aligned else self._offsets[index]),
-            number=chunk.number + index,
-            truncated=chunk.truncated,
+            raw=_raw(self._chunk.data, start, end),
+            offset=self._chunk.start_offset + start,
+            number=self._number,
+            truncated=self._chunk.truncated,
         )
 
 
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _raw(data: bytes, start: int, end: int) -> bytes:
+    r"""Return the line from `start` to `end` without terminator, of which a `\r` is part only before a `\n`."""
+    raw = data[start:end]
+    return raw.removesuffix(b"\r") if end < len(data) else raw
 
 
 def _all_spans(data: bytes) -> Iterator[tuple[int, int]]:
@@ -208,22 +187,28 @@ def _union(patterns: Sequence[str], *, over_lines: bool = False) -> Regex | None
     return compiled
 
 
-_Finder: TypeAlias = "Callable[[bytes], Sequence[int] | None]"
+_Finder: TypeAlias = "Callable[[bytes], set[int] | None]"
 
 
 def _finder_by_re2(patterns: Sequence[str]) -> _Finder:
-    """Return what finds the ends of the lines in which a pattern matches, None where they are too many."""
+    """Return what finds the ends of the lines in which a pattern may match, None where they are too many.
+
+    RE2 takes no bytes that are not UTF-8 for characters: a chunk that has any is left to be taken line by line.
+    """
     union = _union(patterns, over_lines=True)
 
-    def find(data: bytes) -> Sequence[int] | None:
-        ends: list[int] = []
+    def find(data: bytes) -> set[int] | None:
+        if union is None or not _is_utf8(data):
+            return None
+        ends: set[int] = set()
         position = 0
-        for _ in range(len(data) // _BYTES_FOR_EACH_FIND + _LEAST_FINDS):
-            match = union.search(data, position) if union and position < len(data) else None
+        scanned = data.replace(b"\r\n", b"\n\n") if b"\r" in data else data
+        for _ in range(_most_finds(data)):
+            match = union.search(scanned, position) if position < len(data) else None
             if not match or _is_behind(data, match.end()):
-                return ends if union else None
+                return ends
             end = _line_end(data, match.end())
-            ends.append(end)
+            ends.add(end)
             position = end + 1
         return None
 
@@ -236,10 +221,10 @@ def _finder_by_hyperscan(database: Any) -> _Finder:  # noqa: ANN401 - hyperscan 
     Hyperscan reports every end of every match, and not always in order.
     """
 
-    def find(data: bytes) -> Sequence[int] | None:
+    def find(data: bytes) -> set[int] | None:
         ends: set[int] = set()
         seen_from = seen_to = -1
-        left = len(data) // _BYTES_FOR_EACH_FIND + _LEAST_FINDS
+        left = _most_finds(data)
 
         def on_match(_id: int, _start: int, end: int, _flags: int, _context: object) -> bool:
             nonlocal seen_from, seen_to, left
@@ -253,9 +238,36 @@ def _finder_by_hyperscan(database: Any) -> _Finder:  # noqa: ANN401 - hyperscan 
             database.scan(data, on_match)
         except hyperscan.ScanTerminated:
             return None
-        return sorted(ends)
+        return ends
 
     return find
+
+
+def _with_escapes(data: bytes, ends: set[int]) -> set[int] | None:
+    """Add the lines that hold an escape sequence, in which nothing can be found before it is left out."""
+    position = 0
+    for _ in range(_most_finds(data)):
+        escape = data.find(b"\x1b", position)
+        if escape < 0:
+            return ends
+        position = _line_end(data, escape)
+        ends.add(position)
+    return None
+
+
+def _most_finds(data: bytes) -> int:
+    """Return from how many finds on it is no slower to take every line."""
+    return len(data) // _BYTES_FOR_EACH_FIND + _LEAST_FINDS
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_behind(data: bytes, position: int) -> bool:
@@ -286,12 +298,7 @@ def _database(patterns: Sequence[str]) -> Any | None:  # noqa: ANN401 - see abov
 
 
 def _compiled(widened: Sequence[str]) -> Any | None:  # noqa: ANN401 - see above
-    flags = (
-        hyperscan.HS_FLAG_MULTILINE
-        | hyperscan.HS_FLAG_UTF8
-        | hyperscan.HS_FLAG_PREFILTER
-        | hyperscan.HS_FLAG_ALLOWEMPTY
-    )
+    flags = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_ALLOWEMPTY
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
         database.compile(

@@ -143,6 +143,7 @@ def test_scanner_takes_colours_away_where_asked(engine: Engine) -> None:
         Candidate(line=Line(raw=raw, offset=70, number=5), text="INFO login")
     ]
     assert Scanner(["^INFO login$"], engine=engine).count(chunk_of(raw + b"\r\n")) == 0
+    assert scanner.count(chunk_of((raw + b"\n") * 5000)) == 5000
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -174,7 +175,7 @@ def test_scanner_works_where_hyperscan_cannot_be_had(monkeypatch: pytest.MonkeyP
 @pytest.mark.skipif(scan.hyperscan is None, reason="hyperscan has no wheel for this platform")
 @pytest.mark.parametrize(
     ("pattern", "engine"),
-    [("(?:a$|b)c|d$", "hyperscan"), ("^*a", "hyperscan"), (r"[^\x{0}-\x{10ffff}]", "re2")],
+    [("(?:a$|b)c|d$", "hyperscan"), ("^*a", "hyperscan"), (".a" * 500 + "|b", "re2")],
 )
 def test_scanner_keeps_patterns_that_hyperscan_refuses(pattern: str, engine: Engine) -> None:
     """Assertions amid a pattern are left to RE2; a pattern beyond that is left to RE2 altogether."""
