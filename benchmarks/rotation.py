@@ -3,9 +3,9 @@
     python benchmarks/rotation.py [--seconds 10] [--rate 20000] [--backends events polling tick]
 
 Three ways to rotate: *rename* (the writer goes on for 50 lines into the old inode), *copytruncate* (copy, truncate, go
-on) and *regrow* (after the truncation one write makes the file longer than before). Lines are of uneven length, and each
-is known by its number alone, so that a torn one is seen. Beside ours: `tail -F`, and a reader that polls every 2 s.
-Prints JSON.
+on) and *regrow* (after the truncation one write makes the file longer than before). Lines are of uneven length, and
+all of a line follows from its number, so that a torn one is seen. Beside ours: `tail -F`, and a reader that polls every
+2 s. Prints JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -146,12 +147,14 @@ async def follow(path: Path, scenario: str, *, backend: str, seconds: float, rat
     from logmonitor.records import Chunk  # noqa: PLC0415
 
     lines: list[bytes] = []
+    grown = asyncio.Event()
     async with Follower(path, start=Start.BEGINNING, backend=Backend(backend)) as follower:
 
         async def collect() -> None:
             async for item in follower:
                 if isinstance(item, Chunk):
                     lines.extend(entry.raw for entry in split(item))
+                    grown.set()
 
         collecting = asyncio.create_task(collect())
         writer = start_writer(path, scenario, seconds=seconds, rate=rate, every=every)
@@ -160,10 +163,11 @@ async def follow(path: Path, scenario: str, *, backend: str, seconds: float, rat
         written = int(await asyncio.get_running_loop().run_in_executor(None, output.read))
         writer.wait()
         output.close()
-        deadline = time.monotonic() + _PATIENCE
-        while len(lines) < written and time.monotonic() < deadline and not collecting.done():
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while len(lines) < written:
+                    grown.clear()
+                    await grown.wait()
         collecting.cancel()
     return score(lines, written=written)
 

@@ -134,7 +134,8 @@ class Follower:
 
     A source is a path or a glob; a glob takes in new files as they appear. `start` says where to begin in files that
     are there at the start: at the end (of which `tail_bytes` are read first, as backlog), at the beginning, or at the
-    saved `Position` of each; one without begins at the end, or at its beginning if another of its glob has one. is read first ends with a chunk that is `caught_up`; it is empty where there is nothing.
+    saved `Position` of each; one without begins at the end, or at its beginning if another of its glob has one. What is
+    read first ends with a chunk that is `caught_up`; it is empty where there is nothing.
 
     `grace` is how many seconds an old inode must be quiet, and `tick` how many lie between two looks at a quiet file.
     With `once`, iteration ends when everything that was there at the start has been given out, a last line without

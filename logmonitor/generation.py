@@ -260,6 +260,10 @@ class Generation:
         tail = os.pread(descriptor, tail_bytes, size_bytes - tail_bytes)
         return self.begins_as(descriptor) and os.pread(self.descriptor, tail_bytes, size_bytes - tail_bytes) == tail
 
+    def size(self) -> int:
+        """How large the file is now."""
+        return self.known_bytes if self.descriptor is None else os.fstat(self.descriptor).st_size
+
     def begins_as(self, descriptor: int) -> bool:
         """Tell whether an open file that is not empty begins as this one does, as far as both go."""
         head = os.pread(descriptor, len(self._prefix), 0)
@@ -282,6 +286,7 @@ class Generation:
         """Look at the first bytes, to know the file by them before any of it is read."""
         if not self._prefix and self.descriptor is not None:
             self._prefix = os.pread(self.descriptor, PREFIX_BYTES, 0)
+        self.is_blank = not self._prefix
 
     def close(self) -> None:
         """Let go of the descriptor."""

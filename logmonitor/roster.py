@@ -7,13 +7,14 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.generation import holds
+from logmonitor.records import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from logmonitor.generation import Generation, Identity, Position
-    from logmonitor.records import Chunk, Notice
+    from logmonitor.records import Notice
     from logmonitor.trail import Trail
 
 _REMEMBERED: Final = 4096
@@ -42,7 +43,7 @@ class Roster:
     def take_item(self) -> Chunk | Notice:
         """Take the next chunk or notice; it counts as given out."""
         item, generation, number = self._items.popleft()
-        if generation is not None:
+        if generation is not None and isinstance(item, Chunk):
             generation.note_given(item, number)
         return item
 

@@ -139,10 +139,10 @@ def _find(search: Search, position: Position, *, copied: bool) -> tuple[Found, b
         return is_relative(name, of=search.name) or (inode == position.inode and not copied)
 
     siblings = list_siblings(search.directories, is_wanted=is_wanted)
-    place, rest, is_stale = _find_rest(_candidates(siblings, position, name=search.name, copied=copied), position)
+    place, rest, is_stale = _find_rest(siblings, search, position, copied=copied)
     if copied and rest is None and not is_stale:
         others = list_siblings(search.directories, is_wanted=lambda name, _: not is_relative(name, of=search.name))
-        place, rest, is_stale = _find_rest(_candidates(others, position, name=search.name, copied=True), position)
+        place, rest, is_stale = _find_rest(others, search, position, copied=True)
     missed: list[tuple[int, os.stat_result]] = []
     for sibling in _successors(siblings, search, place=place, position=position):
         opened = _open(sibling)
@@ -164,22 +164,32 @@ def _places(siblings: tuple[Sibling, ...]) -> frozenset[tuple[str, Identity]]:
 
 
 def _find_rest(
-    candidates: Iterable[Sibling], position: Position
+    siblings: tuple[Sibling, ...], search: Search, position: Position, *, copied: bool
 ) -> tuple[Sibling | None, tuple[int, os.stat_result] | None, bool]:
     """Open the first candidate that holds all up to `position`; tell also whether any had been renamed meanwhile."""
     is_stale = False
-    for sibling in candidates:
+    for sibling in _candidates(siblings, search, position, copied=copied):
         opened = _open(sibling)
         if opened is None:
             is_stale |= _has_moved(sibling)
-        elif holds(opened[0], position):
+        elif holds(opened[0], position) and not (copied and _is_spent(opened[0], sibling, search)):
             return sibling, opened, False
         else:
             os.close(opened[0])
     return None, None, is_stale
 
 
-def _candidates(siblings: tuple[Sibling, ...], position: Position, *, name: str, copied: bool) -> tuple[Sibling, ...]:
+def _is_spent(descriptor: int, sibling: Sibling, search: Search) -> bool:
+    """Tell whether a file was read to its end before, and not another that only has its inode."""
+    return any(
+        known.identity == sibling.identity and 0 < known.offset == sibling.size_bytes and holds(descriptor, known)
+        for known in search.history
+    )
+
+
+def _candidates(
+    siblings: tuple[Sibling, ...], search: Search, position: Position, *, copied: bool
+) -> tuple[Sibling, ...]:
     """Choose the files that may hold the rest, the likeliest first."""
     if not copied:
         return tuple(sibling for sibling in siblings if sibling.identity == position.identity)
@@ -188,7 +198,10 @@ def _candidates(siblings: tuple[Sibling, ...], position: Position, *, name: str,
     large = (
         sibling
         for sibling in siblings
-        if sibling.size_bytes >= position.offset and sibling.name != name and sibling.identity != position.identity
+        if sibling.size_bytes >= position.offset
+        and sibling.name != search.name
+        and sibling.identity != position.identity
+        and not search.is_held(sibling.identity)
     )
     return tuple(sorted(large, key=lambda sibling: -sibling.modified_ns)[:_CANDIDATES])
 
@@ -220,7 +233,8 @@ def _successors(
 def _is_known(descriptor: int, status: os.stat_result, search: Search) -> bool:
     """Tell whether an open file is, or is a copy of, a generation that was read or is about to be."""
     size_bytes = status.st_size
-    if search.current is not None and search.current.begins_as(descriptor):
+    current = search.current
+    if current is not None and size_bytes <= current.size() and current.begins_as(descriptor):
         return True
     return any(generation.is_copied_by(descriptor, size_bytes) for generation in search.generations) or any(
         0 < position.offset <= size_bytes and holds(descriptor, position) for position in search.history

@@ -135,7 +135,7 @@ class Trail:
         current = self.current
         if current is None:
             return self._read(now, is_tick=is_tick)
-        if current.is_blank and status.st_size:
+        if current.is_blank and (status.st_size or current.signature not in {None, signature}):
             self._catch_missed(current, now)
         offset = current.offset
         more = self._read(now, is_tick=is_tick)
@@ -285,7 +285,6 @@ class Trail:
         position = beginning.position
         is_held = position is not None and holds(descriptor, position)
         generation = Generation(descriptor, status, path=self.path, now=now, position=position if is_held else None)
-        generation.is_blank = False
         size_bytes = status.st_size if self._beginning_bytes is None else min(self._beginning_bytes, status.st_size)
         if beginning.tail_bytes is not None and position is None:
             generation.start_at_end(
@@ -361,11 +360,18 @@ class Trail:
         self._add_missed(found, now, is_copy=True)
 
     def _catch_missed(self, current: Generation, now: float) -> None:
-        """Find generations that came and went while the file at the path was seen empty."""
-        current.is_blank = False
+        """Find generations that came and went since the file at the path was seen empty.
+
+        If that is still the same file, they are copies of what stood in it.
+        """
         current.peek()
         modified_ns = max((generation.modified_ns for generation in self.old), default=0)
-        self._add_missed(find(self._search(current, modified_ns), _NOWHERE, copied=False), now, is_copy=False)
+        found = find(self._search(current, modified_ns), _NOWHERE, copied=False)
+        is_copy = current.signature is not None
+        old_count = len(self.old)
+        self._add_missed(found, now, is_copy=is_copy)
+        if is_copy and self.old[old_count:]:
+            current.carry(self.old[old_count])
 
     def _add_missed(self, found: Found, now: float, *, is_copy: bool) -> None:
         """Read what a search found after all that is old, and remember what it saw."""
@@ -404,7 +410,7 @@ class Trail:
             name=os.path.basename(self.way[-1]),  # noqa: PTH119 - names are strings here
             directories=self.directories,
             seen=self._seen,
-            generations=self.generations,
+            generations=tuple(generation for generation in self.generations if generation is not current),
             history=tuple(self.history),
             current=current,
             since_ns=since_ns,
