@@ -1,4 +1,4 @@
-"""Profiles: every shipped rule matches its own example, a user's file is read whole, a bad one is told what is wrong."""
+"""Profiles: every shipped rule matches its example, a user's file is read whole, a bad one is told what is wrong."""
 
 from __future__ import annotations
 
