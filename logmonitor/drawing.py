@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 ROWS: Final = 200
 """More rows than any drawing has: 177 modules and a quiet zone of a full-block one."""
 
-ROW_CHARACTERS: Final = 12_000
-"""More characters than any row has, colours included."""
+ROW_CHARACTERS: Final = 500
+"""More characters than any row has: 177 modules of two characters, a quiet zone and an indent."""
 
 ROW_PATTERN: Final = r"(?:▀|▄|█){7}|(?:(?:\x1b\[[0-9;]*m)+ {2,40}){3}"
 """What the first row of a drawing has in it: the width of a finder in blocks, or blanks of changing colours."""
 
+_COLOURED_CHARACTERS: Final = 12_000
+_TRIMMINGS: Final = 4
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 _INK: Final = {" ": (False, False), "\xa0": (False, False), "▀": (True, False), "▄": (False, True), "█": (True, True)}
 _BLOCKS: Final = frozenset("▀▄█")
@@ -37,10 +39,10 @@ _GREY_MIDDLE: Final = 244
 
 def is_row(text: str) -> bool:
     """Tell whether a line can be a row of a drawing: blocks and blanks only, or blanks in colours."""
-    if len(text) > ROW_CHARACTERS:
+    if len(text) > _COLOURED_CHARACTERS:
         return False
     plain = _SGR.sub("", text).rstrip("\r")
-    if not plain or not _INK.keys() >= set(plain):
+    if not 0 < len(plain) <= ROW_CHARACTERS or not _INK.keys() >= set(plain):
         return False
     return not _BLOCKS.isdisjoint(plain) or len(plain) != len(text.rstrip("\r"))
 
@@ -127,10 +129,8 @@ def _halved(grid: list[bytes]) -> list[bytes]:
 
 def _symbol(grid: list[bytes]) -> tuple[bytes, ...] | None:
     """Cut the symbol out of a grid of ink and check it; its upper left module is dark, so that colour is dark."""
-    rows: list[bytes] = grid
-    before: list[bytes] = []
-    while rows != before:
-        before = rows
+    rows = grid
+    for _ in range(_TRIMMINGS):
         columns = _trimmed([bytes(column) for column in zip(*_trimmed(rows), strict=True)])
         rows = [bytes(row) for row in zip(*columns, strict=True)]
     size = len(rows)

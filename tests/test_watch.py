@@ -205,8 +205,6 @@ def test_observe_dates_a_dateless_log_by_zone_and_file() -> None:
     assert observed[0].event.at == datetime(2026, 11, 20, 14, 44, 35, tzinfo=UTC)
 
 
-# -- forged lines ------------------------------------------------------------------------------------------------------
-
 LOGGED_IN: Final = WatchState(session=Session(watch="bob", state=SessionState.LOGGED_IN))
 FORGERIES: Final = st.sampled_from(
     [
@@ -411,8 +409,6 @@ def test_observe_suspects_a_drawing_behind_a_message() -> None:
     assert (seen.event.line, seen.event.trusted, seen.session) == (2, False, LOGGED_IN.session)
 
 
-# -- several records, one event ----------------------------------------------------------------------------------------
-
 SCAN_BOT: Final = """
 genuine = "https://real[.]example/.*"
 qr_file = "qr.png"
@@ -516,9 +512,6 @@ def test_observe_names_the_image_beside_the_log() -> None:
         _, (seen,) = finish(after, profile=profile)
         assert seen.event.qr is not None
         assert seen.event.qr.image_path == expected
-
-
-# -- live --------------------------------------------------------------------------------------------------------------
 
 
 def test_tick_gives_out_a_drawing_that_no_link_follows() -> None:
@@ -631,8 +624,6 @@ def test_observe_does_not_doubt_what_is_past() -> None:
     state, (seen,) = observe(LOGGED_IN, chunk, profile=mine(SCAN_BOT), now=NOW, live=True)
     assert (seen.event.trusted, seen.event.seen_at, wake_at(state)) == (False, None, None)
 
-
-# -- traffic -----------------------------------------------------------------------------------------------------------
 
 TRAFFIC: Final = "2026-11-20 22:{}:00,000 - Wechaty - INFO - receive {}\n"
 LOGOUT: Final = "<logout> event <EventLogoutPayload(contact_id='bot', data='x')>"

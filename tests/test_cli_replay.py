@@ -1,0 +1,239 @@
+"""`logmonitor replay`: what it prints, on a pipe and on a terminal, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DATA = Path(__file__).parent / "data"
+INJECTION = DATA / "wechaty-ts.injection.real.log"
+TABLE = """\
+line  at  event    state          qr                                      user
+4         scan     awaiting_scan  https://login.weixin.qq.com/l/Abc123==        loss
+22        scanned  scanned
+23        scanned  scanned
+24        expired  awaiting_scan
+42        login    logged_in                                              Bob   return
+44        scan     logged_in      https://wechaty.js.or                         untrusted, without effect
+45        logout   logged_out                                             Bob   loss
+46        scan     awaiting_scan  https://login.weixin.qq.com/l/Def456==
+64        login    logged_in                                              Bob   return
+66        logout   logged_out                                             Bob   loss
+"""
+
+
+@pytest.fixture
+def replay(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs the command and gives its exit code, what it printed, and what it remarked."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        code = main(["replay", *map(str, words)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def on_terminal(*words: object, stderr_too: bool = False) -> str:
+    """Run the command on a terminal of its own; return what appears there."""
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "160", "TERM": "xterm-256color"}
+    argv = [sys.executable, "-m", "logmonitor", "replay", *map(str, words)]
+    stderr = terminal if stderr_too else subprocess.DEVNULL
+    with subprocess.Popen(argv, stdout=terminal, stderr=stderr, env=environment):
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                block = os.read(controller, 65536)
+            except OSError:
+                break
+            if not block:
+                break
+            shown += block
+    os.close(controller)
+    return shown.decode()
+
+
+def test_replay_prints_a_plain_table(replay: Callable[..., tuple[int, str, str]]) -> None:
+    """On a pipe the events are an aligned table, the forged line marked, and stderr says which family was chosen."""
+    assert replay(INJECTION) == (0, TABLE, "profile: wechaty-ts (Wechaty (TypeScript))\n")
+
+
+def test_replay_prints_json(replay: Callable[..., tuple[int, str, str]]) -> None:
+    """With `--json` each event is one object with exactly the keys that were promised."""
+    code, out, _ = replay(INJECTION, "--json", "--profile", "wechaty-ts")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert records[0] == {
+        "line": 4,
+        "offset": 133,
+        "kind": "scan",
+        "state": "awaiting_scan",
+        "qr": "https://login.weixin.qq.com/l/Abc123==",
+        "user": None,
+        "at": None,
+        "trusted": True,
+        "verified": False,
+    }
+    assert [(record["line"], record["trusted"]) for record in records if not record["trusted"]] == [(44, False)]
+    assert [record["line"] for record in records] == sorted(record["line"] for record in records)
+
+
+def test_replay_says_when_in_iso(replay: Callable[..., tuple[int, str, str]]) -> None:
+    """A dated log's events say when, in ISO 8601 with zone."""
+    _, out, _ = replay(DATA / "openclaw-weixin.real.jsonl", "--json")
+    assert json.loads(out.splitlines()[0])["at"] == "2026-11-20T22:54:02.143000+00:00"
+
+
+def test_replay_dates_by_zone_and_file(replay: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """With a zone, a log without dates takes them from when it was last written, over midnight."""
+    log = tmp_path / "bob.log"
+    log.write_text("23:59:00 INFO Bot Contact<Bob> login\n00:01:00 INFO Bot Contact<Bob> logout\n")
+    os.utime(log, (1_795_219_200, 1_795_219_200))
+    _, out, _ = replay(log, "--json", "--timezone", "UTC")
+    assert [json.loads(line)["at"] for line in out.splitlines()] == [
+        "2026-11-20T23:59:00+00:00",
+        "2026-11-21T00:01:00+00:00",
+    ]
+
+
+def test_replay_with_a_zone_reads_a_log_without_any_time(
+    replay: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """A zone is of no use, and no harm, where no line says when it was."""
+    log = tmp_path / "bob.log"
+    log.write_text("no line of a bot\n")
+    assert replay(log, "--profile", "wechaty-ts", "--timezone", "UTC")[:2] == (0, "")
+    log.write_text("")
+    assert replay(log, "--profile", "wechaty-ts", "--timezone", "UTC")[:2] == (0, "")
+
+
+def test_replay_without_events_says_so(replay: Callable[..., tuple[int, str, str]]) -> None:
+    """A log that holds no session event gives an empty table and a remark."""
+    code, out, err = replay(DATA / "baileys-errored.real.log")
+    assert (code, out) == (0, "")
+    assert err == "profile: baileys (Baileys)\nno session events in this log\n"
+
+
+def test_replay_finds_the_family_in_the_middle_of_a_long_log(
+    replay: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """Where neither the beginning nor the end of a long log tells its family, the rest is looked through."""
+    log = tmp_path / "bob.log"
+    noise = b"some other line of the bot's own\n" * 80_000
+    log.write_bytes(noise + b"Login successfully as Bob\n" + noise)
+    code, out, err = replay(log, "--json")
+    assert (code, json.loads(out)["line"], err) == (0, 80_001, "profile: itchat-uos (itchat, itchat-uos)\n")
+
+
+def test_replay_of_an_unknown_log_asks_for_a_profile(
+    replay: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """A log that no family fits is a finding: one sentence that lists the names."""
+    log = tmp_path / "bob.log"
+    log.write_text("hello\n")
+    code, out, err = replay(log)
+    assert (code, out) == (1, "")
+    assert err.startswith("logmonitor replay: no profile fits this log; name one of astrbot, ")
+
+
+def test_replay_takes_profiles_of_the_users_own(replay: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """A profile in the folder that the user names is known."""
+    (tmp_path / "mine.toml").write_text('title = "Mine"\n[[event]]\nkind = "login"\npattern = "I am (?P<user>.*)"\n')
+    log = tmp_path / "bob.log"
+    log.write_text("I am Bob\n")
+    _, out, err = replay(log, "--profiles", tmp_path)
+    assert (out.split()[-4:], err) == (["1", "login", "logged_in", "Bob"], "profile: mine (Mine)\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere.log"], "cannot read 'nowhere.log': No such file or directory"),
+        (["nowhere.log", "--profile", "cow"], "cannot read 'nowhere.log': No such file or directory"),
+        ([DATA], f"cannot read {str(DATA)!r}: Is a directory"),
+        ([INJECTION, "--profile", "wechatyts"], "unknown profile 'wechatyts'; did you mean 'wechaty-ts'?"),
+        (
+            [INJECTION, "--timezone", "Europe/Pari"],
+            "unknown time zone 'Asia/Shanghia'; did you mean 'Asia/Shanghai'?",
+        ),
+        ([INJECTION, "--timezone", "????"], "unknown time zone '????'; expected a name such as 'Asia/Shanghai'"),
+    ],
+)
+def test_replay_says_what_it_cannot_use(
+    replay: Callable[..., tuple[int, str, str]], words: list[object], sentence: str
+) -> None:
+    """What cannot be read or is not known ends with one sentence and exit code 2."""
+    assert replay(*words) == (2, "", f"logmonitor replay: {sentence}\n")
+
+
+def test_replay_shows_what_a_log_says_and_does_not_obey_it(
+    replay: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """Control characters of a user's name are shown as escapes, a long payload shortened, a drawing by its size."""
+    log = tmp_path / "bob.log"
+    log.write_text(
+        "22:00:00 INFO B Contact<\x1b[2J\x07Bob> login\n"
+        f"22:00:01 INFO B onScan: Waiting(2) - 2@{'x' * 90}\n"
+        "22:00:02 INFO B onScan: Scanned(3)\n"
+        "22:00:02 INFO B onScan: Waiting(2)\n"
+    )
+    _, out, _ = replay(log)
+    assert r"Bob" in out
+    assert "\x1b" not in out
+    assert f"2@{'x' * 45}…" in out
+
+
+def test_replay_shows_images_and_drawings(
+    replay: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A QR that is an image is shown by its path, one that is only drawn by its size."""
+    _, out, _ = replay(DATA / "itchat-uos.real.log")
+    assert str(DATA / "QR.png") in out
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
+    drawing = INJECTION.read_text().splitlines()[4:20]
+    log = tmp_path / "bob.log"
+    log.write_text("\n".join(drawing))
+    _, out, _ = replay(log, "--profile", "wechaty-ts")
+    assert "drawn, 29x29" in out
+
+
+def test_replay_on_a_terminal_draws_a_table() -> None:
+    """On a terminal the table is coloured and says the same."""
+    shown = on_terminal(INJECTION)
+    assert "\x1b[" in shown
+    assert "untrusted, without effect" in shown
+
+
+def test_replay_on_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
+    """On a terminal a long log is read under a progress bar."""
+    log = tmp_path / "bob.log"
+    log.write_bytes(b"22:00:00 INFO Bot some line that is quite long but says nothing\n" * 600_000)
+    assert "bob.log" in on_terminal(log, "--profile", "wechaty-ts", stderr_too=True)
+
+
+def test_replay_ends_quietly_on_a_closed_pipe(tmp_path: Path) -> None:
+    """Who reads only the first line ends the command without a word."""
+    log = tmp_path / "bob.log"
+    log.write_text("22:00:00 INFO B Contact<B> login\n22:00:01 INFO B Contact<B> logout\n" * 20_000)
+    argv = [sys.executable, "-m", "logmonitor", "replay", str(log), "--json", "--profile", "wechaty-ts"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b'{"line": 1,')
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
