@@ -155,7 +155,8 @@ class Watcher:
             self._sessions[self.name] = observation.session
             event, transition = observation.event, observation.transition
             if transition is not None:
-                _log.info("%s: %s by %s", self.name, transition.after.state, event.kind)
+                level = logging.DEBUG if is_past else logging.INFO
+                _log.log(level, "%s: %s by %s", self.name, transition.after.state, event.kind)
             if is_past:
                 continue
             for worker in self._workers:

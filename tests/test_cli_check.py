@@ -124,16 +124,23 @@ def test_check_tells_that_the_configuration_cannot_be_read(tmp_path: Path, capsy
 
 
 def test_check_finds_a_log_that_is_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A missing log, a missing folder and a pattern that nothing fits each have their remedy."""
-    text = FINE.replace('"bob.log"', '["bob.lgo", "a/b/c.log", "*.txt"]')
+    """A missing log and a missing folder each have their remedy."""
+    text = FINE.replace('"bob.log"', '["bob.lgo", "a/b/c.log"]')
     assert findings(folder, capsys, text) == [
         "finding: watch bob: @/bob.lgo does not exist",
         "  remedy: correct the path, or start the bot that writes it; it is followed from then on",
         "finding: watch bob: @/a/b does not exist, nor does c.log in it",
         "  remedy: correct the path; it leads as far as @",
+    ]
+
+
+def test_check_finds_a_pattern_that_no_file_fits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern without a file is a finding where the bot has no other log, and else to be expected."""
+    assert findings(folder, capsys, FINE.replace('"bob.log"', '"*.txt"')) == [
         "finding: watch bob: no file fits @/*.txt",
         "  remedy: correct the pattern, or start the bot that writes; what fits it is followed from then on",
     ]
+    assert findings(folder, capsys, FINE.replace('"bob.log"', '["bob.log", "*.txt"]')) == []
 
 
 def test_check_finds_a_log_that_cannot_be_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -288,6 +288,8 @@ async def test_context_knows_admins_sessions_and_slots() -> None:
         assert {to for to, _ in replies} == {"admin-id"}
         assert [text for _, text in replies] == [
             "admin-id",
-            ("look of greeter failed: no session of 'dave'; expected one of bob, carol;"
-            " the log of logmonitor tells more"),
+            (
+                "look of greeter failed: no session of 'dave'; expected one of bob, carol;"
+                " the log of logmonitor tells more"
+            ),
         ]

@@ -91,11 +91,12 @@ def _watch_rows(config: Config) -> Iterator[Row]:
     for watch in config.watches:
         subject = f"watch {watch.name}"
         readable: list[Path] = []
-        for log in watch.logs:
-            paths = _paths(log)
+        found = {log: _paths(log) for log in watch.logs}
+        for log, paths in found.items():
             if not paths:
                 remedy = "correct the pattern, or start the bot that writes; what fits it is followed from then on"
-                yield Row(subject=subject, text=f"no file fits {log}", remedy=remedy)
+                is_wanting = not any(found.values())
+                yield Row(subject=subject, text=f"no file fits {log}", remedy=remedy if is_wanting else None)
             for path in paths:
                 problem = _problem(subject, path)
                 yield problem or Row(subject=subject, text=f"{path} can be read")

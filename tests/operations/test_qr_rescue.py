@@ -236,8 +236,10 @@ async def test_unconfirmed_scan_is_told_without_its_qr() -> None:
                 since=START - timedelta(minutes=3),
                 qr=Qr(payload=URL, expires=START - timedelta(minutes=2)),
             ),
-            ("bob: waiting for a scan, for 3 min\n"
-            "the last QR of bob has expired; the next one is sent as soon as its log shows it"),
+            (
+                "bob: waiting for a scan, for 3 min\n"
+                "the last QR of bob has expired; the next one is sent as soon as its log shows it"
+            ),
         ),
     ],
 )
