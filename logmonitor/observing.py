@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _EVENTS: Final[list[type[FileSystemEvent]]] = [FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent]
 _MAX_WATCHES: Final = 128
+_SILENCE: Final = 1.0
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _SILENT: Final = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -90,7 +92,12 @@ class _Watched:
     identity: tuple[int, int]
     observer: BaseObserver | None = None
     watch: ObservedWatch | None = None
-    is_suspect: bool = False
+    suspect_since: float | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a file grew in it a good while ago, and no event has told of anything since."""
+        return self.suspect_since is not None and time.monotonic() - self.suspect_since >= _SILENCE
 
 
 class Watches:
@@ -138,7 +145,7 @@ class Watches:
             known = self._watched.get(directory)
             if known is not None and (reason := self._loss(known, identity, alive)):
                 self._unwatch(directory)
-                if known.is_suspect and directory in self._doubted:
+                if known.is_silent and directory in self._doubted:
                     self._silent[directory] = "the file system gives no events"
                 else:
                     self._say(NoticeKind.WATCH_LOST, directory, f"{reason}; it is watched anew")
@@ -153,14 +160,14 @@ class Watches:
         directory = os.path.dirname(path)  # noqa: PTH120 - for every hint
         known = self._watched.get(directory)
         if known is not None:
-            known.is_suspect = False
+            known.suspect_since = None
             self._doubted.discard(directory)
 
     def note_growth(self, directory: str) -> None:
         """Note that a tick found something new in `directory` that no hint had told of."""
         known = self._watched.get(directory)
         if known is not None and known.observer is not None and known.observer is self._events:
-            known.is_suspect = True
+            known.suspect_since = known.suspect_since or time.monotonic()
 
     def close(self) -> None:
         """Stop every thread and give back every watch."""
@@ -197,7 +204,7 @@ class Watches:
             return ""
         if known.watch not in alive or known.observer not in {self._events, self._polling}:
             return "the watch on the directory has ended"
-        return "the watch on the directory is silent" if known.is_suspect else ""
+        return "the watch on the directory is silent" if known.is_silent else ""
 
     def _watch(self, directory: str, identity: tuple[int, int]) -> None:
         """Watch a directory by events, or poll it and say why, or leave it to the ticks and say why."""

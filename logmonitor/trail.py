@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import deque
 from dataclasses import dataclass
 from itertools import chain
@@ -223,7 +224,10 @@ class Trail:
         if self._is_begun:
             return False
         self._is_begun = True
-        self._beginning_bytes = status.st_size if status is not None else None
+        if status is not None and stat.S_ISREG(status.st_mode):
+            self._beginning_bytes = status.st_size
+        elif self._beginning is not None and self._beginning.position is None:
+            self._beginning = None
         self._resolve()
         return True
 
@@ -344,9 +348,13 @@ class Trail:
         """Begin again in a file that was truncated, after what is left to read in the copy that was made before."""
         generation = Generation(descriptor, os.fstat(descriptor), path=self.path, now=now)
         found = find(self._search(generation, previous.modified_ns), previous.position(), copied=True)
-        self.current = generation
         previous.descriptor = None
-        self.old.append(previous)
+        if previous is self.current:
+            self.current = generation
+            self.old.append(previous)
+        else:
+            self.old.insert(self.old.index(previous) + 1, generation)
+        self._add_missed(found, now, is_copy=True, after=previous)
         if found.rest is not None:
             previous.descriptor, status = found.rest
             previous.identity = (status.st_dev, status.st_ino)
@@ -357,7 +365,6 @@ class Trail:
             self._say(NoticeKind.TRUNCATED, "was truncated; there is no copy of what stood there")
             is_busy = self.grew_at is not None and now - self.grew_at < _WRITTEN_LATELY * self._pace.tick
             self._lose(previous, detail="was truncated, and no copy was made before" if is_busy else None)
-        self._add_missed(found, now, is_copy=True)
 
     def _catch_missed(self, current: Generation, now: float) -> None:
         """Find generations that came and went since the file at the path was seen empty.
@@ -373,13 +380,14 @@ class Trail:
         if is_copy and self.old[old_count:]:
             current.carry(self.old[old_count])
 
-    def _add_missed(self, found: Found, now: float, *, is_copy: bool) -> None:
-        """Read what a search found after all that is old, and remember what it saw."""
+    def _add_missed(self, found: Found, now: float, *, is_copy: bool, after: Generation | None = None) -> None:
+        """Let what a search found be read `after` a generation, or after all that is old; remember what it saw."""
         self._seen = found.relatives
-        for descriptor, status in found.missed:
+        index = len(self.old) if after is None else self.old.index(after) + 1
+        for descriptor, status in reversed(found.missed):
             generation = Generation(descriptor, status, path=self.path, now=now)
             generation.is_copy = is_copy
-            self.old.append(generation)
+            self.old.insert(index, generation)
             self._roster.hold(generation.identity, self)
 
     def _lose(self, generation: Generation, *, detail: str | None) -> None:
@@ -468,10 +476,10 @@ class Trail:
 
     def _change(self, generation: Generation, now: float) -> bool:
         """Take note that what was read of `generation` is no longer there."""
-        if generation is self.current and generation.descriptor is not None:
+        if generation.descriptor is not None and not generation.is_copy:
             self._restart(generation, generation.descriptor, now)
             return True
-        self._lose(generation, detail="was changed after it was rotated")
+        self._lose(generation, detail="lost the copy of what stood there")
         return False
 
     def _reopen(self, generation: Generation) -> bool:

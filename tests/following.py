@@ -129,6 +129,14 @@ def append(path: Path, data: bytes) -> None:
         log.write(data)
 
 
+def shift(log: Path) -> None:
+    """Move each rotated file one number on, so that there is room for the next."""
+    for index in range(100, 0, -1):
+        rotated = Path(f"{log}.{index}")
+        if rotated.exists():
+            rotated.rename(f"{log}.{index + 1}")
+
+
 def count_open() -> dict[str, int]:
     """Count this process's descriptors, threads and inotify watches."""
     descriptors = os.listdir("/proc/self/fd")  # noqa: PTH208

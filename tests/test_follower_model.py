@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor.follower import Backend, Follower, Start
-from tests.following import Reader, StepWaker
+from tests.following import Reader, StepWaker, shift
 
 CALM = {"truncate", "delete", "swap"}
 SHARED = [*["write"] * 4, *["half"] * 2, *["look"] * 3, *sorted(CALM)]
@@ -54,10 +54,7 @@ class World:
     def _shift(self) -> Path:
         """Make room for one more rotated file, and say where it goes."""
         real = Path(os.path.realpath(self.log))
-        for index in range(60, 0, -1):
-            rotated = Path(f"{real}.{index}")
-            if rotated.exists():
-                rotated.rename(f"{real}.{index + 1}")
+        shift(real)
         return Path(f"{real}.1")
 
     def end_line(self) -> None:
