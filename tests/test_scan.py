@@ -101,9 +101,9 @@ def test_scanner_finds_what_line_by_line_matching_finds(
 def test_scanner_finds_every_line_where_all_match(pattern: str, engine: Engine) -> None:
     """Chunks in which every line matches are counted in full, chunk after chunk."""
     scanner = Scanner([pattern], engine=engine)
-    chunk = chunk_of(b"hello error world\n" * 5000)
-    assert [scanner.count(chunk) for _ in range(20)] == [5000] * 20
-    assert len(list(scanner.hits(chunk))) == 5000
+    chunk = chunk_of(b"hello error world\n" * 1000)
+    assert [scanner.count(chunk) for _ in range(20)] == [1000] * 20
+    assert len(list(scanner.hits(chunk))) == 1000
 
 
 @pytest.mark.parametrize("engine", ENGINES)
