@@ -91,6 +91,12 @@ class CompiledProfile:
     traffic_recognisers: tuple[Recogniser, ...]
 
     @property
+    def is_dated(self) -> bool:
+        """Whether records tell their full date."""
+        framing = self.framing
+        return (framing.time_format is not None and self.cycle is None) or bool(framing.json and framing.json.time)
+
+    @property
     def framing(self) -> Framing:
         """How the family frames a record."""
         return self.source.framing

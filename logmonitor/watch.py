@@ -81,13 +81,15 @@ class Doubt:
 class WatchState:
     """Where a watch stands: its session, the reading of each of its files, and what it waits for.
 
-    `scans` counts the different QRs since the last login or logout.
+    `scans` counts the different QRs since the last login or logout. `latest` is the log and the clock, in seconds, of
+    the newest dated event that the session has met.
     """
 
     session: Session
     files: Mapping[Path, FileState] = field(default_factory=dict)
     doubt: Doubt | None = None
     scans: int = 0
+    latest: tuple[Path, float] | None = None
 
 
 def observe(
@@ -105,7 +107,8 @@ def observe(
 
     Args:
         state: where the watch stands.
-        chunk: the next lines of a file; a later chunk of the same path follows it, or starts that file anew.
+        chunk: the next lines of a file; a later chunk of the same path follows it, or starts that file anew. Where
+            several files of the past are observed one after the other, only what is younger moves the session.
         profile: the bot's family.
         now: the time, aware UTC; None in a replay.
         live: whether lines are read as they are written; a chunk marked `backlog` is none of these.
@@ -235,9 +238,11 @@ def _take_traffic(
         for held in events:
             state = _apply(state, held, page.circumstances, observed)
         file = replace(file, pairing=pairing)
+        if not page.circumstances.is_live and _is_outdated(state, event, page.profile):
+            continue
         session, transition = advance(state.session, event, evidence=_evidence(page.profile))
         if transition is not None:
-            state = replace(state, session=session, scans=0)
+            state = replace(state, session=session, scans=0, latest=_latest(state, event, page.profile))
             observed.append(Observation(event=event, transition=transition, session=session))
             break
     return state, file
@@ -257,6 +262,9 @@ def _apply(state: WatchState, event: Event, circumstances: Circumstances, observ
     """Let the session meet an event."""
     if event.kind is EventKind.SCAN and event.qr is not None:
         event = _lived(_decoded(event, event.qr, circumstances.profile), state, circumstances)
+    if not circumstances.is_live and _is_outdated(state, event, circumstances.profile):
+        observed.append(Observation(event=event, transition=None, session=state.session))
+        return state
     is_new = event.kind is EventKind.SCAN and (event.qr is None or not event.qr.is_same(state.session.qr))
     session, transition = advance(state.session, event)
     observed.append(Observation(event=event, transition=transition, session=session))
@@ -266,7 +274,21 @@ def _apply(state: WatchState, event: Event, circumstances: Circumstances, observ
         doubt = None if doubt and _settles(event, doubt.event) else doubt
     elif event.kind is EventKind.SCAN and circumstances.is_live and circumstances.now is not None:
         doubt = Doubt(event=event, due=doubt.due if doubt else circumstances.now + CONFIRMATION)
-    return replace(state, session=session, scans=scans, doubt=doubt)
+    latest = _latest(state, event, circumstances.profile)
+    return replace(state, session=session, scans=scans, doubt=doubt, latest=latest)
+
+
+def _latest(state: WatchState, event: Event, profile: CompiledProfile) -> tuple[Path, float] | None:
+    if event.path is None or event.clock is None or not profile.is_dated:
+        return state.latest
+    return event.path, event.clock
+
+
+def _is_outdated(state: WatchState, event: Event, profile: CompiledProfile) -> bool:
+    """Tell whether an event of the past is older than one of another log, or cannot be told to be younger."""
+    if not profile.is_dated or state.latest is None or event.path == state.latest[0]:
+        return False
+    return event.clock is None or event.clock < state.latest[1]
 
 
 def _decoded(event: Event, qr: Qr, profile: CompiledProfile) -> Event:

@@ -168,7 +168,7 @@ def test_replay_takes_profiles_of_the_users_own(replay: Callable[..., tuple[int,
         ([INJECTION, "--profile", "wechatyts"], "unknown profile 'wechatyts'; did you mean 'wechaty-ts'?"),
         (
             [INJECTION, "--timezone", "Europe/Pari"],
-            "unknown time zone 'Asia/Shanghia'; did you mean 'Asia/Shanghai'?",
+            "unknown time zone 'Europe/Pari'; did you mean 'Europe/Paris'?",
         ),
         ([INJECTION, "--timezone", "????"], "unknown time zone '????'; expected a name such as 'Asia/Shanghai'"),
     ],

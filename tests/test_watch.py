@@ -683,6 +683,31 @@ def test_observe_keeps_files_apart() -> None:
     assert set(state.files) == {LOG, Path("/var/log/err.log")}
 
 
+def test_observe_orders_the_past_of_several_files_by_their_clocks() -> None:
+    """Of the past of two logs only what is younger moves the session; live, all does."""
+    profile = family("python-wechaty")
+    old, new = (TRAFFIC.format(minute, LOGOUT) for minute in ("05", "10"))
+    login = TRAFFIC.format("07", "<login> event <EventLoginPayload(contact_id='bot')>")
+    state = WatchState(session=Session(watch="bob"))
+    (first,) = chunks_of(f"{old}{new}".encode())
+    (second,) = chunks_of(login.encode(), path=Path("/var/log/older.log"))
+    (third,) = chunks_of(login.replace("22:07", "22:12").encode(), path=Path("/var/log/newer.log"))
+    states = []
+    for chunk in (first, second, third):
+        state, observed = observe(state, chunk, profile=profile)
+        states.append((observed[-1].session.state, observed[-1].transition is not None))
+    assert states == [
+        (SessionState.LOGGED_OUT, False),
+        (SessionState.LOGGED_OUT, False),
+        (SessionState.LOGGED_IN, True),
+    ]
+    (traffic,) = chunks_of(TRAFFIC.format("08", "<heart-beat> event <x>").encode(), path=Path("/var/log/traffic.log"))
+    state, _ = observe(WatchState(session=Session(watch="bob")), first, profile=profile)
+    assert observe(state, traffic, profile=profile)[1] == ()
+    _, (seen,) = observe(state, replace(second, caught_up=True), profile=profile, now=NOW, live=True)
+    assert seen.session.state is SessionState.LOGGED_IN
+
+
 def test_observe_reads_the_head_of_an_over_long_line() -> None:
     """A line over the cap is read by its head, and the next one starts anew."""
     long = Chunk(path=LOG, data=b"in" + b" " * 100, start_offset=0, end_offset=5000, number=1, truncated=True)
