@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from logmonitor.errors import LogMonitorError
+from logmonitor.errors import QrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +26,6 @@ _SERVED = re.compile(r"https?://api\.qrserver\.com/v1/create-qr-code/?\?", re.DO
 _PICTURED = re.compile(r"https?://login\.(?:weixin|wx\d?|wechat)\.qq\.com/qrcode/([^/?#\s]+)")
 _LAYERS: Final = 3
 _PIXELS: Final = 4
-
-
-class QrError(LogMonitorError, ValueError):
-    """A QR that cannot be drawn; the text says why and does not hold its content."""
 
 
 def unwrap(text: str) -> str:
