@@ -124,7 +124,8 @@ class Watcher:
         chunks = [chunk]
         if self._profile is None:
             self._unread.append(chunk)
-            self._choose()
+            if chunk.caught_up or not chunk.backlog:
+                self._choose(self._unread if chunk.backlog else chunks)
             chunks, self._unread = self._unread, [] if self._profile else _last(self._unread, BACKLOG_BYTES)
         if self._profile is None:
             return
@@ -140,8 +141,8 @@ class Watcher:
             )
             await self._tell(observations, is_past=each.backlog)
 
-    def _choose(self) -> None:
-        choice = choose_profile(self._profiles, self._unread)
+    def _choose(self, chunks: Sequence[Chunk]) -> None:
+        choice = choose_profile(self._profiles, chunks)
         if choice.profile is not None:
             _log.info("%s: the log is of the family %s", self.name, choice.profile.name)
             self._profile = compile_profile(choice.profile)
