@@ -50,7 +50,9 @@ def scanned(output: str) -> list[str]:
     halves = [half.ljust(width, _DARK) for row in rows for half in row]
     image = b"".join(_enlarged(half) * _PIXELS for half in halves)
     view = memoryview(image).cast("B", (len(halves) * _PIXELS, width * _PIXELS))
-    found = zxingcpp.read_barcodes(view, zxingcpp.BarcodeFormat.QRCode, try_invert=False, try_rotate=False)
+    found = zxingcpp.read_barcodes(
+        view, zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode), try_invert=False, try_rotate=False
+    )
     return [code.text for code in sorted(found, key=lambda code: code.position.top_left.y)]
 
 
