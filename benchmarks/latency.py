@@ -1,8 +1,8 @@
 """How long from the write of a log line to `send`: logmonitor beside a 2 s poll and `tail -F | grep --line-buffered`.
 
 One command: `python benchmarks/latency.py`; JSON on stdout. A process of its own writes the lines; each holds the time
-of its writing, by the clock that all processes of a machine share. logmonitor's figure is taken where the transport's `send` is
-called: the whole runtime lies in between.
+of its writing, by the clock that all processes of a machine share. logmonitor's figure is taken where the transport's
+`send` is called: the whole runtime lies in between.
 """
 
 from __future__ import annotations

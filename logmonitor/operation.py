@@ -141,9 +141,9 @@ class OperationConfig:
 class Operation:
     """What an operation reacts to; every handler is optional.
 
-    `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty). `on_message` gets every message that is no
-    command, strangers' too. `contacts` names whom it sends to beside its admins. `status` returns rows for the `status`
-    command about a bot.
+    `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty). `on_message` gets every message that is
+    no command, strangers' too. `contacts` names whom it sends to beside its admins. `status` returns rows for the
+    `status` command about a bot.
     """
 
     name: str
