@@ -219,7 +219,7 @@ class Follower:
     def position(self, path: Path) -> Position | None:
         """Say where in the log at `path`, as chunks name it, the first line starts that has not been given out."""
         trail = self._roster.trails.get(path)
-        return None if trail is None else trail.position()
+        return None if trail is None else trail.lineage.position()
 
     # Looking
 
@@ -246,9 +246,12 @@ class Follower:
         """Look at one log, and see to it that it is looked at again as soon as it may have more."""
         if trail.path not in self._roster.trails:
             return
-        if trail.look(now, is_tick=is_tick):
-            self._ready[trail] = None
-        if trail.old:
+        try:
+            if trail.look(now, is_tick=is_tick):
+                self._ready[trail] = None
+        except OSError as error:
+            trail.refuse(error)
+        if trail.lineage.old:
             self._old[trail] = None
         else:
             self._old.pop(trail, None)
@@ -257,7 +260,7 @@ class Follower:
                 self._next_hot = now + self._pace.tick / _HOT_PARTS
             self._hot[trail] = None
             if is_tick and trail not in self._hinted and self._watches is not None:
-                self._watches.note_growth(os.path.dirname(trail.way[-1]))  # noqa: PTH120
+                self._watches.note_growth(os.path.dirname(trail.lineage.way[-1]))  # noqa: PTH120
         self._hinted.discard(trail)
         if self._once and trail.is_caught_up:
             trail.conclude()
@@ -312,7 +315,7 @@ class Follower:
         """Make what can be made of a change beside the logs: one that was renamed, or a new one."""
         directory = os.path.dirname(place)  # noqa: PTH120 - for every hint
         for trail in self._old:
-            if directory in trail.directories:
+            if directory in trail.lineage.directories:
                 self._ready[trail] = None
                 self._hinted.add(trail)
         self._is_expansion_due |= any(

@@ -77,10 +77,9 @@ def open_log(name: str) -> tuple[int, os.stat_result]:
 
 def holds(descriptor: int, position: Position) -> bool:
     """Tell whether an open file has all that was read up to `position`, by its prefix and its marker."""
-    start = position.offset - len(position.marker)
-    if os.pread(descriptor, len(position.marker), start) != position.marker:
+    if _peek(descriptor, len(position.marker), position.offset - len(position.marker)) != position.marker:
         return False
-    head = os.pread(descriptor, position.prefix_bytes, 0)
+    head = _peek(descriptor, position.prefix_bytes, 0)
     return len(head) == position.prefix_bytes and (not head or _digest(head) == position.prefix_digest)
 
 
@@ -257,8 +256,8 @@ class Generation:
         if self.descriptor is None:
             return False
         tail_bytes = min(size_bytes, MARKER_BYTES)
-        tail = os.pread(descriptor, tail_bytes, size_bytes - tail_bytes)
-        return self.begins_as(descriptor) and os.pread(self.descriptor, tail_bytes, size_bytes - tail_bytes) == tail
+        tail = _peek(descriptor, tail_bytes, size_bytes - tail_bytes)
+        return self.begins_as(descriptor) and _peek(self.descriptor, tail_bytes, size_bytes - tail_bytes) == tail
 
     def size(self) -> int:
         """How large the file is now."""
@@ -266,7 +265,7 @@ class Generation:
 
     def begins_as(self, descriptor: int) -> bool:
         """Tell whether an open file that is not empty begins as this one does, as far as both go."""
-        head = os.pread(descriptor, len(self._prefix), 0)
+        head = _peek(descriptor, len(self._prefix), 0)
         return bool(head) and self._prefix.startswith(head)
 
     def await_quiet(self, now: float) -> None:
@@ -297,22 +296,19 @@ class Generation:
     def _read(self, limit_bytes: int) -> bytes | None:
         """Read on; return None where what was read before is not there, or may not have been while reading.
 
-        The marker is read in one call with what follows it, then it and the prefix once more: a file that was truncated
-        and written anew in between does not pass.
+        The marker and the prefix are compared after the data has been read: a file that was truncated and written anew
+        at any moment before does not pass.
         """
         descriptor = self._open_descriptor()
         marker = self._marker
         start = self.offset - len(marker)
-        block = os.pread(descriptor, len(marker) + limit_bytes, start)
-        if not block.startswith(marker):
-            return None
+        data = os.pread(descriptor, limit_bytes, self.offset)
         prefix = os.pread(descriptor, PREFIX_BYTES, 0)
-        if not prefix.startswith(self._prefix) or (start == 0 and not prefix.startswith(block[:PREFIX_BYTES])):
+        if os.pread(descriptor, len(marker), start) != marker or not prefix.startswith(self._prefix):
             return None
-        data = block[len(marker) :]
+        if start == 0 and not prefix.startswith((marker + data[:PREFIX_BYTES])[:PREFIX_BYTES]):
+            return None
         if data:
-            if os.pread(descriptor, len(marker), start) != marker:
-                return None
             self.offset += len(data)
             self.known_bytes = max(self.known_bytes, self.offset)
             self._marker = data[-MARKER_BYTES:] if len(data) >= MARKER_BYTES else (marker + data)[-MARKER_BYTES:]
@@ -365,7 +361,7 @@ class Generation:
 
     def _bytes_before(self, offset: int) -> bytes:
         marker_bytes = min(offset, MARKER_BYTES)
-        return b"" if self.descriptor is None else os.pread(self.descriptor, marker_bytes, offset - marker_bytes)
+        return b"" if self.descriptor is None else _peek(self.descriptor, marker_bytes, offset - marker_bytes)
 
     def _last_line_start(self, size_bytes: int, *, cap_bytes: int) -> int:
         """Find where the line starts that has not ended yet; give the end if that is further back than the cap."""
@@ -378,6 +374,14 @@ class Generation:
                 return start + found + 1
             end = start
         return 0 if end == 0 else size_bytes
+
+
+def _peek(descriptor: int, size_bytes: int, offset: int) -> bytes:
+    """Read a little for a comparison; nothing where that is not possible."""
+    try:
+        return os.pread(descriptor, size_bytes, offset)
+    except OSError:
+        return b""
 
 
 def _digest(head: bytes) -> bytes:

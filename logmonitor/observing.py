@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _EVENTS: Final[list[type[FileSystemEvent]]] = [FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent]
 _MAX_WATCHES: Final = 128
 _SILENCE: Final = 1.0
+_POLL_TICKS: Final = 2
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _SILENT: Final = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -232,7 +233,7 @@ class Watches:
         if reason:
             self._say_polling(directory, f"{reason}; its logs")
         try:
-            self._polling = self._polling or _start(PollingObserver(timeout=self._tick))
+            self._polling = self._polling or _start(PollingObserver(timeout=self._tick * _POLL_TICKS))
             self._schedule(watched, self._polling, directory)
         except OSError as error:
             logger.debug("cannot poll %r: %s", directory, error)

@@ -27,7 +27,7 @@ class Roster:
         """Start with no trail; at most `max_open` descriptors of quiet files stay open."""
         self.trails: Final[dict[Path, Trail]] = {}
         self._items: Final[deque[tuple[Chunk | Notice, Generation | None, int]]] = deque()
-        self._max_open: Final = max_open
+        self._max_open: Final = max(1, max_open)
         self._opened: Final[OrderedDict[Trail, None]] = OrderedDict()
         self._holders: Final[dict[Identity, Trail]] = {}
         self._remembered: Final[OrderedDict[Identity, Position]] = OrderedDict()
@@ -68,7 +68,7 @@ class Roster:
 
     def lead(self, trail: Trail, way: tuple[str, ...]) -> None:
         """Note which places a trail leads through from now on."""
-        for hop in trail.way:
+        for hop in trail.lineage.way:
             if trail in self._hops.get(hop, ()):
                 self._hops[hop].remove(trail)
                 if not self._hops[hop]:
@@ -83,7 +83,7 @@ class Roster:
         self._opened[trail] = None
         self._opened.move_to_end(trail)
         if len(self._opened) > self._max_open:
-            self._opened.popitem(last=False)[0].put_aside()
+            self._opened.popitem(last=False)[0].lineage.put_aside()
 
     def release(self, identity: Identity, position: Position | None) -> None:
         """Note that nobody reads this inode now, and how far it was read."""
@@ -105,8 +105,8 @@ class Roster:
     def is_copy(self, descriptor: int, size_bytes: int, trail: Trail) -> bool:
         """Tell whether the file opened at `trail` is only a copy of what a log reads whose relative its name is."""
         return any(
-            any(generation.is_copied_by(descriptor, size_bytes) for generation in other.generations)
-            or any(0 < known.offset <= size_bytes and holds(descriptor, known) for known in other.history)
+            any(generation.is_copied_by(descriptor, size_bytes) for generation in other.lineage.generations)
+            or any(0 < known.offset <= size_bytes and holds(descriptor, known) for known in other.lineage.history)
             for other in self._elders(trail)
         )
 
@@ -130,11 +130,11 @@ class Roster:
         self.trails.pop(trail.path, None)
         self.lead(trail, ())
         self._opened.pop(trail, None)
-        trail.close()
+        trail.lineage.close()
 
     def _elders(self, trail: Trail) -> list[Trail]:
         """Find the trails of which this one may, by its name, be a rotated file."""
-        place = trail.way[-1]
+        place = trail.lineage.way[-1]
         directory, name = os.path.split(place)
         suffix = os.path.splitext(name)[1]  # noqa: PTH122
         heads = [f"{directory}/{name[:end]}" for end in range(1, len(name))]

@@ -569,6 +569,26 @@ def test_follower_says_each_thing_once(tmp_path: Path) -> None:
     run(body())
 
 
+def test_follower_says_once_that_a_path_became_unreadable(tmp_path: Path) -> None:
+    """Where something unreadable takes a log's place that is said once, while the old file is read on."""
+    log, old = tmp_path / "bot.log", tmp_path / "bot.log.1"
+    log.write_bytes(b"")
+
+    async def body() -> None:
+        waker = StepWaker()
+        async with Reader(Follower(log, backend=Backend.TICK, waker=waker)) as reader:
+            await waker.step()
+            log.rename(old)
+            log.mkdir()
+            for number in range(4):
+                append(old, b"%d\n" % number)
+                await waker.step()
+            assert reader.lines == [b"%d" % number for number in range(4)]
+            assert reader.kinds == [NoticeKind.UNREADABLE, NoticeKind.ROTATED]
+
+    run(body())
+
+
 def test_follower_keeps_an_old_file_for_its_grace_only(tmp_path: Path) -> None:
     """A renamed file is read while it is written to, and let go when it has been quiet long enough."""
     log, old = tmp_path / "bot.log", tmp_path / "bot.log.1"
