@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator
 
-from logmonitor.binding import Parameter, bind, parameters_of
 from logmonitor.command import build
-from logmonitor.document import Document, Finding, Location, alternatives, expected, parse, suggestion
+from logmonitor.configuration.binding import Parameter, bind, parameters_of
+from logmonitor.configuration.document import Document, Finding, Location, alternatives, expected, parse, suggestion
+from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
+from logmonitor.configuration.keys import Admins, Logs, Text, Word, Zone  # noqa: TC001  # read at run time, to check what is given
+from logmonitor.configuration.log_pattern import absolute, covers
 from logmonitor.errors import ConfigurationError, OperationError, PatternError, ProfileError
-from logmonitor.factory import find_operation, find_transport, make_operation, make_transport
-from logmonitor.keys import Admins, Logs, Text, Word, Zone  # noqa: TC001  # read at run time, to check what is given
 from logmonitor.language import LANGUAGES
-from logmonitor.log_pattern import absolute, covers
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.pattern import compile_pattern
 from logmonitor.profile import AUTO, load_profiles

@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from logmonitor.errors import ConfigurationError
-from logmonitor.generation import Position
+from logmonitor.following.generation import Position
+from logmonitor.following.observing import Backend, Watches
+from logmonitor.following.roster import Roster
+from logmonitor.following.trail import Beginning, Pace, Trail
 from logmonitor.lines import CAP_BYTES
-from logmonitor.observing import Backend, Watches
-from logmonitor.roster import Roster
-from logmonitor.trail import Beginning, Pace, Trail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

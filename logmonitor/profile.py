@@ -114,7 +114,7 @@ def load_profile(name: str, *folders: Path) -> Profile:
     """
     found = _entries(folders)
     if name not in found:
-        from logmonitor.document import expected  # noqa: PLC0415  # its look-alikes take 25 ms to import
+        from logmonitor.configuration.document import expected  # noqa: PLC0415  # its look-alikes take 25 ms to import
 
         raise ProfileError(f"unknown profile {name!r}; {expected(name, found, other=AUTO)}")
     return _load(found[name], name)
@@ -261,7 +261,7 @@ def _know(table: Mapping[str, object], at: str, known: Iterable[str]) -> None:
     known = tuple(known)
     for key in table:
         if key not in known:
-            from logmonitor.document import expected  # noqa: PLC0415  # its look-alikes take 25 ms to import
+            from logmonitor.configuration.document import expected  # noqa: PLC0415  # its look-alikes take 25 ms to import
 
             raise _InvalidError(f"unknown key {at + key!r}; {expected(key, known)}")
 

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.choice import Choice, choose_profile
-from logmonitor.pairing import flush, pair
 from logmonitor.qr import decode
-from logmonitor.reading import (
+from logmonitor.reading.choice import Choice, choose_profile
+from logmonitor.reading.page import (
     Circumstances,
     FileState,
     finished,
@@ -25,6 +24,7 @@ from logmonitor.reading import (
     traffic,
     turn_to,
 )
+from logmonitor.reading.pairing import flush, pair
 from logmonitor.records import Event, EventKind, Qr, Session, Transition
 from logmonitor.session import TABLE, Evidence, advance, leave_unconfirmed
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from datetime import date, tzinfo
     from pathlib import Path
 
-    from logmonitor.pairing import Reading
-    from logmonitor.reading import Page
-    from logmonitor.recognition import CompiledProfile
+    from logmonitor.reading.page import Page
+    from logmonitor.reading.pairing import Reading
+    from logmonitor.reading.recognition import CompiledProfile
     from logmonitor.records import Chunk
     from logmonitor.scan import Candidate
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from logmonitor.choice import choose_profile
 from logmonitor.errors import ProfileError
 from logmonitor.follower import Follower, Start
 from logmonitor.lines import split
 from logmonitor.profile import AUTO, load_profiles
-from logmonitor.recognition import CompiledProfile, compile_profile
+from logmonitor.reading.choice import choose_profile
+from logmonitor.reading.recognition import CompiledProfile, compile_profile
 from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Session, Transition
 from logmonitor.scan import Scanner
 from logmonitor.watch import WatchState, finish, observe, tick, wake_at

@@ -172,7 +172,7 @@ def test_follow_cuts_an_over_long_line_and_says_so(tmp_path: Path, capfdbinary: 
     assert out == b"one\n" + b"x" * (1 << 20) + b"\ntwo\n"
     assert (
         err.decode()
-        == f"logmonitor: {tmp_path}/bob.log: the line at offset 4 is cut; it is longer than 1048576 bytes\n"
+        == f"logmonitor: {tmp_path}/bob.log: the line at offset 4 is cut: only its first 1048576 bytes are given out\n"
     )
 
 
@@ -228,7 +228,7 @@ def test_follow_ends_quietly_on_a_signal(tmp_path: Path, number: signal.Signals)
     """A signal is how following ends: exit code 0, and the counts asked for."""
     (tmp_path / "bob.log").write_bytes(b"one\ntwo\n" + b"x" * (2 << 20) + b"\n")
     with Following(tmp_path, "bob.log", "--match", "o", "--count", "--from", "start") as following:
-        following.wait_for(b"is longer than")
+        following.wait_for(b"is cut")
         following.process.send_signal(number)
         assert (following.wait(), following.output) == (0, b"2\n")
 

@@ -14,11 +14,11 @@ import pytest
 from watchdog.observers.inotify import InotifyEmitter
 
 from benchmarks.rotation import SCENARIOS, Score, follow
-from logmonitor import observing
 from logmonitor.errors import ConfigurationError
 from logmonitor.follower import Backend, Follower, Position, Start
+from logmonitor.following import observing
 from logmonitor.records import Chunk, Notice, NoticeKind
-from tests.following import Reader, StepWaker, append, count_open, shift
+from tests.readers import Reader, StepWaker, append, count_open, shift
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor.follower import Backend, Follower, Start
-from tests.following import Reader, StepWaker, shift
+from tests.readers import Reader, StepWaker, shift
 
 CALM = {"truncate", "delete", "swap"}
 SHARED = [*["write"] * 4, *["half"] * 2, *["look"] * 3, *sorted(CALM)]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor.choice import choose_profile
 from logmonitor.errors import ProfileError
 from logmonitor.lines import Rest, cut, finish
 from logmonitor.profile import Framing, Profile, Rule, load_profile, load_profiles, parse_profile
-from logmonitor.recognition import compile_profile, find, leading_literal, recognisers_of, stamp_of, text_start
+from logmonitor.reading.choice import choose_profile
+from logmonitor.reading.recognition import compile_profile, find, leading_literal, recognisers_of, stamp_of, text_start
 from logmonitor.records import EventKind
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from logmonitor.drawing import is_row, read_drawing
 from logmonitor.errors import QrError
 from logmonitor.qr import PAYLOAD_BYTES, decode, modules_of, render_png, render_terminal, unwrap
+from logmonitor.reading.drawing import is_row, read_drawing
 from logmonitor.records import Qr
 
 if TYPE_CHECKING:

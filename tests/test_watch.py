@@ -17,7 +17,7 @@ from logmonitor.lines import Rest, cut
 from logmonitor.lines import finish as finish_file
 from logmonitor.profile import load_profile, parse_profile
 from logmonitor.qr import modules_of, render_terminal
-from logmonitor.recognition import CompiledProfile, compile_profile
+from logmonitor.reading.recognition import CompiledProfile, compile_profile
 from logmonitor.records import Chunk, EventKind, Qr, Session, SessionState
 from logmonitor.watch import CONFIRMATION, HOLD, Observation, WatchState, finish, observe, tick, wake_at
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.text import Text
 
-from logmonitor.choice import choose_profile
 from logmonitor.config import build_operations, build_transport, load
+from logmonitor.configuration.factory import TRANSPORTS
+from logmonitor.configuration.log_pattern import literal
 from logmonitor.errors import ConfigurationError, LogMonitorError, RejectedError, TransportError
-from logmonitor.factory import TRANSPORTS
-from logmonitor.log_pattern import literal
 from logmonitor.profile import AUTO, load_profiles
 from logmonitor.reader import read_chunks
+from logmonitor.reading.choice import choose_profile
 from logmonitor.transports.screen import visible
 from logmonitor.watcher import BACKLOG_BYTES
 

@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from logmonitor.clock import first_date
 from logmonitor.errors import LogMonitorError
 from logmonitor.profile import AUTO, load_profile, load_profiles
 from logmonitor.reader import BLOCK_BYTES, read_chunks
-from logmonitor.recognition import CompiledProfile, compile_profile
+from logmonitor.reading.clock import first_date
+from logmonitor.reading.recognition import CompiledProfile, compile_profile
 from logmonitor.records import EventKind, Session
 from logmonitor.watch import WatchState, choose_profile, finish, observe
 
@@ -87,7 +87,7 @@ def _zone(name: str | None) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        from logmonitor.document import suggestion  # noqa: PLC0415  # 25 ms, for an error alone
+        from logmonitor.configuration.document import suggestion  # noqa: PLC0415  # 25 ms, for an error alone
 
         meant = suggestion(name, available_timezones())
         hint = f"did you mean {meant!r}?" if meant else "expected a name such as 'Asia/Shanghai'"

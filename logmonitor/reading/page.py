@@ -6,23 +6,23 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.clock import TOLERANCE, clock_of, point_of
-from logmonitor.drawing import ROWS, is_row, read_drawing
-from logmonitor.pairing import NEAR_LINES, NOTHING, Pairing, Reading
 from logmonitor.qr import unwrap
-from logmonitor.recognition import find, plain, stamp_of
+from logmonitor.reading.clock import TOLERANCE, clock_of, point_of
+from logmonitor.reading.drawing import ROWS, is_row, read_drawing
+from logmonitor.reading.pairing import NEAR_LINES, NOTHING, Pairing, Reading
+from logmonitor.reading.recognition import find, plain, stamp_of
+from logmonitor.reading.suspicion import reach_bytes, spans_before, suspect_by_cut, suspect_by_stamp, suspect_by_write
 from logmonitor.records import Chunk, Event, EventKind, Line, Qr
-from logmonitor.suspicion import reach_bytes, spans_before, suspect_by_cut, suspect_by_stamp, suspect_by_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date, datetime, tzinfo
     from pathlib import Path
 
-    from logmonitor.clock import Stamp
-    from logmonitor.recognition import CompiledProfile, Finding
+    from logmonitor.reading.clock import Stamp
+    from logmonitor.reading.recognition import CompiledProfile, Finding
+    from logmonitor.reading.suspicion import Suspect
     from logmonitor.scan import Candidate
-    from logmonitor.suspicion import Suspect
 
 _STAMP_LINES: Final = 50
 _SAMPLED_LINES: Final = 3

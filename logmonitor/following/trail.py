@@ -7,15 +7,15 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.generation import MARKER_BYTES, Generation, Position, holds, open_log
-from logmonitor.lineage import Lineage
+from logmonitor.following.generation import MARKER_BYTES, Generation, Position, holds, open_log
+from logmonitor.following.lineage import Lineage
 from logmonitor.records import NoticeKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from logmonitor.roster import Roster
-    from logmonitor.rotation import Trace
+    from logmonitor.following.roster import Roster
+    from logmonitor.following.rotation import Trace
 
 _WRITTEN_LATELY: Final = 2.0
 

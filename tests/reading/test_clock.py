@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmonitor.clock import (
+from logmonitor.reading.clock import (
     DAY,
     LEAP_YEAR,
     Stamp,

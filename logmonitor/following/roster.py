@@ -6,16 +6,16 @@ import os
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.generation import holds
+from logmonitor.following.generation import holds
 from logmonitor.records import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from logmonitor.generation import Generation, Identity, Position
+    from logmonitor.following.generation import Generation, Identity, Position
+    from logmonitor.following.trail import Trail
     from logmonitor.records import Notice
-    from logmonitor.trail import Trail
 
 _REMEMBERED: Final = 4096
 

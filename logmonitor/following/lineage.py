@@ -7,16 +7,16 @@ from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.generation import Generation, Position, Taken
+from logmonitor.following.generation import Generation, Position, Taken
+from logmonitor.following.rotation import Found, Search, find, relatives
 from logmonitor.records import Notice, NoticeKind
-from logmonitor.rotation import Found, Search, find, relatives
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from logmonitor.roster import Roster
-    from logmonitor.rotation import Trace
-    from logmonitor.trail import Trail
+    from logmonitor.following.roster import Roster
+    from logmonitor.following.rotation import Trace
+    from logmonitor.following.trail import Trail
 
 _HISTORY: Final = 16
 _MAX_OLD: Final = 32
@@ -72,7 +72,7 @@ class Lineage:
     def give(self, generation: Generation, taken: Taken) -> None:
         """Give out what a turn of `generation` gave."""
         for offset in taken.long_offsets:
-            self.say(NoticeKind.LONG_LINE, f"the line at offset {offset} is too long; only its head is given out")
+            self.say(NoticeKind.LONG_LINE, f"the line at offset {offset} is cut: only its first bytes are given out")
         for chunk, number in taken.chunks:
             self._roster.give_chunk(chunk, generation, number)
 

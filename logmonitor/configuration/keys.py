@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator
 
-from logmonitor.document import suggestion
+from logmonitor.configuration.document import suggestion
 
 
 def _printable(text: str) -> str:

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from logmonitor.clock import cycle_of, parse_stamp
-from logmonitor.drawing import ROW_PATTERN
 from logmonitor.pattern import compile_pattern
+from logmonitor.reading.clock import cycle_of, parse_stamp
+from logmonitor.reading.drawing import ROW_PATTERN
 from logmonitor.records import EventKind
 from logmonitor.scan import Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from logmonitor.clock import Stamp
     from logmonitor.pattern import Match, Regex
     from logmonitor.profile import Framing, JsonFraming, Profile, Rule
+    from logmonitor.reading.clock import Stamp
 
 UNKNOWN_START: Final = -1
 """Where the shown text starts in a message record that does not tell."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from logmonitor.configuration.factory import TRANSPORTS, find_operation, find_transport, make_operation, make_transport
 from logmonitor.errors import ConfigurationError, OperationError
-from logmonitor.factory import TRANSPORTS, find_operation, find_transport, make_operation, make_transport
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.testing import MemoryTransport
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmonitor.document import Document, Finding, alternatives, expected, parse, suggestion
+from logmonitor.configuration.document import Document, Finding, alternatives, expected, parse, suggestion
 from logmonitor.errors import ConfigurationError
 
 words = st.text(alphabet="abc$ {}\"'\\é好", max_size=12)

@@ -19,7 +19,7 @@ from typing import Any, Final, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from logmonitor.document import Document, Finding, Location, alternatives, expected, suggestion
+from logmonitor.configuration.document import Document, Finding, Location, alternatives, expected, suggestion
 from logmonitor.errors import ConfigurationError
 
 _EXPECTED: Final = {

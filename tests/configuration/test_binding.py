@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator
 
-from logmonitor.binding import bind, parameters_of
-from logmonitor.document import parse
+from logmonitor.configuration.binding import bind, parameters_of
+from logmonitor.configuration.document import parse
 from logmonitor.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.generation import Generation, Identity, Position, holds, open_log
+from logmonitor.following.generation import Generation, Identity, Position, holds, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

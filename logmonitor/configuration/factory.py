@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from logmonitor.document import expected, suggestion
+from logmonitor.configuration.document import expected, suggestion
 from logmonitor.errors import ConfigurationError, LogMonitorError
 from logmonitor.operation import Operation
 

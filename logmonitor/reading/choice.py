@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.recognition import find, message_patterns, patterns_of, recognisers_of
+from logmonitor.reading.recognition import find, message_patterns, patterns_of, recognisers_of
 from logmonitor.records import EventKind
 from logmonitor.scan import Scanner
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from logmonitor.profile import Profile
-    from logmonitor.recognition import Recogniser
+    from logmonitor.reading.recognition import Recogniser
     from logmonitor.records import Chunk
     from logmonitor.scan import Hit
 

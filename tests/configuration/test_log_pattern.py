@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmonitor.log_pattern import absolute, covers, literal
+from logmonitor.configuration.log_pattern import absolute, covers, literal
 
 names = st.text(alphabet="ab[]*?!.", min_size=1, max_size=8).filter(lambda name: name not in {".", ".."})
 

@@ -11,14 +11,14 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from logmonitor.clock import difference, seconds_of
-from logmonitor.recognition import UNKNOWN_START, plain, stamp_of, text_start
+from logmonitor.reading.clock import difference, seconds_of
+from logmonitor.reading.recognition import UNKNOWN_START, plain, stamp_of, text_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logmonitor.clock import Stamp
-    from logmonitor.recognition import CompiledProfile
+    from logmonitor.reading.clock import Stamp
+    from logmonitor.reading.recognition import CompiledProfile
     from logmonitor.records import Chunk
 
 Suspect: TypeAlias = "Callable[[int, int], bool]"
