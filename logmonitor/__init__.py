@@ -40,7 +40,7 @@ from logmonitor.records import (
     SessionState,
     Transition,
 )
-from logmonitor.throttle import Newest
+from logmonitor.throttle import Newest, Throttle
 from logmonitor.transport import CanReportOwnEvents, Limits, TextUnit, Transport
 from logmonitor.wording import duration_text, session_text
 
@@ -80,6 +80,7 @@ __all__ = [
     "Session",
     "SessionState",
     "TextUnit",
+    "Throttle",
     "Ticket",
     "Transition",
     "Transport",

@@ -20,7 +20,14 @@ from logmonitor.configuration.document import Document, Finding, Location, alter
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
 from logmonitor.configuration.keys import Admins, Logs, Text, Word, Zone  # noqa: TC001  # read at run time, to check what is given
 from logmonitor.configuration.log_pattern import absolute, covers
-from logmonitor.errors import ConfigurationError, OperationError, PatternError, ProfileError
+from logmonitor.errors import (
+    ConfigurationError,
+    LogMonitorError,
+    OperationError,
+    PatternError,
+    ProfileError,
+    RefusedPatternError,
+)
 from logmonitor.language import LANGUAGES
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.pattern import compile_pattern
@@ -101,6 +108,7 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
     """Read and check the configuration at `path`; nothing is started and no log is read.
 
     Raises:
+        RefusedPatternError: nothing is wrong but patterns or profiles.
         ConfigurationError: it cannot be read, or something in it is wrong: one finding a line.
     """
     document, findings = parse(_read(path), name=str(path), environ=environ)
@@ -111,7 +119,9 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
     watches, operations = reading.watches(), reading.operations()
     reading.check()
     if reading.findings or bot is None or chat is None:
-        raise document.error(sorted(reading.findings, key=_rank))
+        error = document.error(sorted(reading.findings, key=_rank))
+        is_readable = bot is not None and chat is not None and all(one in reading.refused for one in reading.findings)
+        raise RefusedPatternError(*error.args) if is_readable else error
     return Config(path=path, bot=bot, chat=chat, watches=watches, operations=operations)
 
 
@@ -199,6 +209,7 @@ class _Reading:
         self._document = document
         self._folder = folder
         self.findings = list(findings)
+        self.refused: list[Finding] = []
         missing = [name for name in _TABLES if name in _MANY or name not in document.values]
         self._meant = {key: suggestion(key, missing) for key in document.values if key not in _TABLES}
         self._bot: BotConfig | None = None
@@ -287,7 +298,9 @@ class _Reading:
             for pattern in operation.patterns:
                 compile_pattern(pattern)
             build((*self._made, operation))
-        except (OperationError, PatternError) as error:
+        except PatternError as error:
+            self._refuse(location, error)
+        except OperationError as error:
             self._find(location, self._document.scrub(str(error)))
         else:
             self._made.append(operation)
@@ -316,7 +329,7 @@ class _Reading:
         try:
             known = load_profiles(*(() if folder is None else (folder,)))
         except ProfileError as error:
-            self._find(place, self._document.scrub(str(error)))
+            self._refuse(place, error)
             return
         for location, watch in self._watches.items():
             if watch.profile not in (AUTO, *known):
@@ -379,6 +392,10 @@ class _Reading:
         except ConfigurationError as error:
             self._find(location, self._document.scrub(str(error)))
             return None
+
+    def _refuse(self, location: Location, error: LogMonitorError) -> None:
+        self._find(location, self._document.scrub(str(error)))
+        self.refused.append(self.findings[-1])
 
     def _find(self, location: Location, text: str, *, shows_value: bool = True) -> None:
         self.findings.append(Finding(location=location, text=text, shows_value=shows_value))

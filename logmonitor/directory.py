@@ -38,17 +38,21 @@ class Directory:
         return self._transport.limits
 
     async def run(self) -> None:
-        """Resolve every name, and try again what the chat could not be asked, until all are settled."""
-        while missing := self._names - self._found.keys() - self.unknown.keys():
-            for name in sorted(missing):
+        """Ask the chat for every name, and again while it cannot be asked.
+
+        What was known before stays known until the chat has answered, so that no admin is a stranger meanwhile.
+        """
+        for name in sorted(self._names):
+            while True:
                 try:
                     await self._resolve(name)
                 except RejectedError:
-                    continue
+                    pass
                 except TransportError as error:
                     _log.warning("cannot look up admin %s yet: %s", name, error)
                     await asyncio.sleep(self._retry_seconds)
-                    break
+                    continue
+                break
 
     def found(self, names: Iterable[str]) -> tuple[Sender, ...]:
         """Return the contacts behind those of `names` that the chat knows."""
@@ -59,26 +63,20 @@ class Directory:
         sender = self._found.get(name)
         return name if sender is None else sender.id
 
-    def forget(self) -> None:
-        """Ask again, after a login."""
-        self._found.clear()
-        self.unknown.clear()
-
     async def send(self, to: str, content: Content, /) -> Receipt:
         """Send to a conversation, or to the contact behind a configured name."""
         if to in self._names:
-            to = (await self._resolve(to)).id
+            to = (self._found.get(to) or await self._resolve(to)).id
         return await self._transport.send(to, content)
 
     async def _resolve(self, name: str) -> Sender:
-        if name in self._found:
-            return self._found[name]
         try:
             sender = await self._transport.resolve(name)
         except RejectedError as error:
             if name not in self.unknown:
                 _log.error("admin %s is unknown to the chat: %s", name, error)
             self.unknown[name] = str(error)
+            self._found.pop(name, None)
             raise
         self._found[name] = sender
         self.unknown.pop(name, None)

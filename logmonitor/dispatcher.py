@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.access import Policy, Reason, Seen, decide, remember
 from logmonitor.command import Choice, Entry, Found, Unknown, build, find, help_lines, parse, suggest
 from logmonitor.language import translation
 from logmonitor.operation import Command, Invocation, Operation, OperationConfig
+from logmonitor.throttle import Throttle, admit
 from logmonitor.worker import Worker, job_of
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from logmonitor.worker import World
 
 _log = logging.getLogger(__name__)
+EXPLANATIONS: Final = Throttle(limit=5, period=600.0)
 
 
 class Dispatcher:
@@ -70,31 +73,33 @@ class Dispatcher:
             *build([worker.operation for worker in workers]),
         )
         self._seen = Seen()
+        self._explained: dict[str, Throttle] = {}
 
     async def handle(self, message: Message) -> None:
         """Let one message take effect, or none."""
         admins = [name for worker in self._workers.values() for name in worker.admins]
         decision = decide(message, Policy(admins=self._ids(admins)), now=datetime.now(UTC))
-        if decision.allowed:
-            self._seen, is_new = remember(self._seen, message.id)
-            if is_new:
-                await self._obey(message)
-            else:
-                _log.info("message %s from %s came twice; dropped", message.id, message.sender.id)
-        elif decision.reason is Reason.STALE:
-            self._answer(message, self._translate("that was written too long ago, nothing was done; send it again"))
+        if decision.reason not in (Reason.ADMIN, Reason.STALE):
+            where = message.sender.id, message.conversation, decision.reason
+            _log.info("message from %r in %r is no command: %s", *where)
+            self._pass_on(message)
+            return
+        self._seen, is_new = remember(self._seen, message.id)
+        if not is_new:
+            _log.info("message %r from %r came twice; dropped", message.id, message.sender.id)
+        elif decision.allowed:
+            await self._obey(message)
         else:
-            _log.info(
-                "message from %s in %s is no command: %s", message.sender.id, message.conversation, decision.reason
-            )
-            await self._pass_on(message)
+            self._answer(message, self._translate("that was written too long ago, nothing was done; send it again"))
 
-    async def _pass_on(self, message: Message) -> None:
-        """Give a message that is no command to the operations that want to read along."""
+    def _pass_on(self, message: Message) -> None:
+        """Give a message that is no command to the operations that read along; one that is too far behind misses it."""
         for worker in self._workers.values():
             on_message = worker.operation.on_message
-            if on_message is not None and not message.from_self:
-                await worker.submit(job_of("on_message", on_message, message))
+            if on_message is None or message.from_self:
+                continue
+            if not worker.try_submit(job_of("on_message", on_message, message)):
+                _log.warning("operation %s is too far behind; it misses a message", worker.name)
 
     async def _obey(self, message: Message) -> None:
         """Run the command that an admin's message holds."""
@@ -103,7 +108,7 @@ class Dispatcher:
             return
         found = find(typed, self._permitted(message), watches=tuple(self._world.sessions))
         if not isinstance(found, Found):
-            self._answer(message, self._why_not(found))
+            self._explain(message, self._why_not(found))
             return
         command = found.entry.command
         invocation = Invocation(
@@ -115,7 +120,7 @@ class Dispatcher:
         )
         job = job_of(command.name, command.handler, invocation, reply_to=message.conversation, seconds=command.timeout)
         worker = self._workers[found.entry.operation]
-        _log.info("command %s from %s for %s", command.name, message.sender.id, worker.name)
+        _log.info("command %s from %r for %s", command.name, message.sender.id, worker.name)
         if command.control:
             self._start(worker.handle(job))
         else:
@@ -131,7 +136,7 @@ class Dispatcher:
         )
 
     def _ids(self, names: Iterable[str]) -> frozenset[str]:
-        return frozenset(sender.id for sender in self._world.directory.found(names))
+        return frozenset(sender.id for sender in self._world.directory.found(names) if sender.id.strip())
 
     def _why_not(self, found: Choice | Unknown) -> str:
         _ = self._translate
@@ -148,6 +153,17 @@ class Dispatcher:
                 name=found.name, suggestions=", ".join(found.suggestions)
             )
         return _("{name} is no command of yours; `help` lists them").format(name=found.name)
+
+    def _explain(self, message: Message, text: str) -> None:
+        """Say why nothing was done, but not for ever: who never says anything else may be a bot that does the same."""
+        pace = self._explained.get(message.conversation, EXPLANATIONS)
+        self._explained[message.conversation], is_admitted = admit(pace, time.monotonic())
+        if is_admitted:
+            self._answer(message, text)
+        else:
+            _log.info(
+                "message from %r in %r is not understood; not said again", message.sender.id, message.conversation
+            )
 
     def _answer(self, message: Message, text: str) -> None:
         self._world.outbox.put(message.conversation, text)

@@ -1,12 +1,14 @@
 """What can go wrong, as one tree.
 
 LogMonitorError
-├── ConfigurationError   a configuration cannot be read or is not valid
-├── PatternError         a pattern is not accepted by the regex engines
-├── ProfileError         a profile cannot be read or is not valid, or none fits
-├── OperationError       an operation is put together wrongly
-└── TransportError       a chat did not do what it was asked
-    └── RejectedError         ... and would refuse the same again: do not retry
+├── ConfigurationError       a configuration cannot be read or is not valid
+│   └── RefusedPatternError  ... and nothing is wrong with it but patterns or profiles
+├── PatternError             a pattern is not accepted by the regex engines
+├── ProfileError             a profile cannot be read or is not valid, or none fits
+├── QrError                  a QR cannot be drawn
+├── OperationError           an operation is put together wrongly
+└── TransportError           a chat did not do what it was asked
+    └── RejectedError        ... and would refuse the same again: do not retry
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ class LogMonitorError(Exception):
 
 class ConfigurationError(LogMonitorError):
     """A configuration that cannot be read or is not valid; the text names file, key, value and what was expected."""
+
+
+class RefusedPatternError(ConfigurationError):
+    """A configuration in which nothing is wrong but patterns or profiles that are refused."""
 
 
 class PatternError(LogMonitorError):

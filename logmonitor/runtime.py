@@ -153,7 +153,6 @@ class _Runtime:
                 except OSError as error:
                     _log.error("cannot write %s: %s; this bot's twin does not see that it needs a scan", path, error)
             if event.kind is EventKind.LOGIN:
-                self._directory.forget()
                 self._create_task(self._directory.run())
 
     def _status(self, context: Context, asked: str | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -47,12 +48,13 @@ def _printable(name: str) -> str:
 
 
 class SelfLog:
-    """The file that this bot's own session lines are appended to, each in one write."""
+    """The file that this bot's own session lines are appended to, each in one write and never behind a torn one."""
 
     def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Write to `path`; neither it nor its folder need exist yet."""
         self._path = path
         self._now = now
+        self._is_torn = False
 
     async def write(self, event: Event) -> None:
         """Append the line of `event`.
@@ -68,6 +70,9 @@ class SelfLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
-            os.write(descriptor, data)
+            written = os.write(descriptor, b"\n" * self._is_torn + data)
+            self._is_torn = written < len(data) + self._is_torn
+            if self._is_torn:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(self._path))
         finally:
             os.close(descriptor)

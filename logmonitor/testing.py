@@ -208,7 +208,8 @@ class MemoryTransport:
 
     async def resolve(self, who: str, /) -> Sender:
         """Find a contact by id, weixin number or alias."""
-        found = [contact for contact in self.contacts if who in (contact.id, contact.weixin, contact.alias)]
+        exact = [contact for contact in self.contacts if who == contact.id]
+        found = exact or [contact for contact in self.contacts if who in (contact.weixin, contact.alias)]
         if len(found) != 1:
             known = ", ".join(sorted(contact.id for contact in found or self.contacts))
             raise RejectedError(f"{len(found)} contacts fit {who!r}; found {known}")

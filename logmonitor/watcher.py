@@ -6,10 +6,12 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from logmonitor.errors import ProfileError
 from logmonitor.follower import Follower, Start
+from logmonitor.isolation import isolated
 from logmonitor.lines import split
 from logmonitor.profile import AUTO, load_profiles
 from logmonitor.reading.choice import choose_profile
@@ -70,6 +72,7 @@ class Watcher:
         self._why_no_profile = ""
         self._settles_at: float | None = None
         self._lost_bytes = 0
+        self._passed_over = 0
         if watch.profile != AUTO:
             if watch.profile not in self._profiles:
                 known = ", ".join(self._profiles)
@@ -103,6 +106,9 @@ class Watcher:
             rows.append(translate("its log is not understood: {reason}").format(reason=self._why_no_profile))
         if self._lost_bytes:
             rows.append(translate("{count} bytes of its log were lost to a rotation").format(count=self._lost_bytes))
+        if self._passed_over:
+            text = translate("{count} pieces of its log could not be understood; the log of logmonitor tells more")
+            rows.append(text.format(count=self._passed_over))
         return tuple(rows)
 
     async def _take(self, item: Chunk | Notice) -> None:
@@ -130,16 +136,24 @@ class Watcher:
         if self._profile is None:
             return
         for each in chunks:
-            self._state, observations = observe(
-                self._state,
-                each,
-                profile=self._profile,
-                now=datetime.now(UTC),
-                live=True,
-                zone=self._watch.timezone,
-                qr_path=self._watch.qr_file,
-            )
+            observations: tuple[Observation, ...] = ()
+            with isolated(partial(self._report, each)):
+                self._state, observations = observe(
+                    self._state,
+                    each,
+                    profile=self._profile,
+                    now=datetime.now(UTC),
+                    live=True,
+                    zone=self._watch.timezone,
+                    qr_path=self._watch.qr_file,
+                )
             await self._tell(observations, is_past=each.backlog)
+
+    def _report(self, chunk: Chunk, error: Exception) -> None:
+        """Tell of lines that could not be understood; they are passed over."""
+        where = f"{chunk.path} from offset {chunk.start_offset} to {chunk.end_offset}"
+        _log.error("%s: passing over %s, which could not be understood", self.name, where, exc_info=error)
+        self._passed_over += 1
 
     def _choose(self, chunks: Sequence[Chunk]) -> None:
         choice = choose_profile(self._profiles, chunks)

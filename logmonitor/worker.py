@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from logmonitor.errors import LogMonitorError, OperationError
+from logmonitor.isolation import isolated
 from logmonitor.language import translation
 from logmonitor.operation import Ticket
 from logmonitor.records import Priority
@@ -92,6 +93,13 @@ class Worker:
         """Queue a call; wait while the operation is too far behind."""
         await self._jobs.put(job)
 
+    def try_submit(self, job: Job) -> bool:
+        """Queue a call unless the operation is too far behind; tell whether it was."""
+        if self._jobs.full():
+            return False
+        self._jobs.put_nowait(job)
+        return True
+
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
@@ -102,11 +110,12 @@ class Worker:
     async def handle(self, job: Job) -> None:
         """Call a handler now; control commands come here directly, so that they never wait."""
         context = _HandlerContext(self, self._world, job.reply_to)
-        try:
+        errors: list[Exception] = []
+        with isolated(errors.append):
             async with asyncio.timeout(job.seconds):
                 await job.call(context)
-        except Exception as error:  # noqa: BLE001  # the one place: whatever a handler raises, the others go on
-            _log.exception("%s of operation %s failed", job.about, self.name)
+        for error in errors:
+            _log.error("%s of operation %s failed", job.about, self.name, exc_info=error)
             priority = Priority.ALERT if job.reply_to is None else Priority.REPLY
             await context.send(self._failure(job, error), priority=priority)
 

@@ -18,6 +18,7 @@ from logmonitor import (
     Qr,
     QrError,
     SessionState,
+    Throttle,
     duration_text,
     render_png,
     session_text,
@@ -32,17 +33,22 @@ if TYPE_CHECKING:
     from logmonitor import Context, Invocation, Session, Transition
 
 QR_PERIOD_SECONDS: Final = 60.0
+DOUBT_PERIOD_SECONDS: Final = 600.0
 IMAGE_LIMIT_BYTES: Final = 1 << 20
 _IMAGE_TYPES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescue:
-    """How far the rescue of one bot is: whether it is wanted, and which QR waits for its turn."""
+    """How far the rescue of one bot is: whether it is wanted, and which QR waits for its turn.
+
+    `doubts` paces the sentences about unconfirmed lines, since a stranger can cause them at will.
+    """
 
     enabled: bool = True
     pace: Newest[Qr] = field(default_factory=lambda: Newest(period=QR_PERIOD_SECONDS))
     sent_at: datetime | None = None
+    doubts: Throttle = field(default_factory=lambda: Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +184,11 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
     if transition.is_loss:
         steps.append(Say(text=_loss_text(after, _), priority=Priority.QR))
     if after.unconfirmed is not None and after.unconfirmed != before.unconfirmed:
-        steps.append(_alert(_unconfirmed_text(after, _)))
-    if after.is_lost and after.qr is not None and not after.qr.is_same(before.qr):
+        doubts, is_admitted = throttle.admit(rescue.doubts, moment.monotonic)
+        rescue = replace(rescue, doubts=doubts)
+        steps.extend([_alert(_unconfirmed_text(after, _))] if is_admitted else ())
+    is_new = after.qr is not None and not after.qr.is_same(before.qr)
+    if after.is_lost and after.qr is not None and is_new and not is_expired(after.qr, moment.now):
         rescue, shown = _offer(rescue, after.qr, moment)
         steps.extend(shown)
     if transition.is_return:

@@ -134,6 +134,17 @@ def test_check_finds_a_log_that_is_missing(folder: Path, capsys: pytest.CaptureF
     ]
 
 
+def test_check_finds_a_pattern_that_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A configuration in which nothing is wrong but a pattern can be read: that is a finding."""
+    (folder / "mine").mkdir()
+    (folder / "mine" / "my.toml").write_text('title = "x"\n[[event]]\nkind = "login"\npattern = "in(?!x)"\n')
+    code, lines = checked(folder, capsys, FINE.replace('name = "alice"', 'name = "alice"\nprofiles = "mine"'))
+    assert code == 1
+    assert "pattern 'in(?!x)' is refused" in lines[0]
+    code, lines = checked(folder, capsys, FINE.replace('name = "alice"', 'name = "alice"\nnam = 1\nprofiles = "mine"'))
+    assert code == 2
+
+
 def test_check_finds_a_pattern_that_no_file_fits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A pattern without a file is a finding where the bot has no other log, and else to be expected."""
     assert findings(folder, capsys, FINE.replace('"bob.log"', '"*.txt"')) == [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -59,12 +61,39 @@ async def test_directory_asks_again_what_could_not_be_asked() -> None:
     assert directory.found(["AdminWeixin"]) == (ADMIN,)
 
 
-async def test_directory_asks_anew_after_a_login() -> None:
-    """What `forget` forgot is looked up again, by what is sent too."""
-    transport = MemoryTransport()
+class Moving(MemoryTransport):
+    """A chat whose contacts have other ids after each login, and that can be held up."""
+
+    login = 1
+
+    def __init__(self) -> None:
+        """Answer at once."""
+        super().__init__()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Answer with the id of this login."""
+        await self.may_answer.wait()
+        if self.login == 0:
+            raise RejectedError("gone")
+        return replace(await super().resolve(who), id=f"admin-{self.login}")
+
+
+async def test_directory_knows_an_admin_until_the_chat_has_answered_anew() -> None:
+    """After a login an admin stays who it was until the chat says otherwise, and is nobody once it says so."""
+    transport = Moving()
     directory = Directory(transport, ["AdminWeixin"])
     await directory.run()
-    directory.forget()
+    transport.login = 2
+    transport.may_answer.clear()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(directory.run())
+        await asyncio.sleep(0)
+        assert directory.address("AdminWeixin") == "admin-1"
+        transport.may_answer.set()
+    assert directory.address("AdminWeixin") == "admin-2"
+    transport.login = 0
+    await directory.run()
     assert directory.found(["AdminWeixin"]) == ()
-    await directory.send("AdminWeixin", "hello")
-    assert directory.found(["AdminWeixin"]) == (ADMIN,)
+    assert directory.unknown == {"AdminWeixin": "gone"}

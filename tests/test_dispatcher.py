@@ -293,3 +293,43 @@ async def test_context_knows_admins_sessions_and_slots() -> None:
                 " the log of logmonitor tells more"
             ),
         ]
+
+
+async def test_what_is_not_understood_is_not_explained_for_ever() -> None:
+    """Who never says anything else, such as a twin that does the same, is answered five times and then no more."""
+    async with stage(greeter()) as here:
+        for number in range(20):
+            await here.say(f"bob is no command of yours {number}")
+        await here.say("greet")
+        replies = [text for _, text in await here.replies(6)]
+    assert replies[:5] == ["bob is no command of yours; `help` lists them"] * 5
+    assert replies[5:] == ["hello bob"]
+
+
+async def test_operation_that_is_behind_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Messages beyond what an operation can queue are missed by it, and commands go on."""
+    stuck = asyncio.Event()
+
+    async def on_message(_context: Context, _message: Message) -> None:
+        await stuck.wait()
+
+    operation = Operation(name="reader", config=OperationConfig(), on_message=on_message)
+    async with stage(operation, greeter()) as here:
+        for _ in range(100):
+            await here.say("hello", sender=STRANGER)
+        await here.say("greet")
+        assert await here.replies(1) == [("admin-id", "hello bob")]
+        stuck.set()
+    assert "operation reader is too far behind; it misses a message" in caplog.messages
+
+
+async def test_stale_command_delivered_twice_is_refused_once() -> None:
+    """A redelivery of what was refused is dropped."""
+    async with stage(greeter()) as here:
+        message = here.transport.receive("greet")
+        old = replace(message, sent_at=message.sent_at - timedelta(minutes=5))
+        await here.dispatcher.handle(old)
+        await here.dispatcher.handle(old)
+        await here.say("greet")
+        replies = [text for _, text in await here.replies(2)]
+    assert replies == ["that was written too long ago, nothing was done; send it again", "hello bob"]

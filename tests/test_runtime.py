@@ -7,7 +7,7 @@ import io
 import logging
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import zxingcpp
@@ -27,6 +27,8 @@ from logmonitor import (
     ProfileError,
     Qr,
     Receipt,
+    watch,
+    watcher,
 )
 from logmonitor.config import BotConfig, ChatConfig, Config, WatchConfig
 from logmonitor.runtime import serve
@@ -367,3 +369,29 @@ async def test_serving_ends_with_a_chat_that_has_ended(tmp_path: Path) -> None:
     transport.close()
     async with asyncio.timeout(10):
         await serve(configuration(tmp_path), transport=transport, operations=(), stop=asyncio.Event())
+
+
+async def test_lines_that_cannot_be_understood_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error in the understanding of a log costs that piece of it and nothing else, and `status` says so."""
+
+    def observe(*arguments: Any, **circumstances: Any) -> Any:  # noqa: ANN401  # handed on as they are
+        if b"poison" in arguments[1].data:
+            raise ArithmeticError("a defect of ours")
+        return watch.observe(*arguments, **circumstances)
+
+    monkeypatch.setattr(watcher, "observe", observe)
+    with LogWriter(tmp_path / "bob.log") as log:
+        async with serving(configuration(tmp_path), rescue()) as chat:
+            await ready(chat)
+            log.write("poison")
+            async with asyncio.timeout(10):
+                while "passing over" not in caplog.text:  # noqa: ASYNC110 - a log record sets no event
+                    await asyncio.sleep(0)
+            log.write(scan_line("Abc123"))
+            await chat.wait_for(2)
+            chat.receive("status")
+            sent = await chat.wait_for(3)
+    assert shown(sent[1][1]) == URL.format(name="Abc123")
+    assert "  1 pieces of its log could not be understood; the log of logmonitor tells more" in str(sent[2][1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -76,3 +78,25 @@ async def test_self_log_that_cannot_be_written_raises(tmp_path: Path) -> None:
     """A path that cannot be written is the caller's to tell."""
     with pytest.raises(OSError, match="directory"):
         await SelfLog(tmp_path).write(event(EventKind.SCANNED))
+
+
+async def test_self_log_keeps_a_torn_line_apart(tmp_path: Path) -> None:
+    """When the disk takes only part of a line that is an error, and the next line starts a line of its own."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    self_log = SelfLog(tmp_path / "alice.log")
+    try:
+        await self_log.write(event(EventKind.SCANNED))
+        with pytest.raises(OSError, match="No space left"):
+            await self_log.write(event(EventKind.SCANNED))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        signal.signal(signal.SIGXFSZ, previous)
+    await self_log.write(event(EventKind.LOGIN, user="Alice"))
+    lines = (tmp_path / "alice.log").read_text(encoding="utf-8").split("\n")
+    assert [line[8:] for line in lines] == [
+        " INFO StarterBot onScan: Scanned(3)",
+        " INFO St",
+        " INFO StarterBot Contact<Alice> login",
+        "",
+    ]

@@ -17,7 +17,7 @@ from rich.text import Text
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.configuration.factory import TRANSPORTS
 from logmonitor.configuration.log_pattern import literal
-from logmonitor.errors import ConfigurationError, LogMonitorError, RejectedError, TransportError
+from logmonitor.errors import ConfigurationError, LogMonitorError, RefusedPatternError, RejectedError, TransportError
 from logmonitor.profile import AUTO, load_profiles
 from logmonitor.reader import read_chunks
 from logmonitor.reading.choice import choose_profile
@@ -52,7 +52,9 @@ class Row:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the configuration that `run` is to be given")
-    parser.epilog = "Exit codes: 0 nothing found, 1 something found, 2 the configuration itself is not valid."
+    parser.epilog = (
+        "Exit codes: 0 nothing found, 1 something found, 2 the configuration cannot be read or is not valid."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         for finding in findings:
             show(Row(subject="configuration", text=finding, remedy=""))
         print(f"{_counted(len(findings))} in the configuration; nothing else was looked at.")
-        return 2
+        return 1 if isinstance(error, RefusedPatternError) else 2
     contacts = {name for operation in operations for name in (*(operation.config.admins or ()), *operation.contacts)}
     names = dict.fromkeys((*config.chat.admins, *sorted(contacts)))
     found = 0

@@ -129,7 +129,10 @@ def _chunks(path: Path, failed: list[str], *, from_end: bool) -> Iterator[Chunk]
         start_offset = path.stat().st_size if from_end else 0
         for chunk in read_chunks(path, start_offset=start_offset):
             if chunk.truncated:
-                say(path, f"the line at offset {chunk.start_offset} is cut: only its first {CAP_BYTES} bytes are given out")
+                say(
+                    path,
+                    f"the line at offset {chunk.start_offset} is cut: only its first {CAP_BYTES} bytes are given out",
+                )
             yield chunk
         yield Chunk(path=path, data=b"", start_offset=0, end_offset=0, number=1)
     except OSError as error:

@@ -54,7 +54,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, Base64Bytes, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Base64Bytes, Field, TypeAdapter, ValidationError
 
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Attachment, Event, EventKind, Health, Link, Message, Qr, Receipt, Sender
@@ -73,7 +73,23 @@ _PROTOCOL: Final = 1
 _WAITING: Final = 1000
 _LISTED: Final = 20
 
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time between the years 1 and 9999, UTC") from None
+
+
+def _identified(contact: Sender) -> Sender:
+    if not contact.id.strip():
+        raise ValueError("expected a contact with an id")
+    return contact
+
+
 _Name = Annotated[str, Field(min_length=1)]
+_Date = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+_Contact = Annotated[Sender, AfterValidator(_identified)]
 _Seconds = Annotated[float, Field(gt=0)]
 _Size = Annotated[int, Field(gt=0)]
 
@@ -89,10 +105,10 @@ class _File:
 class _Message:
     type: Literal["message"]
     id: _Name
-    sender: Sender
+    sender: _Contact
     conversation: _Name
     text: str
-    sent_at: AwareDatetime | None = None
+    sent_at: _Date | None = None
     room: str | None = None
     from_self: bool = False
     mentions: tuple[str, ...] = ()
@@ -103,7 +119,7 @@ class _Message:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Contacts:
     type: Literal["contacts"]
-    contacts: tuple[Sender, ...]
+    contacts: tuple[_Contact, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +243,7 @@ class Stdio:
             del self._answers[number]
 
     async def resolve(self, who: str, /) -> Sender:
-        """Find the one contact that the peer has announced under this id, weixin or alias.
+        """Find the one contact that the peer has announced under this id, or else under this weixin or alias.
 
         Raises:
             RejectedError: none or several fit.
@@ -238,7 +254,8 @@ class Stdio:
                 await self._announced.wait()
         except TimeoutError:
             raise TransportError(f"the peer has announced no contacts within {self._contacts_timeout:g} s") from None
-        found = [contact for contact in self._contacts if who in {contact.id, contact.weixin, contact.alias}]
+        exact = [contact for contact in self._contacts if who == contact.id]
+        found = exact or [contact for contact in self._contacts if who in {contact.weixin, contact.alias}]
         if len(found) == 1:
             return found[0]
         problem = f"{len(found)} contacts fit {who!r}" if found else f"no contact fits {who!r}"
@@ -346,7 +363,7 @@ def _message(frame: _Message) -> Message:
         sender=frame.sender,
         conversation=frame.conversation,
         text=frame.text,
-        sent_at=(frame.sent_at or datetime.now(UTC)).astimezone(UTC),
+        sent_at=frame.sent_at or datetime.now(UTC),
         room=frame.room,
         attachments=tuple(
             Attachment(filename=file.filename, content_type=file.content_type, data=file.data)

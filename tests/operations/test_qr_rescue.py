@@ -220,6 +220,27 @@ async def test_unconfirmed_scan_is_told_without_its_qr() -> None:
     assert decoded(image) == URL
 
 
+async def test_unconfirmed_scans_are_told_of_once_in_ten_minutes() -> None:
+    """A stranger who goes on writing scan lines causes no message each time."""
+    operation, context = rescue(), logged_in()
+    assert operation.on_transition is not None
+    for number in range(5):
+        suspect = replace(scan(), trusted=False, line=number)
+        transition = leave_unconfirmed(context.session("bob"), suspect)
+        context.sessions["bob"] = transition.after
+        await operation.on_transition(context, transition)
+        context.move_on(200)
+    assert texts(context) == ["unconfirmed scan line in bob.log; send `qr bob` to see it"] * 2
+
+
+async def test_qr_that_is_expired_when_it_is_read_is_not_sent() -> None:
+    """A scan line that is read too late is told as a loss, without its QR."""
+    operation, context = rescue(), logged_in()
+    context.move_on(61)
+    await meet(operation, context, scan(life=60))
+    assert texts(context) == ["bob has lost its session and asks for a scan"]
+
+
 @pytest.mark.parametrize(
     ("session", "text"),
     [
