@@ -22,6 +22,7 @@ _ISO_TIMES: Final = frozenset({"%H:%M:%S", "%H:%M:%S.%f"})
 _A_DAY: Final = date(2000, 1, 1)
 _BACKWARDS: Final = 1 / 12
 _MILLISECONDS_FROM: Final = 1e11
+_FULL_YEARS: Final = range(1971, 2200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +38,17 @@ class Stamp:
 
 
 def parse_stamp(value: object, time_format: str | None) -> Stamp | None:
-    """Read a stamp: a number of seconds or milliseconds since 1970, or a text in `time_format`, ISO without one."""
+    """Read a stamp: a number of seconds or milliseconds since 1970, or a text in `time_format`, ISO without one.
+
+    A full date of another century than a log's is none: in some time zone it would lie outside the calendar.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        if not isinstance(value, str):
-            return Stamp(moment=datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS_FROM else value, UTC))
-        if time_format in {None, "iso"}:
-            return Stamp(moment=datetime.fromisoformat(value))
-        return _parsed(value, str(time_format))
+        stamp = _read(value, time_format)
     except (ValueError, OverflowError, OSError):
         return None
+    return stamp if stamp.cycle is not None or stamp.moment.year in _FULL_YEARS else None
 
 
 def cycle_of(time_format: str | None) -> float | None:
@@ -57,8 +58,18 @@ def cycle_of(time_format: str | None) -> float | None:
     return LEAP_YEAR if "%d" in str(time_format) else DAY
 
 
-def first_date(clock: float, *, cycle: float, last_written: datetime) -> date:
-    """Return the date at which a log without dates began, whose clock came to `clock` when it was `last_written`."""
+def first_date(clock: float, *, cycle: float, last_written: datetime) -> date | None:
+    """Return the date at which a log without dates began, whose clock came to `clock` when it was `last_written`.
+
+    None where its stamps go through more days or years than the calendar has.
+    """
+    try:
+        return _first_date(clock, cycle=cycle, last_written=last_written)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _first_date(clock: float, *, cycle: float, last_written: datetime) -> date:
     cycles = int(clock // cycle)
     within = datetime(2000, 1, 1) + timedelta(seconds=clock % cycle)  # noqa: DTZ001  # its own calendar
     latest = (last_written + timedelta(hours=1)).replace(tzinfo=None)
@@ -105,9 +116,17 @@ def point_of(
     cycles = int(clock // stamp.cycle)
     point = _dated(stamp, file_date, cycles, zone)
     while point is not None and now is not None and point > now + timedelta(hours=1):
-        cycles -= 1
+        cycles -= max(1, int((point - now).total_seconds() // stamp.cycle))
         point = _dated(stamp, file_date, cycles, zone)
     return point
+
+
+def _read(value: str | float, time_format: str | None) -> Stamp:
+    if not isinstance(value, str):
+        return Stamp(moment=datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS_FROM else value, UTC))
+    if time_format in {None, "iso"}:
+        return Stamp(moment=datetime.fromisoformat(value))
+    return _parsed(value, str(time_format))
 
 
 def _parsed(text: str, time_format: str) -> Stamp:

@@ -55,6 +55,14 @@ def test_parse_stamp_of_anything_else_is_none(value: object, time_format: str | 
     assert parse_stamp(value, time_format) is None
 
 
+@pytest.mark.parametrize(
+    "value", ["0001-01-01 00:00:00", "1970-12-31 23:59:59", "2200-01-01 00:00:00", "9999-12-31 23:59:59", -1, 1e10]
+)
+def test_parse_stamp_takes_no_date_from_another_century(value: object) -> None:
+    """A date that no log is of, and that may lie outside the calendar in another zone, is none."""
+    assert parse_stamp(value, "iso") is None
+
+
 def test_cycle_of_a_format_tells_what_it_lacks() -> None:
     """A format without year comes again after a leap year, one without date after a day."""
     assert [cycle_of(text) for text in (None, "iso", "%Y-%m-%d %H", "%y-%m-%d %H", MONTH, TIME)] == [
@@ -135,6 +143,22 @@ def test_point_of_a_time_is_never_in_the_future() -> None:
     now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
     assert at("23:00:00", TIME, zone=UTC, file_date=now.date(), now=now) == now.replace(hour=23) - timedelta(days=1)
     assert at("10:30:00", TIME, zone=UTC, file_date=now.date(), now=now) == now.replace(minute=30)
+
+
+def test_point_of_a_time_comes_down_from_any_day() -> None:
+    """A clock that has run through a thousand years of forged times comes back to the last possible day at once."""
+    now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+    ahead = 365_000 * DAY + 43_200
+    assert at("12:00:00", TIME, zone=UTC, file_date=now.date(), now=now, clock=ahead) == now.replace(
+        hour=12
+    ) - timedelta(days=1)
+
+
+def test_first_date_of_a_clock_beyond_the_calendar_is_none() -> None:
+    """A log whose forged stamps go through more years than there were did not begin at any date."""
+    written = datetime(2026, 11, 20, tzinfo=UTC)
+    assert first_date(3000 * LEAP_YEAR, cycle=LEAP_YEAR, last_written=written) is None
+    assert first_date(1e6 * DAY, cycle=DAY, last_written=written) is None
 
 
 def test_point_of_a_day_takes_the_files_year() -> None:
