@@ -31,6 +31,8 @@ _SIZES: Final = range(21, 178, 4)
 _FINDER: Final = tuple(
     bytes(map(int, row)) for row in ("1111111", "1000001", "1011101", "1011101", "1011101", "1000001", "1111111")
 )
+_CODE_DIGITS: Final = 3
+_NO_CODE: Final = -1
 _DARK_BRIGHTNESS: Final = 128
 _GREY_FROM: Final = 232
 _CUBE_FROM: Final = 16
@@ -90,7 +92,7 @@ def _inked(text: str, *, front: bool, back: bool) -> list[tuple[bool, bool]]:
 
 def _coloured(codes: str, *, front: bool, back: bool) -> tuple[bool, bool]:
     """Apply one colour escape; True is bright, which is also a terminal's default front."""
-    numbers = [int(code or 0) for code in codes.split(";")]
+    numbers = [int(code or 0) if len(code) <= _CODE_DIGITS else _NO_CODE for code in codes.split(";")]
     while numbers:
         code = numbers.pop(0)
         if code == 0:

@@ -29,6 +29,7 @@ _LITERAL: Final = re.compile(r"(?:[^\W_]|[ _:;,=<>@!/'\"#-]|\\[^\w\s])+")
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 _GROUP: Final = re.compile(r"\([^()]*\)")
 _ESCAPE: Final = re.compile(r"\\(.)")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -316,11 +317,19 @@ def _field(record: object, path: str | None) -> object:
             value = value[int(key)]
         else:
             return None
-    return value
+    return _whole(value) if isinstance(value, str) else value
 
 
 def _shown(value: object) -> str:
-    """Return a JSON value as the text that a pattern sees; nothing for none."""
-    if value is None:
+    """Return a JSON value as the text that a pattern sees; nothing for none, or for one nested too deep to be shown."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    try:
+        return _whole(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _whole(text: str) -> str:
+    """Put U+FFFD where a JSON text escapes half a character, as a writer that cuts text in UTF-16 leaves it."""
+    return _SURROGATE.sub("\ufffd", text)
