@@ -158,7 +158,7 @@ def test_follow_says_what_cannot_be_read_and_reads_the_rest(
     out, err = capfd.readouterr()
     assert out == "bob.log: one\n"
     assert err.splitlines() == [
-        "logmonitor: none\\n.log: no such file or directory",
+        "logmonitor: none␊.log: no such file or directory",
         "logmonitor: folder: is a directory",
         "logmonitor: *.txt: no file fits",
     ]

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from logmonitor.display import visible
 from logmonitor.errors import TransportError
 from logmonitor.qr import render_png
 from logmonitor.records import Attachment, Link, Qr, Sender
 from logmonitor.transports.console import Console
 from logmonitor.transports.content import Composer
-from logmonitor.transports.screen import Entry, Screen, visible
+from logmonitor.transports.screen import Entry, Screen
 from tests.terminal import Terminal, open_terminal, plain, scanned
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from rich.text import Text
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.configuration.factory import TRANSPORTS
 from logmonitor.configuration.log_pattern import literal
+from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError, RefusedPatternError, RejectedError, TransportError
 from logmonitor.profile import AUTO, load_profiles
 from logmonitor.reader import read_chunks
 from logmonitor.reading.choice import choose_profile
-from logmonitor.transports.screen import visible
 from logmonitor.watcher import BACKLOG_BYTES
 
 if TYPE_CHECKING:

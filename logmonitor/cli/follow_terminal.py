@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.text import Text
 
+from logmonitor.display import visible
 from logmonitor.lines import split
 from logmonitor.scan import compile_pattern
-from logmonitor.transports.screen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

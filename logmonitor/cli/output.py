@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from logmonitor.display import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -78,15 +80,7 @@ class Tally:
 
 def say(path: Path | str, sentence: str) -> None:
     """Tell the operator something about a log, on standard error."""
-    print(f"logmonitor: {_shown(str(path))}: {_shown(sentence)}", file=sys.stderr, flush=True)
-
-
-def _shown(text: str) -> str:
-    """Return `text` in one line, its control characters as escapes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
+    print(visible(f"logmonitor: {path}: {sentence}", one_line=True), file=sys.stderr, flush=True)
 
 
 def _lines(chunk: Chunk, scanner: Scanner | None) -> Iterator[bytes]:

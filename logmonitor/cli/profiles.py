@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.display import visible
 from logmonitor.errors import LogMonitorError
 from logmonitor.profile import load_profile, load_profiles
 
@@ -53,20 +54,21 @@ def _fail(sentence: str) -> int:
 def _print_list(profiles: Mapping[str, Profile]) -> None:
     width = max(map(len, profiles), default=0)
     for name, profile in profiles.items():
-        kinds = dict.fromkeys(str(rule.kind) for rule in profile.events)
-        print(f"{_painted(name.ljust(width), _BOLD)}  {profile.title}  {_painted(', '.join(kinds), _DIM)}")
+        kinds = ", ".join(dict.fromkeys(str(rule.kind) for rule in profile.events))
+        title = visible(profile.title, one_line=True)
+        print(f"{_painted(name.ljust(width), _BOLD)}  {title}  {_painted(kinds, _DIM)}")
 
 
 def _print_profile(profile: Profile) -> None:
-    print(f"{_painted(profile.name, _BOLD)}  {profile.title}")
+    print(f"{_painted(profile.name, _BOLD)}  {visible(profile.title, one_line=True)}")
     for name, value in _facts(profile):
-        print(f"{_painted(name, _DIM)}  {value}")
+        print(f"{_painted(name, _DIM)}  {visible(value, one_line=True)}")
     for heading, rules in (("event", profile.events), ("message", profile.messages), ("sign", profile.signs)):
         for rule in rules:
             print()
             print(_painted(rule.kind or heading, _KIND))
             for name, value in _parts(rule):
-                print(f"  {_painted(name.ljust(7), _DIM)}  {value}")
+                print(f"  {_painted(name.ljust(7), _DIM)}  {visible(value, one_line=True)}")
 
 
 def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
@@ -97,12 +99,7 @@ def _parts(rule: Rule) -> Iterator[tuple[str, str]]:
     if rule.qr_field is not None:
         yield "QR in", rule.qr_field
     for line in rule.examples:
-        yield "line", _visible(line)
-
-
-def _visible(text: str) -> str:
-    """Show what is not printable as an escape; a profile may be a stranger's."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        yield "line", line
 
 
 def _painted(text: str, style: str) -> str:

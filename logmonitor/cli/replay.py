@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from logmonitor.display import visible
 from logmonitor.errors import LogMonitorError
 from logmonitor.profile import AUTO, load_profile, load_profiles
 from logmonitor.reader import BLOCK_BYTES, read_chunks
@@ -162,7 +163,7 @@ def _progress(path: Path) -> Iterator[Any]:
 
 
 def _print_json(observed: Iterable[Observation]) -> None:
-    encode = json.JSONEncoder(ensure_ascii=False).encode
+    encode = json.JSONEncoder().encode
     for observation in observed:
         event = observation.event
         record = {
@@ -220,7 +221,7 @@ def _row(observation: Observation) -> tuple[str, ...]:
         event.kind,
         observation.session.state,
         _shown_qr(observation),
-        _visible(event.user or ""),
+        visible(event.user or "", one_line=True),
         ", ".join(remarks),
     )
 
@@ -230,11 +231,8 @@ def _shown_qr(observation: Observation) -> str:
     if qr is None:
         return ""
     if qr.payload is not None:
-        text = _visible(qr.payload)
+        text = visible(qr.payload, one_line=True)
         return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
-    return f"drawn, {len(qr.modules)}x{len(qr.modules)}" if qr.modules is not None else _visible(str(qr.image_path))
-
-
-def _visible(text: str) -> str:
-    """Show what is not printable as an escape, so that it moves no cursor."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if qr.modules is not None:
+        return f"drawn, {len(qr.modules)}x{len(qr.modules)}"
+    return visible(str(qr.image_path), one_line=True)

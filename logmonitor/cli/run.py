@@ -15,10 +15,10 @@ from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 
 from logmonitor.config import build_operations, build_transport, load
+from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError
 from logmonitor.redact import redact
 from logmonitor.runtime import serve
-from logmonitor.transports.screen import visible
 
 if TYPE_CHECKING:
     import argparse

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path  # noqa: TC003  # a configuration reads this signature's types at run time
 from typing import TYPE_CHECKING, Final, Self
 
+from logmonitor.display import visible
 from logmonitor.errors import TransportError
 from logmonitor.language import translation
 from logmonitor.records import Health, Message, Receipt, Sender
@@ -19,7 +20,7 @@ from logmonitor.transport import Limits
 from logmonitor.transports.content import Composer
 from logmonitor.transports.descriptor import read_lines
 from logmonitor.transports.prompt import Prompt
-from logmonitor.transports.screen import Entry, Screen, visible
+from logmonitor.transports.screen import Entry, Screen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

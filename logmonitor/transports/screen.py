@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
@@ -12,15 +11,14 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
+from logmonitor.display import visible
+
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import TextIO
 
     from rich.console import RenderableType
 
-_CONTROL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINER: Final = "\N{ZERO WIDTH JOINER}"
-_DELETE: Final = "\x7f"
 _NAME_WIDTH: Final = 8
 _GUTTER_WIDTH: Final = len(" HH:MM:SS ") + _NAME_WIDTH + len(" │ ")
 _NARROW: Final = 60
@@ -30,24 +28,6 @@ _NO_LINE_END: Final = frozenset("（《「『【“‘")
 _NAME_STYLES: Final = ("bold cyan", "bold magenta", "bold green", "bold yellow", "bold blue")
 _QR_STYLE: Final = "#000000 on #ffffff"
 _INKS: Final = "█▀▄ "
-
-
-def visible(text: str) -> str:
-    r"""Return `text` with its control characters shown rather than obeyed; line ends stay, and tabs become spaces.
-
-    Also shown are the characters that turn the direction of writing or are not seen at all, such as U+202E.
-    """
-    return "".join(map(_visible, text.replace("\r\n", "\n")))
-
-
-def _visible(character: str) -> str:
-    if character in {"\n", _JOINER} or unicodedata.category(character) not in _CONTROL:
-        return character
-    if character == "\t":
-        return "    "
-    if character < " ":
-        return chr(0x2400 + ord(character))
-    return "␡" if character == _DELETE else character.encode("unicode_escape").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
