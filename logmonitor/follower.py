@@ -100,9 +100,10 @@ class _Source:
     real_pattern: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> _Source:
-        """Take a path as it stands if there is such a file, or if it cannot be a glob."""
-        is_glob = glob.has_magic(text) and not os.path.lexists(text)
+    def parse(cls, source: str | Path) -> _Source:
+        """Take a path as it stands, and a text too if there is such a file or if it cannot be a glob."""
+        text = os.fspath(source)
+        is_glob = isinstance(source, str) and glob.has_magic(text) and not os.path.lexists(text)
         directory, base = os.path.split(text)
         real = f"{os.path.realpath(directory or os.curdir)}/{base}"
         return cls(text=text, is_glob=is_glob, real_pattern="" if glob.has_magic(directory) else real)
@@ -132,14 +133,13 @@ class _Source:
 class Follower:
     """The logs at some paths, as chunks of whole lines and notices, for one consumer.
 
-    A source is a path or a glob; a glob takes in new files as they appear. `start` says where to begin in files that
-    are there at the start: at the end (of which `tail_bytes` are read first, as backlog), at the beginning, or at the
-    saved `Position` of each; one without begins at the end, or at its beginning if another of its glob has one. What is
-    read first ends with a chunk that is `caught_up`; it is empty where there is nothing.
+    A source is a `Path`, or text that may be a glob; a glob takes in new files as they appear. `start` says where to
+    begin in files that are there at the start: at the end (of which `tail_bytes` are read first, as backlog), at the
+    beginning, or at the saved `Position` of each; one without begins at the end, or at its beginning if another of its
+    glob has one. What is read first ends with a chunk that is `caught_up`; it is empty where there is nothing.
 
     `grace` is how many seconds an old inode must be quiet, and `tick` how many lie between two looks at a quiet file.
-    With `once`, iteration ends when everything that was there at the start has been given out, a last line without
-    terminator too. `exclude` names files that are never followed: the log one writes oneself.
+    `exclude` names files that are never followed: the log one writes oneself.
     """
 
     def __init__(
@@ -152,17 +152,15 @@ class Follower:
         grace: float = 5.0,
         cap_bytes: int = CAP_BYTES,
         turn_bytes: int = TURN_BYTES,
-        once: bool = False,
         exclude: Iterable[str | Path] = (),
         max_open: int | None = None,
         waker: Waker | None = None,
     ) -> None:
         """Name what to follow; nothing is opened before the follower is entered."""
-        self._sources: Final = tuple(_Source.parse(os.fspath(source)) for source in sources)
+        self._sources: Final = tuple(map(_Source.parse, sources))
         self._start: Final = start
         self._tail_bytes: Final = tail_bytes
         self._backend: Final = backend
-        self._once: Final = once
         self._excluded: Final = frozenset(os.path.realpath(path) for path in exclude)
         self._pace: Final = Pace(turn_bytes=turn_bytes, cap_bytes=cap_bytes, grace=grace, tick=tick)
         self._waker: Waker = waker or _LoopWaker()
@@ -181,7 +179,7 @@ class Follower:
         """Set up the watches, open the files, and note where each begins."""
         self._watches = Watches(
             loop=asyncio.get_running_loop(),
-            backend=Backend.TICK if self._once else self._backend,
+            backend=self._backend,
             tick=self._pace.tick,
             on_hints=self._take_hints,
             on_notice=self._roster.give_notice,
@@ -202,13 +200,13 @@ class Follower:
             self._watches = None
 
     def __aiter__(self) -> Self:
-        """Iterate over what is found, for ever unless `once`."""
+        """Iterate over what is found, until the follower is left."""
         return self
 
     async def __anext__(self) -> Chunk | Notice:
         """Give the next chunk or notice; reading goes on only when it is asked for."""
         while not self._roster.has_items:
-            if self._watches is None or (self._once and not self._roster.trails):
+            if self._watches is None:
                 raise StopAsyncIteration
             if self._work():
                 await asyncio.sleep(0)
@@ -256,15 +254,12 @@ class Follower:
         else:
             self._old.pop(trail, None)
         if trail.grew_at == now:
-            if not self._hot and not self._once:
+            if not self._hot:
                 self._next_hot = now + self._pace.tick / _HOT_PARTS
             self._hot[trail] = None
             if is_tick and trail not in self._hinted and self._watches is not None:
                 self._watches.note_growth(os.path.dirname(trail.lineage.way[-1]))  # noqa: PTH120
         self._hinted.discard(trail)
-        if self._once and trail.is_caught_up:
-            trail.conclude()
-            self._forget(trail)
 
     def _tick(self, now: float) -> None:
         """Let every log be looked at, and the watches be checked; the last tick's looks are finished first."""

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from logmonitor.errors import ProfileError
+from logmonitor.configuration.log_pattern import literal
 from logmonitor.follower import Follower, Start
 from logmonitor.isolation import isolated
 from logmonitor.lines import split
-from logmonitor.profile import AUTO, load_profiles
+from logmonitor.profile import AUTO, load_profile, load_profiles
 from logmonitor.reading.choice import choose_profile
-from logmonitor.reading.recognition import CompiledProfile, compile_profile
+from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Session, Transition
 from logmonitor.scan import Scanner
 from logmonitor.watch import WatchState, finish, observe, tick, wake_at
@@ -66,24 +66,20 @@ class Watcher:
         self._scanners = {worker.name: Scanner(worker.operation.patterns) for worker in self._workers}
         self._sessions = sessions
         self._state = WatchState(session=Session(watch=watch.name))
-        self._profiles = load_profiles(*([bot.profiles] if bot.profiles else []))
-        self._profile: CompiledProfile | None = None
+        folders = [bot.profiles] if bot.profiles else []
+        is_known = watch.profile != AUTO
+        self._profiles = {} if is_known else load_profiles(*folders)
+        self._profile = compile_profile(load_profile(watch.profile, *folders)) if is_known else None
         self._unread: list[Chunk] = []
         self._why_no_profile = ""
         self._settles_at: float | None = None
         self._lost_bytes = 0
         self._passed_over = 0
-        if watch.profile != AUTO:
-            if watch.profile not in self._profiles:
-                known = ", ".join(self._profiles)
-                raise ProfileError(f"unknown profile {watch.profile!r}; expected {AUTO} or one of {known}")
-            self._profile = compile_profile(self._profiles[watch.profile])
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        async with Follower(
-            *self._watch.logs, start=Start.END, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs
-        ) as follower:
+        sources = (literal(log) or log for log in self._watch.logs)
+        async with Follower(*sources, start=Start.END, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs) as follower:
             items = aiter(follower)
             coming: asyncio.Future[Chunk | Notice] | None = None
             try:

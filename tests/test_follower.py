@@ -659,21 +659,6 @@ def test_follower_follows_a_file_that_is_renamed_back(tmp_path: Path) -> None:
     run(body())
 
 
-def test_follower_reads_once_what_is_there_and_ends(tmp_path: Path) -> None:
-    """With `once`, all that was there is given out, a last line without terminator too, and iteration ends."""
-    logs = [tmp_path / "a.log", tmp_path / "b.log", tmp_path / "missing.log"]
-    logs[0].write_bytes(b"one\ntwo")
-    logs[1].write_bytes(b"")
-
-    async def body() -> None:
-        async with Follower(*logs, start=Start.BEGINNING, once=True) as follower:
-            items = [item async for item in follower]
-        assert [chunk.data for chunk in items if isinstance(chunk, Chunk) and chunk.data] == [b"one\n", b"two"]
-        assert [item.path for item in items if isinstance(item, Notice)] == [logs[2]]
-
-    run(body())
-
-
 def test_follower_never_follows_what_is_excluded(tmp_path: Path) -> None:
     """A glob passes over the log one writes oneself; naming it outright is refused."""
     own, other = tmp_path / "own.log", tmp_path / "other.log"
@@ -681,8 +666,9 @@ def test_follower_never_follows_what_is_excluded(tmp_path: Path) -> None:
     other.write_bytes(b"other\n")
 
     async def body() -> None:
-        async with Follower(f"{tmp_path}/*.log", start=Start.BEGINNING, once=True, exclude=[own]) as follower:
-            assert {item.path async for item in follower} == {other}
+        followed = Follower(f"{tmp_path}/*.log", start=Start.BEGINNING, exclude=[own])
+        async with Reader(followed) as reader:
+            await reader.until_lines(b"other")
         follower = Follower(own, exclude=[own])
         with pytest.raises(ConfigurationError, match=r"own\.log' is excluded; expected a log that somebody else"):
             await follower.__aenter__()
@@ -708,5 +694,20 @@ def test_follower_forgets_files_of_a_glob_that_are_gone(tmp_path: Path) -> None:
             await waker.step()
             await waker.step()
             assert reader.lines == [b"one", b"two"]
+
+    run(body())
+
+
+def test_follower_takes_a_path_for_no_glob(tmp_path: Path) -> None:
+    """A `Path` is one file, whatever its name looks like; it is said to be missing, and followed once it is there."""
+    log = tmp_path / "bots[1]" / "bob.log"
+
+    async def body() -> None:
+        async with Reader(Follower(log)) as reader:
+            notice = await reader.until_notice(NoticeKind.MISSING)
+            assert notice.path == log
+            log.parent.mkdir()
+            append(log, b"one\n")
+            await reader.until_lines(b"one")
 
     run(body())

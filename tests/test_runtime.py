@@ -328,7 +328,7 @@ async def test_operations_that_claim_one_command_are_refused(tmp_path: Path) -> 
 
 async def test_unknown_profile_is_refused(tmp_path: Path) -> None:
     """A family that there is no profile of is refused before anything starts."""
-    with pytest.raises(ProfileError, match="unknown profile 'wechaty'; expected auto or one of astrbot, baileys"):
+    with pytest.raises(ProfileError, match=r"unknown profile 'wechaty'; did you mean 'wechat4u'\?"):
         await serve(
             configuration(tmp_path, profile="wechaty"),
             transport=MemoryTransport(),

@@ -134,12 +134,6 @@ class Trail:
         current.known_bytes = max(current.known_bytes, status.st_size)
         return more
 
-    def conclude(self) -> None:
-        """Give out the unterminated rest of everything, and read no more."""
-        for generation in self.lineage.generations:
-            self.lineage.give(generation, generation.finish())
-        self.lineage.close()
-
     # What stands at the path
 
     def _miss(self, now: float, *, is_tick: bool) -> None:
