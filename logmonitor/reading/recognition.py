@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 UNKNOWN_START: Final = -1
 """Where the shown text starts in a message record that does not tell."""
 
+_PADDING: Final = r"[\x00\x{feff}]*"
+"""What may stand before a file's first record: a byte order mark, or the hole behind which a truncated file goes on."""
+
 _SIGNATURE: Final = r"(?: lm1 \S+ \S+ \S+)?[ \t\r]*$"
 _LITERAL: Final = re.compile(r"(?:[^\W_]|[ _:;,=<>@!/'\"#-]|\\[^\w\s])+")
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
@@ -111,7 +114,7 @@ def compile_profile(profile: Profile, *, without: Iterable[EventKind] = ()) -> C
     traffic = [rule for rule in rules if rule.kind is EventKind.TRAFFIC]
     framing = profile.framing
     shown = message_patterns(profile)
-    prefix = compile_pattern(f"^(?:{framing.prefix})")
+    prefix = compile_pattern(f"^{_PADDING}(?:{framing.prefix})")
     return CompiledProfile(
         source=profile,
         marks=_scanner([*_marks_of(marks, framing), ROW_PATTERN], framing),
@@ -134,7 +137,7 @@ def recognisers_of(rules: Sequence[Rule], framing: Framing) -> tuple[Recogniser,
 
 def message_patterns(profile: Profile) -> list[str]:
     """Return patterns for the records that show a stranger's text."""
-    return [f"^(?:{profile.framing.prefix})(?:{rule.pattern})" for rule in profile.messages]
+    return [f"^{_PADDING}(?:{profile.framing.prefix})(?:{rule.pattern})" for rule in profile.messages]
 
 
 def patterns_of(rules: Sequence[Rule], framing: Framing) -> list[str]:
@@ -251,12 +254,12 @@ def _line_pattern(rule: Rule, framing: Framing) -> str | None:
     """Return the pattern for a plain line; None for a rule that is about fields."""
     if rule.pattern is None or rule.where or rule.qr_field is not None:
         return None
-    return f"^(?:{framing.prefix})(?:{rule.pattern}){_SIGNATURE}"
+    return f"^{_PADDING}(?:{framing.prefix})(?:{rule.pattern}){_SIGNATURE}"
 
 
 def _json_pattern(rule: Rule) -> str:
     """Return a pattern for the JSON lines that a rule may be about."""
-    return rf"^\s*\{{.*{_hint_pattern(rule)}"
+    return rf"^{_PADDING}\s*\{{.*{_hint_pattern(rule)}"
 
 
 def _hint_pattern(rule: Rule) -> str:
@@ -275,7 +278,8 @@ def _escaped(character: str) -> str:
 
 def _json_record(text: str) -> dict[str, Any] | None:
     """Return a line that is a JSON object, else None."""
-    if not text.lstrip().startswith("{"):
+    text = text.lstrip("\0\ufeff").lstrip()
+    if not text.startswith("{"):
         return None
     try:
         record = json.loads(text)
