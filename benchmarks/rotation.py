@@ -3,7 +3,8 @@
     python benchmarks/rotation.py [--seconds 10] [--rate 20000] [--backends events polling tick]
 
 Three ways to rotate: *rename* (the writer goes on for 50 lines into the old inode), *copytruncate* (copy, truncate, go
-on) and *regrow* (after the truncation one write makes the file longer than before). Lines are of uneven length, and
+on) and *regrow* (after the truncation one write makes the file longer than before; at a quarter of the rate, because
+the file doubles each time). Lines are of uneven length, and
 all of a line follows from its number, so that a torn one is seen. Beside ours: `tail -F`, and a reader that polls every
 2 s. Prints JSON.
 """

@@ -57,18 +57,17 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
+class Delivery:
     """How delivery stands.
 
-    `waiting` counts messages, `oldest` is the age of the oldest and `failing_for` how long the chat has taken nothing,
-    in seconds; both are None where there is nothing to tell. `reason` is the last failure. `failed` counts messages
-    given up since the start, `dropped` those for which there was no room.
+    `waiting` counts messages; `failing_for` is how many seconds the chat has taken nothing, None while it takes what it
+    is given, and `reason` the last failure. `failed` counts messages given up since the start, `dropped` those for
+    which there was no room.
     """
 
     waiting: int
     failed: int
     dropped: int
-    oldest: float | None = None
     failing_for: float | None = None
     reason: str = ""
 
@@ -161,15 +160,13 @@ class Outbox:
         """How many messages are not delivered yet."""
         return sum(lane.count() for lane in self._lanes.values())
 
-    def backlog(self) -> Backlog:
+    def delivery(self) -> Delivery:
         """Tell how delivery stands."""
         now = self._monotonic()
-        times = [letter.put_at for lane in self._lanes.values() for letter in (*lane.waiting(), lane.sending) if letter]
-        return Backlog(
+        return Delivery(
             waiting=self.waiting,
             failed=self.failed,
             dropped=self.dropped,
-            oldest=now - min(times) if times else None,
             failing_for=None if self._failing_since is None else now - self._failing_since,
             reason=self._reason,
         )

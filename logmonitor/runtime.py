@@ -186,13 +186,13 @@ class _Runtime:
             rows.append(_("chat: down: {reason}").format(reason=health.reason))
         for name, reason in self._directory.unknown.items():
             rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
-        backlog = self.outbox.backlog()
-        if backlog.failing_for is not None:
+        delivery = self.outbox.delivery()
+        if delivery.failing_for is not None:
             rows.append(
-                _("the chat has taken nothing for {duration}; {count} messages wait").format(
-                    duration=duration_text(backlog.failing_for, _), count=backlog.waiting
+                _("the chat has taken nothing for {duration} ({reason}); {count} messages wait").format(
+                    duration=duration_text(delivery.failing_for, _), reason=delivery.reason, count=delivery.waiting
                 )
             )
-        if backlog.failed or backlog.dropped:
-            rows.append(_("messages given up: {count}").format(count=backlog.failed + backlog.dropped))
+        if delivery.failed or delivery.dropped:
+            rows.append(_("messages given up: {count}").format(count=delivery.failed + delivery.dropped))
         return rows

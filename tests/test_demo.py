@@ -265,8 +265,8 @@ def test_demo_plays_its_story_without_a_terminal(tmp_path: Path) -> None:
 def test_demo_plays_twice_at_once(tmp_path: Path) -> None:
     """Two demos side by side do not disturb each other; one of them may be Chinese."""
     with demo(folder=tmp_path) as first, demo("--language", "zh", folder=tmp_path) as second:
-        outputs = [playing.communicate(timeout=DEADLINE)[0] for playing in (first, second)]
-    assert [first.returncode, second.returncode] == [0, 0]
+        outputs, errors = zip(*(playing.communicate(timeout=DEADLINE) for playing in (first, second)), strict=True)
+    assert [first.returncode, second.returncode] == [0, 0], errors
     assert not set(scanned(outputs[0])) & set(scanned(outputs[1]))
     assert all("您好世界" in output for output in outputs)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.errors import RejectedError, TransportError
-from logmonitor.outbox import Backlog, Outbox, Retry
+from logmonitor.outbox import Delivery, Outbox, Retry
 from logmonitor.records import Attachment, Content, Link, Priority, Qr, Receipt
 from logmonitor.testing import MemoryTransport
 from logmonitor.transport import Limits
@@ -219,7 +219,7 @@ def test_outbox_gives_up_at_once_what_the_chat_rejects() -> None:
         outbox.put("admin", "taken")
         assert await _deliver(outbox)
         assert (_texts(chat), outbox.failed, clock.pauses) == (["taken"], 1, [])
-        assert outbox.backlog() == Backlog(waiting=0, failed=1, dropped=0, reason="no such contact")
+        assert outbox.delivery() == Delivery(waiting=0, failed=1, dropped=0, reason="no such contact")
 
     _run(story())
 
@@ -496,7 +496,7 @@ def test_outbox_logs_no_content(
         outbox = _outbox(chat)
         outbox.put("admin", content)
         assert await _deliver(outbox)
-        assert "classified" not in outbox.backlog().reason
+        assert "classified" not in outbox.delivery().reason
 
     _run(story())
     logged = [record.getMessage() for record in caplog.records if record.name == "logmonitor.outbox"]
@@ -522,28 +522,28 @@ def test_outbox_tells_an_outage_once_and_its_end(caplog: pytest.LogCaptureFixtur
     assert last.startswith("the chat takes messages again, after ")
 
 
-def test_backlog_tells_how_delivery_stands() -> None:
-    """It counts what waits, and says how long the oldest does and the chat fails, until it works again."""
+def test_outbox_tells_how_delivery_stands() -> None:
+    """It counts what waits, and says how long the chat has failed and why, until it works again."""
 
     async def story() -> None:
         gate, clock = _Gate(), _Clock(stopped=True)
         outbox = _outbox(gate, clock)
-        assert outbox.backlog() == Backlog(waiting=0, failed=0, dropped=0)
+        assert outbox.delivery() == Delivery(waiting=0, failed=0, dropped=0)
         outbox.put("admin", "hello")
         clock.time = 5.0
         async with _running(outbox):
             await gate.begun.get()
-            assert outbox.backlog() == Backlog(waiting=1, failed=0, dropped=0, oldest=5.0)
+            assert outbox.delivery() == Delivery(waiting=1, failed=0, dropped=0)
             gate.fail()
             await clock.asleep.wait()
             clock.time = 7.0
-            assert outbox.backlog() == Backlog(
-                waiting=1, failed=0, dropped=0, oldest=7.0, failing_for=2.0, reason="the chat is down"
+            assert outbox.delivery() == Delivery(
+                waiting=1, failed=0, dropped=0, failing_for=2.0, reason="the chat is down"
             )
             clock.going.set()
             gate.take()
             assert await outbox.flush(20)
-        assert outbox.backlog() == Backlog(waiting=0, failed=0, dropped=0, reason="the chat is down")
+        assert outbox.delivery() == Delivery(waiting=0, failed=0, dropped=0, reason="the chat is down")
 
     _run(story())
 
@@ -557,7 +557,7 @@ def test_outbox_loses_patience_with_a_chat_that_hangs() -> None:
         outbox.put("admin", "hello")
         async with _running(outbox):
             await clock.asleep.wait()
-            assert outbox.backlog().reason == "the chat took longer than 0 s"
+            assert outbox.delivery().reason == "the chat took longer than 0 s"
             gate.take()
             clock.going.set()
             assert await outbox.flush(20)

@@ -121,15 +121,23 @@ def _family(subject: str, name: str, paths: Sequence[Path], profiles: Mapping[st
     if name == AUTO:
         choice = choose_profile(profiles, chunks)
         if choice.profile is not None:
-            return Row(subject=subject, text=f"its log is that of {choice.profile.name}")
+            return _known(subject, choice.profile)
         problem, _, remedy = choice.reason.partition("; ")
         return Row(
             subject=subject, text=problem, remedy=f"{remedy} as its profile; `logmonitor profiles` tells about each"
         )
     if choose_profile({name: profiles[name]}, chunks).profile is not None:
-        return Row(subject=subject, text=f"its log is that of {name}")
+        return _known(subject, profiles[name])
     remedy = "name another profile, or auto; `logmonitor profiles` lists them"
     return Row(subject=subject, text=f"no line of its log is one of {name}", remedy=remedy)
+
+
+def _known(subject: str, profile: Profile) -> Row:
+    """Tell whose log it is, and where a stranger's lines cannot be told from the bot's."""
+    text = f"its log is that of {profile.name}"
+    if not profile.messages:
+        text += ", whose messages are not known: a line that a stranger causes to be logged would be believed"
+    return Row(subject=subject, text=text)
 
 
 def _paths(log: str) -> list[Path]:
