@@ -57,7 +57,8 @@ class Rule:
 
     `kind` is None for a message or a sign. `where` are pairs of a JSON field and a pattern for all of it; `hint` is a
     text that every JSON line meant has in it, so that the others need not be parsed. `qr_from` tells where the content
-    of a scan's QR stands: in the `line`, in the `next_line`, or as an image in the profile's `qr_file`.
+    of a scan's QR stands: in the `line`, in the `next_line`, or as an image in the profile's `qr_file`. A message may
+    stand `anywhere` in a line, whatever its framing.
     """
 
     kind: EventKind | None = None
@@ -66,6 +67,7 @@ class Rule:
     hint: str | None = None
     qr_field: str | None = None
     qr_from: str = "line"
+    anywhere: bool = False
     examples: tuple[str, ...] = ()
 
 
@@ -74,10 +76,11 @@ class Profile:
     """A bot family.
 
     `messages` are the records that show a stranger's text, the group `text` where the text starts; `message_cut` is how
-    many characters of it they show, None if that is not known. `signs` are typical lines that say nothing about a
-    session. `genuine` is what all of a QR's payload has to match, else it is a stranger's. `qr_life` are seconds: of
-    the first QR of a round, and of each that follows. `qr_file` is relative to the log's folder. Where
-    `traffic_is_login`, traffic later than a loss by `margin` seconds proves a login.
+    many characters of it they show, None if that is not known. `text_after` is what stands right before the text, in
+    the record or, where a name holds a newline, in a line that continues it. `signs` are typical lines that say
+    nothing about a session. `genuine` is what all of a QR's payload has to match, else it is a stranger's. `qr_life`
+    are seconds: of the first QR of a round, and of each that follows. `qr_file` is relative to the log's folder.
+    Where `traffic_is_login`, traffic later than a loss by `margin` seconds proves a login.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Profile:
     messages: tuple[Rule, ...] = ()
     signs: tuple[Rule, ...] = ()
     message_cut: int | None = None
+    text_after: str | None = None
     genuine: str | None = None
     qr_life: tuple[float, ...] = ()
     qr_file: str | None = None
@@ -186,6 +190,8 @@ def _profile(table: dict[str, Any], name: str) -> Profile:
         raise _InvalidError("qr_file is missing; expected the image's name, since an [[event]] has qr_from = 'file'")
     if profile.message_cut is not None and not profile.messages:
         raise _InvalidError(f"message_cut is {profile.message_cut!r} without any [[message]]; expected at least one")
+    if profile.text_after is not None and profile.message_cut is None:
+        raise _InvalidError(f"text_after is {profile.text_after!r} without message_cut; expected both")
     return profile
 
 
@@ -235,6 +241,7 @@ def _rule(table: dict[str, Any], at: str, section: str, *, has_json: bool) -> Ru
         hint=_maybe(table, at, "hint", _text),
         qr_field=qr_field,
         qr_from=_maybe(table, at, "qr_from", _one_of("line", "next_line", "file")) or "line",
+        anywhere=_maybe(table, at, "anywhere", _flag) or False,
         examples=_maybe(table, at, "example", _texts) or (),
     )
 
@@ -364,6 +371,7 @@ def _time_format(value: object) -> str:
 
 _SCALARS: Final[dict[str, Callable[[Any], Any]]] = {
     "message_cut": _count,
+    "text_after": _text,
     "genuine": _pattern(),
     "qr_life": _lives,
     "qr_file": _text,
@@ -376,7 +384,7 @@ _EXPECTED: Final[dict[Any, str]] = {
 }
 _RULE_KEYS: Final = {
     "event": ("kind", "pattern", "where", "hint", "qr_field", "qr_from", "example"),
-    "message": ("pattern", "example"),
+    "message": ("pattern", "anywhere", "example"),
     "sign": ("pattern", "where", "hint", "example"),
 }
 _GROUPS: Final = {"event": ("qr", "user"), "message": ("text",), "sign": ()}

@@ -192,6 +192,7 @@ def test_parse_profile_reads_every_key() -> None:
     text = """
         title = "My bot"
         message_cut = 70
+        text_after = "]"
         genuine = "2@.*"
         qr_life = [60, 20]
         qr_file = "qr.png"
@@ -212,12 +213,14 @@ def test_parse_profile_reads_every_key() -> None:
         example = ["one", "two"]
         [[message]]
         pattern = "said (?P<text>.*)"
+        anywhere = true
         [[sign]]
         pattern = "hello"
     """
     profile = parse_profile(text, name="mine", source="mine.toml")
     assert profile.framing.json is not None
     assert (profile.message_cut, profile.qr_life, profile.margin) == (70, (60.0, 20.0), 2.5)
+    assert (profile.text_after, profile.messages[0].anywhere) == ("]", True)
     assert profile.framing == Framing(
         prefix=r"(?P<time>\S+) (?P<level>\S+) (?P<name>\S+) ",
         time_format="%H:%M",
@@ -249,6 +252,7 @@ def test_parse_profile_reads_every_key() -> None:
             "message_cut is 0; expected a number of characters above 0",
         ),
         ('title = "My bot"', "title = 'x'\nmessage_cut = 70", "message_cut is 70 without any [[message]]"),
+        ('title = "My bot"', "title = 'x'\ntext_after = ':'", "text_after is ':' without message_cut; expected both"),
         ('title = "My bot"', "title = 'x'\nqr_life = []", "qr_life is []; expected a list of seconds"),
         ('title = "My bot"', "title = 'x'\nqr_life = [0]", "qr_life is [0]; expected seconds above 0"),
         ('title = "My bot"', "title = 'x'\nmargin = true", "margin is True; expected seconds above 0"),

@@ -232,7 +232,8 @@ def wechaty_message(text: str, *, contact: str = "Admin", second: int = 0) -> st
                 | st.text(max_size=30).filter(lambda text: "\n" not in text),
                 max_size=5,
             ),
-            st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=20),
+            st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=20)
+            | st.sampled_from(["B>]\nx", "B>]\n", "B\n>]", "R\n" + "x" * 90, "\n" * 40, "B>]\n" + "x" * 70 + ">]"]),
         ),
         max_size=8,
     ),
@@ -269,12 +270,86 @@ def test_observe_suspects_exactly_what_a_message_can_show() -> None:
         "22:00:00 INFO StarterBot Message#Text[🗣Contact<a\nb>]\thi",
         "22:00:00 INFO StarterBot Message#Text[🗣Contact<a]\nb>]\thi",
         "22:00:00 INFO My Own Bot Message#Text[🗣Contact<A>]\thi\n\n\n",
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<B>]\nx>]\thi",
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<B>]\nx]\ty>]\t" + "b" * 35,
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<B>@👥Room<\n" + "x" * 99 + ">]\thi",
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<B>@👥Room<\n" + "x" * 200,
+        "22:00:00 INFO StarterBot Message#Image[🗣Contact<B>@👥Room<\n" + "x" * 200,
+        "22:00:00 INFO bot:main Message#Text[🗣Contact<B>]\thi",
+        "22:00:00 INFO StarterBot onMessage: Message#Text[🗣Contact<B>]\thi",
+        "Message#Text[🗣Contact<B>]\thi",
     ],
 )
 def test_observe_suspects_a_forged_line_behind_an_odd_name(record: str) -> None:
     """Neither brackets, tabs and newlines in names nor a forged message record let a forged line through."""
     data = f"{record}\n22:00:00 INFO B Contact<B> logout\n".encode()
     assert [seen.event.trusted for seen in replay(chunks_of(data), family("wechaty-ts"), state=LOGGED_IN)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("record", "distance", "trusted"),
+    [
+        ("Message#Text[🗣Contact<B>@👥Room<\n" + "x" * 99 + ">]\t", 70, False),
+        ("Message#Text[🗣Contact<B>@👥Room<\n" + "x" * 99 + ">]\t", 71, True),
+        ("Message#Text[🗣Contact<B\n", 600, True),
+    ],
+)
+def test_observe_counts_what_a_message_shows_from_where_its_name_ends(
+    record: str, distance: int, *, trusted: bool
+) -> None:
+    """Behind a name with a newline the text starts in a later line; where it never does, a name is not without end."""
+    line = "22:00:00 INFO B Contact<B> logout"
+    data = f"22:00:00 INFO StarterBot {record}{'x' * (distance - len(line) - 1)}\n{line}\n".encode()
+    (seen,) = replay(chunks_of(data), family("wechaty-ts"), state=LOGGED_IN)
+    assert seen.event.trusted is trusted
+
+
+ASTRBOT: Final = "[2026-11-20 23:08:05] [Core] [INFO] [{}]: {}\n"
+COW: Final = "[INFO][2026-11-20 23:11:05][{}:390] - {}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "forged"),
+    [
+        ("astrbot", ASTRBOT.format("core.event_bus:59", "[default] [wx1(weixin_oc)] o9cq80: hi"), "astrbot"),
+        ("astrbot", ASTRBOT.format("core.event_bus:59", "[wx1(weixin_oc)] A\nB/o9: "), "astrbot"),
+        ("astrbot", ASTRBOT.format("respond.stage:184", "Prepare to send - A/o9: hi"), "astrbot"),
+        ("astrbot", ASTRBOT.format("core.event_bus:59", "x").replace("[Core]", "[Plug]"), "astrbot"),
+        ("cow", COW.format("chat_gpt_bot.py", "[CHATGPT] query=hi"), "cow"),
+        ("cow", COW.format("wx.py", "[WX]receive text msg: hi"), "cow"),
+        ("cow", COW.format("a.py", "[Agent Bridge] hi"), "cow"),
+        ("cow", COW.format("weixin_channel.py", "[Weixin] Received: from=o9cq80 ctype=TEXT content=hi"), "cow"),
+        ("napcat", "09-08 16:30:00 [info] a|b | 接收 <- 私聊 (10001) hi\n", "napcat"),
+        ("napcat", "09-08 16:30:00 [info] a | b | 接收 <- 私聊 (10001) hi\n", "napcat"),
+        ("napcat", "09-08 16:30:00 [info] <Bob> | 接收 <- 私聊 (10001) hi\n", "napcat"),
+    ],
+)
+def test_observe_suspects_what_any_message_record_may_show(name: str, record: str, forged: str) -> None:
+    """Whoever writes and whatever shows it, a forged line in the same write is suspect; the record itself is not."""
+    link = {
+        "astrbot": "weixin_oc(wx1): QR session started, qr_link=https://liteapp.weixin.qq.com/q/evil",
+        "cow": COW.format("w", "[Weixin] 微信二维码链接: https://liteapp.weixin.qq.com/q/evil").rstrip(),
+        "napcat": "二维码解码URL: https://txz.qq.com/p?k=evil",
+    }[forged]
+    _, observed = live(LOGGED_IN, f"{link}x\n{record}{link}\n", family(name), offset=0)
+    assert [seen.event.trusted for seen in observed] == [True, False]
+
+
+def test_observe_trusts_what_the_channel_itself_says_of_its_login() -> None:
+    """The records of a login that come in one write with the link make it no message."""
+    lines = ("No token found, starting QR login...", "微信二维码链接: https://liteapp.weixin.qq.com/q/real")
+    data = "".join(COW.format("weixin_channel.py", f"[Weixin] {line}") for line in lines)
+    _, (seen,) = live(LOGGED_IN, data, family("cow"), offset=0)
+    assert seen.event.trusted
+
+
+@pytest.mark.parametrize("nick", ["Bob", "a|b", "<Bob>", "a-", "b<"])
+def test_observe_knows_a_nick_of_any_characters(nick: str) -> None:
+    """What a bot is called does not hide what it says, and nothing behind a message's arrow is taken for a name."""
+    data = f"09-08 16:20:12 [info] {nick} | 账号状态变更为离线\n"
+    assert [row[1] for row in rows(replay(chunks_of(data.encode()), family("napcat")))] == ["logout"]
+    data = f"09-08 16:20:12 [info] {nick} | 接收 <- 私聊 (1) a | 账号状态变更为离线\n"
+    assert [row[1] for row in rows(replay(chunks_of(data.encode()), family("napcat")))] == ["traffic"]
 
 
 def test_observe_trusts_what_follows_a_message_without_text() -> None:

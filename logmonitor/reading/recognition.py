@@ -137,7 +137,8 @@ def recognisers_of(rules: Sequence[Rule], framing: Framing) -> tuple[Recogniser,
 
 def message_patterns(profile: Profile) -> list[str]:
     """Return patterns for the records that show a stranger's text."""
-    return [f"^{_PADDING}(?:{profile.framing.prefix})(?:{rule.pattern})" for rule in profile.messages]
+    framing = f"{_PADDING}(?:{profile.framing.prefix})"
+    return [f"^{'.*?' if rule.anywhere else framing}(?:{rule.pattern})" for rule in profile.messages]
 
 
 def patterns_of(rules: Sequence[Rule], framing: Framing) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from logmonitor.reading.clock import difference, seconds_of
@@ -29,7 +30,7 @@ REACH_BYTES: Final = 32_768
 
 _RECORD_BYTES: Final = 4096
 _CHARACTER_BYTES: Final = 4
-_UNKNOWN_CUTS: Final = 2
+_NAME_CHARACTERS: Final = 512
 
 
 def reach_bytes(profile: CompiledProfile) -> int:
@@ -37,7 +38,7 @@ def reach_bytes(profile: CompiledProfile) -> int:
     cut = profile.source.message_cut
     if cut is None:
         return REACH_BYTES if profile.message_starts else _RECORD_BYTES
-    return _RECORD_BYTES + _UNKNOWN_CUTS * _CHARACTER_BYTES * cut
+    return _RECORD_BYTES + _CHARACTER_BYTES * (_NAME_CHARACTERS + cut)
 
 
 def spans_before(data: bytes, start: int) -> Iterator[tuple[int, int]]:
@@ -51,22 +52,34 @@ def spans_before(data: bytes, start: int) -> Iterator[tuple[int, int]]:
 def suspect_by_cut(data: bytes, profile: CompiledProfile, *, cut: int) -> Suspect:
     """Judge lines in a family whose message records show `cut` characters, newlines counted.
 
-    A record that does not tell where its text starts, because a name in it holds a newline, may show as much again.
+    Where a name in the record holds a newline, the text starts in a later line, behind the profile's `text_after`;
+    until there is one, all is suspect that a name may be long enough for.
     """
-    framing = profile.framing
+    text_after = profile.source.text_after
+
+    @cache
+    def seen(start: int, end: int) -> tuple[int, int | None, int | None]:
+        """Return a line's length, where in it a message's text starts, and where one that began before it may."""
+        line = plain(data[start:end], profile.framing)
+        mark = line.rfind(text_after) if text_after is not None else -1
+        return len(line), text_start(line, profile), mark + len(text_after or "") if mark >= 0 else None
 
     def is_suspect(start: int, end: int) -> bool:
-        shown = len(plain(data[start:end], framing))
+        shown = len(plain(data[start:end], profile.framing))
+        since_mark: int | None = None
         for line_start, line_end in spans_before(data, start):
-            if shown > _UNKNOWN_CUTS * cut:
+            if shown >= _NAME_CHARACTERS + cut:
                 return False
-            line = plain(data[line_start:line_end], framing)
-            text_at = text_start(line, profile)
-            if text_at == UNKNOWN_START and shown + 1 <= _UNKNOWN_CUTS * cut:
+            length, text_at, marked_at = seen(line_start, line_end)
+            if text_at is not None and since_mark is not None and since_mark <= cut:
                 return True
-            if text_at not in {None, UNKNOWN_START} and len(line) - int(text_at or 0) + 1 + shown <= cut:
+            if text_at == UNKNOWN_START and since_mark is None:
                 return True
-            shown += len(line) + 1
+            if text_at not in {None, UNKNOWN_START} and length - int(text_at or 0) + 1 + shown <= cut:
+                return True
+            if since_mark is None and marked_at is not None:
+                since_mark = length - marked_at + 1 + shown
+            shown += length + 1
         return False
 
     return is_suspect
