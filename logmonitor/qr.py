@@ -24,15 +24,18 @@ PAYLOAD_BYTES: Final = 2953
 _WRAPPED = re.compile(r"https?://wechaty\.(?:js\.org|github\.io)/qrcode/(.+)", re.DOTALL)
 _SERVED = re.compile(r"https?://api\.qrserver\.com/v1/create-qr-code/?\?", re.DOTALL)
 _PICTURED = re.compile(r"https?://login\.(?:weixin|wx\d?|wechat)\.qq\.com/qrcode/([^/?#\s]+)")
-_LAYERS: Final = 3
+_ENCODED = re.compile(r"https?%(?:25)*3A", re.IGNORECASE)
+_LAYERS: Final = 6
 _PIXELS: Final = 4
 
 
 def unwrap(text: str) -> str:
-    """Take the payload out of a link to a picture of a QR; any other text is the payload itself."""
+    """Take the payload out of links to a picture of a QR and percent-encoding; any other text is the payload itself."""
     payload = text.strip()
     for _ in range(_LAYERS):
-        payload = _inner(payload) or payload
+        if (inner := _inner(payload)) is None:
+            break
+        payload = inner
     if pictured := _PICTURED.fullmatch(payload):
         return f"https://login.weixin.qq.com/l/{pictured.group(1)}"
     return payload
@@ -109,7 +112,7 @@ def _inner(payload: str) -> str | None:
         return rest if "://" in rest else unquote(rest)
     if _SERVED.match(payload):
         return next(iter(parse_qs(urlsplit(payload).query).get("data", ())), None)
-    return None
+    return unquote(payload) if _ENCODED.match(payload) else None
 
 
 def _encoded(payload: str) -> tuple[bytes, ...]:

@@ -60,6 +60,12 @@ def drawings(name: str) -> list[str | None]:
         ("https://login.weixin.qq.com/qrcode/gZx-Y_1==", "https://login.weixin.qq.com/l/gZx-Y_1=="),
         ("https://wechaty.js.org/qrcode/https%3A%2F%2Flogin.weixin.qq.com%2Fqrcode%2Fab%3D", "https://login.weixin.qq.com/l/ab="),
         ("https://wechaty.js.or", "https://wechaty.js.or"),
+        ("https%3A%2F%2Flogin.weixin.qq.com%2Fl%2FAbc123%3D%3D", URL),
+        ("HTTPS%3a%2f%2flogin.weixin.qq.com%2Fl%2FA", "HTTPS://login.weixin.qq.com/l/A"),
+        (quote(quote(URL, safe=""), safe=""), URL),
+        ("https://wechaty.js.org/qrcode/https%253A%252F%252Flogin.weixin.qq.com%252Fl%252FAbc123%253D%253D", URL),
+        (quote("https://wechaty.js.org/qrcode/" + quote(URL, safe=""), safe=""), URL),
+        ("https://login.weixin.qq.com/l/A%3D%3D", "https://login.weixin.qq.com/l/A%3D%3D"),
     ],
 )  # fmt: skip
 def test_unwrap_takes_the_payload_out_of_every_wrapping(text: str, payload: str) -> None:
@@ -73,6 +79,11 @@ def test_unwrap_undoes_wrapping(text: str) -> None:
     expected = unwrap(text)
     if "://" not in text and text.strip():
         assert unwrap("https://wechaty.js.org/qrcode/" + quote(text.strip(), safe="")) == expected
+
+
+def test_unwrap_stops_at_encoding_without_end() -> None:
+    """A hostile text that is encoded over and over is taken apart a few times only."""
+    assert unwrap("https%" + "25" * 1000 + "3A") == "https%" + "25" * 994 + "3A"
 
 
 @settings(max_examples=20)
