@@ -103,9 +103,9 @@ class Terminal:
         )
         os.close(program)
 
-    def press(self, text: str) -> None:
-        """Press the keys of `text`; Enter is a carriage return."""
-        os.write(self._person, text.encode())
+    def press(self, text: str | bytes) -> None:
+        """Press the keys of `text`, or paste its bytes; Enter is a carriage return."""
+        os.write(self._person, text.encode() if isinstance(text, str) else text)
 
     def wait_for(self, wanted: str, *, deadline: float = 30.0) -> str:
         """Wait until `wanted` has appeared; return all output so far, without escape sequences.

@@ -407,3 +407,16 @@ def test_console_ends_at_an_interrupt(tmp_path: Path) -> None:
         terminal.press("half a line\x03")
         terminal.wait_for("interrupted")
         assert terminal.wait() == 0
+
+
+def test_console_takes_what_is_pasted_as_text(tmp_path: Path) -> None:
+    """Escape sequences, and bytes that are no UTF-8, neither break the prompt nor reach anyone as half characters."""
+    with Terminal("-c", PROGRAM, PAYLOAD, folder=tmp_path) as terminal:
+        terminal.wait_for("▸")
+        terminal.press("hello \x1b[31mred\r")
+        terminal.wait_for("read 'hello red'")
+        terminal.press("a\x1b[99;1mb\x16\x1b[<1mc\r")
+        terminal.wait_for("read 'abc'")
+        terminal.press(b"a\xff\xe4\xbdb\x9b1m\r")
+        text = terminal.wait_for("read 'a��b�1m'")
+    assert "Press ENTER" not in text

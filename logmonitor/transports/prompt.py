@@ -13,6 +13,8 @@ from prompt_toolkit.application import in_terminal
 from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
@@ -86,6 +88,7 @@ class Prompt:
             reserve_space_for_menu=0,
             erase_when_done=True,
             style=_STYLE,
+            key_bindings=_bindings(),
             input=keys,
         )
         self._stack.enter_context(patch_stdout(raw=True))
@@ -110,7 +113,7 @@ class Prompt:
             except EOFError:
                 return
             else:
-                yield line
+                yield line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     async def draw(self, action: Callable[[], None]) -> None:
         """Run `action`, which writes to the terminal, above the line that is being typed."""
@@ -124,3 +127,13 @@ class Prompt:
     async def _draw(self, action: Callable[[], None]) -> None:
         async with self._drawing, in_terminal():
             action()
+
+
+def _bindings() -> KeyBindings:
+    """Return what keys do here and nowhere else.
+
+    A colour in a pasted text looks like a report of the mouse, which is never asked for: the library fails on it.
+    """
+    bindings = KeyBindings()
+    bindings.add(Keys.Vt100MouseEvent)(lambda _event: None)
+    return bindings
