@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from logmonitor.worker import World
 
 _log = logging.getLogger(__name__)
+_SHOWN_CHARACTERS: Final = 40
 EXPLANATIONS: Final = Throttle(limit=5, period=600.0)
 
 
@@ -148,11 +149,12 @@ class Dispatcher:
             return _("which bot? Say {command} and one of: {watches}").format(
                 command=found.name, watches=", ".join(found.watches)
             )
+        name = found.name if len(found.name) <= _SHOWN_CHARACTERS else f"{found.name[:_SHOWN_CHARACTERS]}…"
         if found.suggestions:
             return _("{name} is no command of yours; did you mean {suggestions}?").format(
-                name=found.name, suggestions=", ".join(found.suggestions)
+                name=name, suggestions=", ".join(found.suggestions)
             )
-        return _("{name} is no command of yours; `help` lists them").format(name=found.name)
+        return _("{name} is no command of yours; `help` lists them").format(name=name)
 
     def _explain(self, message: Message, text: str) -> None:
         """Say why nothing was done, but not for ever: who never says anything else may be a bot that does the same."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,12 @@ from logmonitor import cli
 
 
 def logmonitor(
-    *words: str, environment: dict[str, str] | None = None, prefix: str = ""
+    *words: str, environment: dict[str, str] | None = None, behind: str = "", interpreter: str = "/bin/sh"
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, behind a shell's redirection if asked."""
     command = [sys.executable, "-m", "logmonitor", *words]
-    if prefix:
-        command = ["/bin/sh", "-c", f'exec "$@" {prefix}', "sh", *command]
+    if behind:
+        command = [interpreter, "-c", f'"$@" {behind}', "sh", *command]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
 
 
@@ -56,7 +57,39 @@ def test_output_in_an_old_encoding_replaces_what_it_cannot_say() -> None:
     assert "\\u5fae" in ended.stdout
 
 
+LOG = str(Path(__file__).parent / "data" / "wechaty-ts.real.log")
+
+
+@pytest.mark.parametrize("words", [["profiles"], ["replay", LOG, "--json"], ["follow", LOG, "--once"]])
+def test_output_that_cannot_be_written_is_one_sentence(words: list[str]) -> None:
+    """On a full disk the reason is told, without a traceback, and the exit code is 1."""
+    ended = logmonitor(*words, behind=">/dev/full")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "logmonitor: cannot write: no space left on device"
+
+
+@pytest.mark.parametrize("words", [["profiles"], ["replay", LOG, "--json"], ["follow", LOG, "--once"]])
+def test_reader_that_goes_away_is_no_error(words: list[str]) -> None:
+    """A closed pipe ends the command quietly."""
+    ended = logmonitor(*words, behind="| true")
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+
+
+def test_closed_errors_do_not_stand_in_the_output() -> None:
+    """With standard error closed, what belongs there does not go into the output."""
+    ended = logmonitor("replay", LOG, "--json", behind="2>&-")
+    assert ended.returncode == 0
+    assert all(line.startswith('{"line"') for line in ended.stdout.splitlines())
+
+
+def test_replay_reads_a_pipe_as_it_reads_a_file() -> None:
+    """What comes through a pipe has the same events, with `auto` too."""
+    piped = logmonitor("replay", "/dev/stdin", "--json", behind=f"< <(cat {LOG})", interpreter="/bin/bash")
+    assert piped.stdout == logmonitor("replay", LOG, "--json").stdout
+    assert piped.stdout.count("\n") == 9
+
+
 def test_closed_output_is_no_error() -> None:
     """With standard output closed the command runs, and its output goes nowhere."""
-    ended = logmonitor("profiles", prefix=">&-")
+    ended = logmonitor("profiles", behind=">&-")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

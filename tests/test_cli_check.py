@@ -43,7 +43,8 @@ class Chat:
 BOT = '[bot]\nname = "alice"\n'
 CHAT = '[chat]\ntransport = "check_chats:Chat"\nadmins = ["AdminWeixin"]\n'
 WATCH = '[[watch]]\nname = "bob"\nlog = "bob.log"\n'
-FINE = BOT + CHAT + WATCH
+RESCUE = '[[operation]]\nuse = "qr_rescue"\n'
+FINE = BOT + CHAT + WATCH + RESCUE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -134,6 +135,14 @@ def test_check_finds_a_log_that_is_missing(folder: Path, capsys: pytest.CaptureF
     ]
 
 
+def test_check_finds_a_bot_that_nothing_is_done_about(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A watch without any operation tells nobody of a loss."""
+    assert findings(folder, capsys, BOT + CHAT + WATCH) == [
+        "finding: watch bob: nothing is done when it is lost",
+        '  remedy: add an [[operation]], such as use = "qr_rescue"',
+    ]
+
+
 def test_check_finds_a_pattern_that_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A configuration in which nothing is wrong but a pattern can be read: that is a finding."""
     (folder / "mine").mkdir()
@@ -181,7 +190,7 @@ def test_check_finds_that_no_family_fits(folder: Path, capsys: pytest.CaptureFix
     assert problem == "finding: watch bob: no profile fits this log"
     assert remedy.startswith("  remedy: name one of astrbot, ")
     assert remedy.endswith(" as its profile; `logmonitor profiles` tells about each")
-    assert findings(folder, capsys, FINE + 'profile = "wechaty-ts"\n') == [
+    assert findings(folder, capsys, BOT + CHAT + WATCH + 'profile = "wechaty-ts"\n' + RESCUE) == [
         "finding: watch bob: no line of its log is one of wechaty-ts",
         "  remedy: name another profile, or auto; `logmonitor profiles` lists them",
     ]
@@ -248,9 +257,7 @@ def test_check_finds_a_chat_that_cannot_be_reached(
 def test_check_finds_an_admin_that_is_unknown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Admins of the chat and of operations, and who else an operation writes to, are looked up, each once."""
     text = FINE.replace('"AdminWeixin"', '"AdminWeixin", "nobody", "busy"')
-    text += (
-        '[[operation]]\nuse = "qr_rescue"\nadmins = ["nobody", "someone"]\nlogin_test = "x"\nlogin_test_to = "other"\n'
-    )
+    text += 'admins = ["nobody", "someone"]\nlogin_test = "x"\nlogin_test_to = "other"\n'
     assert findings(folder, capsys, text) == [
         "finding: admin nobody: unknown to the chat: no contact fits 'nobody'",
         "  remedy: name a contact by id, number or alias",

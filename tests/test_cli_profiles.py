@@ -65,7 +65,9 @@ def test_profiles_reads_the_users_own(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "mine.toml").write_text("title = 1")
     assert main(["profiles", "--folder", str(tmp_path)]) == 2
     assert "mine.toml: event is missing; expected at least one [[event]]" in capsys.readouterr().err
-    assert main(["profiles", "--folder", str(tmp_path / "nowhere")]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["profiles", "--folder", str(tmp_path / "nowhere")])
+    assert ended.value.code == 2
     assert "nowhere'; expected one with profiles in it" in capsys.readouterr().err
 
 

@@ -162,9 +162,9 @@ def test_replay_takes_profiles_of_the_users_own(replay: Callable[..., tuple[int,
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["nowhere.log"], "cannot read 'nowhere.log': No such file or directory"),
-        (["nowhere.log", "--profile", "cow"], "cannot read 'nowhere.log': No such file or directory"),
-        ([DATA], f"cannot read {str(DATA)!r}: Is a directory"),
+        (["nowhere.log"], "cannot read 'nowhere.log': no such file or directory"),
+        (["nowhere.log", "--profile", "cow"], "cannot read 'nowhere.log': no such file or directory"),
+        ([DATA], f"cannot read {str(DATA)!r}: is a directory"),
         ([INJECTION, "--profile", "wechatyts"], "unknown profile 'wechatyts'; did you mean 'wechaty-ts'?"),
         (
             [INJECTION, "--timezone", "Europe/Pari"],

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "replay": "show what the session machine sees in an existing log",
     "profiles": "list the bot families whose logs are understood",
 }
+_INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,23 +35,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name == chosen:
-            module = import_module(f"logmonitor.cli.{name}")
-            module.configure(command)
-            command.set_defaults(run=module.run)
-    arguments = parser.parse_args(words)
-    code: int = arguments.run(arguments)
+    try:
+        for name, summary in COMMANDS.items():
+            command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+            if name == chosen:
+                module = import_module(f"logmonitor.cli.{name}")
+                module.configure(command)
+                command.set_defaults(run=module.run)
+        arguments = parser.parse_args(words)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return 0
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except OSError as error:
+        _forget_output()
+        print(f"logmonitor: cannot write: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return 1
     return code
 
 
 def _prepare_output() -> None:
-    """Have a standard output even where it is closed, and one that takes every character."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - it stays open to the end
+    """Have standard streams even where they are closed, and an output that takes every character."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - it stays open to the end
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _forget_output() -> None:
+    """Let what is still buffered for standard output go nowhere, instead of failing once more at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 class _Version(argparse.Action):

@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     for row in (
         Row(subject="configuration", text=f"{config.path} is valid"),
         *_watch_rows(config),
+        *_operation_rows(config),
         *_self_log_rows(config),
         *asyncio.run(chat_rows(config.chat.transport, transport, tuple(names))),
     ):
@@ -169,13 +170,25 @@ def _problem(subject: str, path: Path) -> Row | None:
     return Row(subject=subject, text=f"{path} is no file that a bot writes lines to", remedy=remedy)
 
 
+def _operation_rows(config: Config) -> Iterator[Row]:
+    """Look for bots that nothing is done about."""
+    for watch in config.watches:
+        if not any(entry.config.watch in (None, watch.name) for entry in config.operations):
+            remedy = 'add an [[operation]], such as use = "qr_rescue"'
+            yield Row(subject=f"watch {watch.name}", text="nothing is done when it is lost", remedy=remedy)
+
+
 def _self_log_rows(config: Config) -> Iterator[Row]:
     """Look whether this bot can write its own log; nothing is made or written."""
     path = config.bot.self_log
     if path is None:
         return
     subject = "self_log"
-    place = next(one for one in (path, *path.parents) if one.exists())
+    try:
+        place = next(one for one in (path, *path.parents) if one.exists())
+    except OSError as error:
+        yield Row(subject=subject, text=f"{path}: {_reason(error)}", remedy="name a file that this bot may write to")
+        return
     if path.exists() and not path.is_file():
         yield Row(subject=subject, text=f"{path} is no file", remedy="name a file that this bot may write to")
     elif not path.exists() and not place.is_dir():
@@ -229,7 +242,7 @@ def _printer() -> Callable[[Row], None]:
     console = Console(highlight=False, markup=False, emoji=False)
 
     def show(row: Row) -> None:
-        subject, text, remedy = (visible(part) for part in (row.subject, row.text, row.remedy or ""))
+        subject, text, remedy = (visible(part, one_line=True) for part in (row.subject, row.text, row.remedy or ""))
         if not console.is_terminal:
             print(f"{'ok' if row.remedy is None else 'finding'}: {subject}: {text}")
             if remedy:

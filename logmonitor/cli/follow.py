@@ -69,22 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         output.finish()
     except KeyboardInterrupt:
         return 0
-    except BrokenPipeError:
-        _forget_output()
-    except OSError as error:
-        print(f"logmonitor: cannot write: {_reason(error)}", file=sys.stderr)
-        _forget_output()
-        return 1
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
-
-
-def _forget_output() -> None:
-    """Let what is still buffered for standard output go nowhere, instead of failing once more at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _reason(error: OSError) -> str:
@@ -111,12 +98,16 @@ def _is_glob(log: str) -> bool:
 def _read(logs: Sequence[str], output: Output, *, from_end: bool) -> int:
     """Read the logs as they stand, one after the other; return 1 if one could not be read."""
     failed: list[str] = []
+    seen: set[str] = set()
     for log in logs:
         paths = [Path(log)]
         if _is_glob(log) and not (paths := sorted(map(Path, glob.glob(log, recursive=True)))):  # noqa: PTH207 - a string
             say(log, "no file fits")
             failed.append(log)
         for path in paths:
+            if (place := os.path.realpath(path)) in seen:
+                continue
+            seen.add(place)
             for chunk in _chunks(path, failed, from_end=from_end):
                 output.take(chunk)
     output.finish()

@@ -28,20 +28,13 @@ def follow(logs: Sequence[str], output: Output, *, from_start: bool) -> None:
     Raises:
         OSError: the output cannot be written.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_follow(logs, output, start=Start.BEGINNING if from_start else Start.END))
-
-
-def _interrupt(*_: object) -> None:
-    """End it all, be it waiting for lines or for a reader that does not take them."""
-    raise KeyboardInterrupt
 
 
 async def _follow(logs: Sequence[str], output: Output, *, start: Start) -> None:
     """Follow for ever. Writing stands in the loop: while the reader is slow, nothing more is to be read."""
-    _watch_output(asyncio.get_running_loop())
+    _listen(asyncio.get_running_loop(), asyncio.current_task())
     async with Follower(*logs, start=start) as follower:
         async for item in follower:
             if isinstance(item, Chunk):
@@ -50,10 +43,22 @@ async def _follow(logs: Sequence[str], output: Output, *, start: Start) -> None:
                 _tell(item)
 
 
-def _watch_output(loop: asyncio.AbstractEventLoop) -> None:
-    """End it all once standard output is a pipe that nobody reads any more: then it has an error to read."""
+def _listen(loop: asyncio.AbstractEventLoop, following: asyncio.Task[None] | None) -> None:
+    """Let it all end on a signal, or once standard output is a pipe that nobody reads any more.
+
+    Such a pipe has an error to read. A signal also raises, for it may come while a reader takes nothing; where Python
+    drops what is raised, as in a finaliser, the cancellation is what counts.
+    """
+
+    def interrupt(*_: object) -> None:
+        if following is not None:
+            loop.call_soon_threadsafe(following.cancel)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     if stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
-        loop.add_reader(sys.stdout.fileno(), _interrupt)
+        loop.add_reader(sys.stdout.fileno(), interrupt)
 
 
 def _tell(notice: Notice) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from logmonitor.display import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from logmonitor.records import Chunk
     from logmonitor.scan import Scanner
@@ -95,3 +96,11 @@ def _lines(chunk: Chunk, scanner: Scanner | None) -> Iterator[bytes]:
         start = hit.line.offset - chunk.start_offset
         end = data.find(b"\n", start) + 1
         yield data[start : end or len(data)]
+
+
+def folder(text: str) -> Path:
+    """Take an argument for a folder that exists."""
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"no folder {text!r}; expected one with profiles in it")
+    return path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.cli.output import folder
 from logmonitor.display import visible
 from logmonitor.errors import LogMonitorError
 from logmonitor.profile import load_profile, load_profiles
@@ -25,30 +25,21 @@ _KIND: Final = "36"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     parser.add_argument("name", metavar="NAME", nargs="?", help="show this family's patterns and lines that they match")
-    parser.add_argument("--folder", metavar="DIR", type=Path, help="a folder with profiles of your own")
+    parser.add_argument("--folder", metavar="DIR", type=folder, help="a folder with profiles of your own")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List the families, or show one; return the exit code: 2 if there is none of that name or one is not valid."""
     folders = [arguments.folder] if arguments.folder else []
-    if arguments.folder and not arguments.folder.is_dir():
-        return _fail(f"no folder {str(arguments.folder)!r}; expected one with profiles in it")
     try:
         if arguments.name is None:
             _print_list(load_profiles(*folders))
         else:
             _print_profile(load_profile(arguments.name, *folders))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except LogMonitorError as error:
-        return _fail(str(error))
+        print(f"logmonitor profiles: {error}", file=sys.stderr)
+        return 2
     return 0
-
-
-def _fail(sentence: str) -> int:
-    print(f"logmonitor profiles: {sentence}", file=sys.stderr)
-    return 2
 
 
 def _print_list(profiles: Mapping[str, Profile]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import sys
+import tempfile
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from logmonitor.cli.output import folder
 from logmonitor.display import visible
 from logmonitor.errors import LogMonitorError
 from logmonitor.profile import AUTO, load_profile, load_profiles
@@ -38,11 +40,11 @@ _STYLES: Final = {"scan": "yellow", "scanned": "yellow", "expired": "dim", "logi
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument("log", metavar="LOG", help="the log to read")
+    parser.add_argument("log", metavar="LOG", help="the log to read; a pipe is read to its end first")
     parser.add_argument(
         "--profile", metavar="NAME", default=AUTO, help="the bot's family (see `logmonitor profiles`); default: auto"
     )
-    parser.add_argument("--profiles", metavar="DIR", type=Path, help="a folder with profiles of your own")
+    parser.add_argument("--profiles", metavar="DIR", type=folder, help="a folder with profiles of your own")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each event, in file order")
     parser.add_argument(
         "--timezone", metavar="ZONE", help="the zone of the log's times, such as Asia/Shanghai; default: this machine's"
@@ -51,32 +53,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Replay a log; return the exit code: 1 if no profile fits, 2 if something cannot be read."""
-    path = Path(arguments.log)
+    log = Path(arguments.log)
     try:
         zone = _zone(arguments.timezone)
-        profile = _profile(arguments.profile, [arguments.profiles] if arguments.profiles else [], path)
-        if profile is None:
-            return 1
-        compiled = compile_profile(profile, without=[EventKind.ERROR])
-        observed = _replay(path, compiled, zone)
-        if arguments.json:
-            _print_json(observed)
-        else:
-            _print_table(observed)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        return 130
+        with _regular(log) as path:
+            profile = _profile(arguments.profile, [arguments.profiles] if arguments.profiles else [], path)
+            if profile is None:
+                return 1
+            compiled = compile_profile(profile, without=[EventKind.ERROR])
+            observed = _replay(path, compiled, zone)
+            if arguments.json:
+                _print_json(observed)
+            else:
+                _print_table(observed)
     except LogMonitorError as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"cannot read {str(path)!r}: {error.strerror or error}")
+        if error.filename is None:  # it is the output that cannot be written
+            raise
+        return _fail(_unreadable(log, error))
     return 0
 
 
 def _fail(sentence: str) -> int:
-    print(f"logmonitor replay: {sentence}", file=sys.stderr)
+    print(visible(f"logmonitor replay: {sentence}", one_line=True), file=sys.stderr)
     return 2
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}"
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[Path]:
+    """Give a file that can be read more than once: the log itself, or a copy of what comes out of a pipe."""
+    if not path.exists() or path.is_file() or path.is_dir():
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(prefix="logmonitor-") as copy:
+        with path.open("rb") as pipe:
+            shutil.copyfileobj(pipe, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _read(path: Path, *, start_offset: int = 0, block_bytes: int = BLOCK_BYTES) -> Iterator[Chunk]:
+    """Read the log; what keeps it from being read is told apart from what keeps the output from being written."""
+    try:
+        yield from read_chunks(path, start_offset=start_offset, block_bytes=block_bytes)
+    except OSError as error:
+        raise LogMonitorError(_unreadable(path, error)) from None
 
 
 def _zone(name: str | None) -> tzinfo | None:
@@ -100,9 +126,12 @@ def _profile(name: str, folders: Sequence[Path], path: Path) -> Profile | None:
     if name != AUTO:
         return load_profile(name, *folders)
     profiles = load_profiles(*folders)
+    if path.is_file() and not path.stat().st_size:
+        print("logmonitor replay: the log is empty", file=sys.stderr)
+        return None
     choice = choose_profile(profiles, _sample(path))
     if not choice.scores:
-        for chunk in read_chunks(path, block_bytes=_SAMPLE_BYTES):
+        for chunk in _read(path, block_bytes=_SAMPLE_BYTES):
             choice = choose_profile(profiles, [chunk])
             if choice.scores:
                 break
@@ -115,10 +144,10 @@ def _profile(name: str, folders: Sequence[Path], path: Path) -> Profile | None:
 
 def _sample(path: Path) -> list[Chunk]:
     """Read the beginning of a log, and its end if it is long."""
-    chunks = list(islice(read_chunks(path), _SAMPLE_BYTES // BLOCK_BYTES))
+    chunks = list(islice(_read(path), _SAMPLE_BYTES // BLOCK_BYTES))
     size_bytes = path.stat().st_size
     if size_bytes > 2 * _SAMPLE_BYTES:
-        chunks += list(read_chunks(path, start_offset=size_bytes - _SAMPLE_BYTES))[:8]
+        chunks += list(_read(path, start_offset=size_bytes - _SAMPLE_BYTES))[:8]
     return chunks
 
 
@@ -127,7 +156,7 @@ def _replay(path: Path, profile: CompiledProfile, zone: tzinfo | None) -> Iterat
     file_date = _first_date(path, profile, zone) if zone is not None and profile.cycle else None
     state = WatchState(session=Session(watch=path.stem))
     with _progress(path) as advance:
-        for chunk in read_chunks(path):
+        for chunk in _read(path):
             state, observed = observe(state, chunk, profile=profile, zone=zone, file_date=file_date)
             yield from observed
             advance(chunk.end_offset)
@@ -138,7 +167,7 @@ def _replay(path: Path, profile: CompiledProfile, zone: tzinfo | None) -> Iterat
 def _first_date(path: Path, profile: CompiledProfile, zone: tzinfo) -> date | None:
     """Return the date of a dateless log's first line, by when it was last written and the days its clock tells of."""
     state = WatchState(session=Session(watch=path.stem))
-    for chunk in read_chunks(path):
+    for chunk in _read(path):
         state, _ = observe(state, chunk, profile=profile)
     clock = state.files[path].clock if path in state.files else None
     if clock is None or profile.cycle is None:

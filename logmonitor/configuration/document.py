@@ -127,12 +127,12 @@ def parse(text: str, *, name: str, environ: Mapping[str, str]) -> tuple[Document
 def suggestion(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that `word` was most likely meant to be, None if none is near."""
     known = sorted(choices)
-    best = extractOne(word, known, scorer=OSA.normalized_similarity, processor=str.casefold, score_cutoff=_LIKENESS)
-    if best is not None:
-        return best[0]
     folded = word.casefold()
-    longer = [choice for choice in known if choice.startswith(folded)]
-    return longer[0] if len(folded) >= _PREFIX_CHARACTERS and len(longer) == 1 else None
+    containing = [choice for choice in known if folded in choice.casefold()]
+    if len(folded) >= _PREFIX_CHARACTERS and containing:
+        return min(containing, key=len)
+    best = extractOne(word, known, scorer=OSA.normalized_similarity, processor=str.casefold, score_cutoff=_LIKENESS)
+    return None if best is None else best[0]
 
 
 def expected(word: str, choices: Iterable[str], *, other: str | None = None) -> str:
