@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import signal
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 
 from logmonitor.demo import world as worlds
 from logmonitor.demo.play import Play
-from logmonitor.demo.stage import content_of
+from logmonitor.demo.stage import Stage, content_of
 from logmonitor.demo.world import YOU, Arrival, Remark, Said, ToBot
+from logmonitor.errors import LogMonitorError
 from logmonitor.records import Attachment, Link, Qr
+from logmonitor.transports.screen import Screen
 from tests.terminal import Terminal, scanned
 
 if TYPE_CHECKING:
@@ -314,6 +317,29 @@ def test_demo_ends_at_a_signal(tmp_path: Path) -> None:
         assert terminal.wait() == 128 + signal.SIGTERM
     assert not any(map(is_there, pids(opening)))
     assert list(tmp_path.iterdir()) == []
+
+
+async def until_said(stage: Stage) -> None:
+    """Start both bots, ask Alice a lot, and fail when her first answer is there."""
+    async with stage.running():
+        while not all(account.is_logged_in for account in stage.world.accounts.values()):
+            await stage.changed()
+        for _ in range(20):
+            stage.write("alice", "status")
+        await stage.next_seen()
+        raise LogMonitorError("enough")
+
+
+def test_demo_ends_its_bots_before_it_is_deaf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However it ends, a bot that is just sending gets its answers, so that it need not be waited for."""
+    monkeypatch.setattr("logmonitor.demo.bots._STOP_SECONDS", DEADLINE)
+    screen = Screen(io.StringIO(), reader="you")
+    stage = Stage(screen=screen, prompt=None, folder=tmp_path, language="en", translate=str)
+    with pytest.RaisesGroup(pytest.RaisesExc(LogMonitorError, match="enough")):
+        asyncio.run(until_said(stage))
+    told = (tmp_path / "alice.stderr").read_text()
+    assert "SIGTERM: stopping" in told
+    assert "not delivered" not in told
 
 
 def test_demo_tells_of_a_bot_that_died(tmp_path: Path) -> None:

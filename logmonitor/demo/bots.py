@@ -60,6 +60,7 @@ class Bot:
             name=name, twin=twin, language=language, admin=YOU, login_test=LOGIN_TEST
         )
         self._process: Process | None = None
+        self._is_heard = False
         self._is_stopping = False
 
     @property
@@ -92,8 +93,12 @@ class Bot:
         """
         if self._process is None or self._process.stdout is None:
             return
-        while line := await self._process.stdout.readline():
-            on_frame(self, json.loads(line))
+        self._is_heard = True
+        try:
+            while line := await self._process.stdout.readline():
+                on_frame(self, json.loads(line))
+        finally:
+            self._is_heard = False
         code = await self._process.wait()
         if not self._is_stopping:
             lines = self._error_path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TOLD_LINES:]
@@ -111,14 +116,14 @@ class Bot:
         return []
 
     async def stop(self) -> None:
-        """End the process: ask for it, wait, and insist."""
+        """End the process: ask for it, wait, and insist; at once if nobody listens, for it waits for answers."""
         self._is_stopping = True
         if self._process is None or self._process.returncode is not None:
             return
         with suppress(ProcessLookupError):
             self._process.terminate()
             try:
-                async with asyncio.timeout(_STOP_SECONDS):
+                async with asyncio.timeout(_STOP_SECONDS if self._is_heard else 0):
                     await self._process.wait()
             except TimeoutError:
                 self._process.kill()

@@ -85,8 +85,10 @@ class Stage:
                 for bot in self._bots.values():
                     await bot.start()
                 listening = [tasks.create_task(bot.listen(self._receive)) for bot in self._bots.values()]
-                yield
-                await self._stop()
+                try:
+                    yield
+                finally:
+                    await self._stop()
                 await asyncio.wait(listening)
                 drawing.cancel()
         finally:
