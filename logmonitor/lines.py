@@ -54,9 +54,10 @@ def cut(
 ) -> tuple[Rest, tuple[Chunk, ...]]:
     """Cut whole lines out of `data`, the bytes that follow those already read.
 
-    An over-long line is given out once its end is known, alone and by its head. `caught_up` marks the last chunk,
-    `backlog` all of them. What is given out does not depend on how the bytes were divided; a line that comes in n
-    pieces is copied log n times, not n.
+    An over-long line is given out once its end is known, alone and by its head. `caught_up` marks the last chunk, but
+    none while a line goes on that is being written: what comes next is of the same write. `backlog` marks all chunks,
+    and there the last is marked in any case. What is given out does not depend on how the bytes were divided; a line
+    that comes in n pieces is copied log n times, not n.
     """
     chunks: list[Chunk] = []
     if rest.skipped_bytes:
@@ -71,7 +72,7 @@ def cut(
         rest = _give_whole(rest, whole, path=path, cap_bytes=cap_bytes, backlog=backlog, chunks=chunks)
     if data:
         rest = _hold(rest, data, cap_bytes=cap_bytes)
-    if caught_up and chunks:
+    if caught_up and chunks and (backlog or not rest.held):
         chunks[-1] = replace(chunks[-1], caught_up=True)
     return rest, tuple(chunks)
 

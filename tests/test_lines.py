@@ -96,6 +96,14 @@ def test_cut_marks_the_last_chunk_as_caught_up() -> None:
     assert [(chunk.caught_up, chunk.backlog) for chunk in chunks] == [(False, True), (True, True)]
 
 
+def test_cut_marks_no_chunk_as_caught_up_before_the_rest_of_a_line() -> None:
+    """While a line is being written, what comes next is of the same write; a backlog ends there nevertheless."""
+    _, (chunk,) = cut(Rest(), b"one\ntw", path=PATH, caught_up=True)
+    assert not chunk.caught_up
+    _, (chunk,) = cut(Rest(), b"one\ntw", path=PATH, caught_up=True, backlog=True)
+    assert chunk.caught_up
+
+
 def test_cut_gives_out_a_long_line_alone_by_its_head() -> None:
     """A line over the cap stands alone, marked, its end behind its real end; its neighbours are whole."""
     _, chunks = cut(Rest(), b"one\n123456789abc\ntwo\n", path=PATH, cap_bytes=CAP)
