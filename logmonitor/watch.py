@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.qr import decode
 from logmonitor.reading.choice import Choice, choose_profile
+from logmonitor.reading.clock import TOLERANCE
 from logmonitor.reading.page import (
     Circumstances,
     FileState,
+    begin,
     finished,
     is_genuine,
     is_near_in_tail,
@@ -60,6 +62,10 @@ CONFIRMATION: Final = timedelta(seconds=10)
 """How long a suspect scan waits for something that confirms it, live."""
 
 
+MOST_FILES: Final = 64
+"""How many files of a bot are remembered, those read last."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """An event, the transition it made if any, and the session after it."""
@@ -82,7 +88,7 @@ class WatchState:
     """Where a watch stands: its session, the reading of each of its files, and what it waits for.
 
     `scans` counts the different QRs since the last login or logout. `latest` is the log and the clock, in seconds, of
-    the newest dated event that the session has met.
+    the newest dated event that the session has met, among those that are trusted and not from the future.
     """
 
     session: Session
@@ -131,9 +137,9 @@ def observe(
     )
     observed: list[Observation] = []
     file = state.files.get(chunk.path, FileState())
-    if file.next_offset is not None and file.next_offset != chunk.start_offset:
+    if file.next_offset != chunk.start_offset:
         state, file = _give_out(state, file, circumstances, observed)
-        file = FileState(clock=file.clock)
+        file = begin(file, chunk, profile)
     before, clock = (file.pairing.held, file.drawing), file.clock
     candidates = tuple(profile.marks.candidates(chunk))
     if candidates or file.drawing is not None or file.awaits_line or _wants_traffic(state.session, profile):
@@ -144,7 +150,10 @@ def observe(
         file = replace(file, due=None) if file.due else file
     elif held != before or file.due is None:
         file = replace(file, due=now + HOLD)
-    return replace(state, files={**state.files, chunk.path: file}), tuple(observed)
+    files = {path: known for path, known in state.files.items() if path != chunk.path}
+    if len(files) >= MOST_FILES:
+        state, _ = _give_out(state, files.pop(next(iter(files))), circumstances, observed)
+    return replace(state, files={**files, chunk.path: file}), tuple(observed)
 
 
 def tick(state: WatchState, at: datetime, *, profile: CompiledProfile) -> tuple[WatchState, tuple[Observation, ...]]:
@@ -191,7 +200,7 @@ def _turn_over(
         start = max(position, reading.event.offset - page.chunk.start_offset + page.base)
         state, file = _take_traffic(state, file, page, (position, start), clock=clock, observed=observed)
         state, file = _take(state, file, reading, page, observed)
-        position, clock = start, reading.event.clock
+        position, clock = start, reading.event.clock if reading.event.trusted else clock
     return _take_traffic(state, file, page, (position, len(page.data)), clock=clock, observed=observed)
 
 
@@ -242,7 +251,7 @@ def _take_traffic(
             continue
         session, transition = advance(state.session, event, evidence=_evidence(page.profile))
         if transition is not None:
-            state = replace(state, session=session, scans=0, latest=_latest(state, event, page.profile))
+            state = replace(state, session=session, scans=0, latest=_latest(state, event, page.circumstances))
             observed.append(Observation(event=event, transition=transition, session=session))
             break
     return state, file
@@ -274,12 +283,21 @@ def _apply(state: WatchState, event: Event, circumstances: Circumstances, observ
         doubt = None if doubt and _settles(event, doubt.event) else doubt
     elif event.kind is EventKind.SCAN and circumstances.is_live and circumstances.now is not None:
         doubt = Doubt(event=event, due=doubt.due if doubt else circumstances.now + CONFIRMATION)
-    latest = _latest(state, event, circumstances.profile)
+    latest = _latest(state, event, circumstances)
     return replace(state, session=session, scans=scans, doubt=doubt, latest=latest)
 
 
-def _latest(state: WatchState, event: Event, profile: CompiledProfile) -> tuple[Path, float] | None:
-    if event.path is None or event.clock is None or not profile.is_dated:
+def _latest(state: WatchState, event: Event, circumstances: Circumstances) -> tuple[Path, float] | None:
+    """Return the newest event after this one; what a stranger may have written makes nothing outdated."""
+    now = circumstances.now
+    is_future = event.at is not None and now is not None and event.at > now + TOLERANCE
+    if (
+        event.path is None
+        or event.clock is None
+        or not circumstances.profile.is_dated
+        or not event.trusted
+        or is_future
+    ):
         return state.latest
     return event.path, event.clock
 

@@ -18,8 +18,9 @@ from logmonitor.lines import finish as finish_file
 from logmonitor.profile import load_profile, parse_profile
 from logmonitor.qr import modules_of, render_terminal
 from logmonitor.reading.recognition import CompiledProfile, compile_profile
+from logmonitor.reading.suspicion import reach_bytes
 from logmonitor.records import Chunk, EventKind, Qr, Session, SessionState
-from logmonitor.watch import CONFIRMATION, HOLD, Observation, WatchState, finish, observe, tick, wake_at
+from logmonitor.watch import CONFIRMATION, HOLD, MOST_FILES, Observation, WatchState, finish, observe, tick, wake_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -440,17 +441,173 @@ def live(
     return observe(state, chunk, profile=profile, now=now, live=True)
 
 
-@pytest.mark.parametrize(("caught_up", "trusted"), [(True, True), (False, False)])
-def test_observe_suspects_until_a_later_write_where_no_cut_is_known(*, caught_up: bool, trusted: bool) -> None:
-    """Live, in a family without a known cut, all is suspect that comes in the same write as a message."""
+@pytest.mark.parametrize(
+    ("caught_up", "seconds", "trusted"),
+    [(True, 0.2, True), (True, 0.0, False), (True, 0.09, False), (False, 0.2, False), (True, -3600, True)],
+)
+def test_observe_suspects_until_a_later_write_where_no_cut_is_known(
+    *, caught_up: bool, seconds: float, trusted: bool
+) -> None:
+    """Live, in a family without a known cut, all is suspect that comes in the same write as a message, or may."""
     message, kicked = (f"{NAPCAT.format('30:00', text)}\n" for text in ("接收 <- hi", KICKED))
+    later = NOW + timedelta(seconds=seconds)
     state, _ = live(LOGGED_IN, message, family("napcat"), offset=0, caught_up=caught_up)
-    _, (seen,) = live(state, kicked, family("napcat"), offset=len(message.encode()))
+    _, (seen,) = live(state, kicked, family("napcat"), offset=len(message.encode()), now=later)
     assert seen.event.trusted is trusted
     _, (seen,) = live(LOGGED_IN, message + kicked, family("napcat"), offset=0)
     assert not seen.event.trusted
     _, (seen,) = live(LOGGED_IN, kicked + message, family("napcat"), offset=0)
     assert seen.event.trusted
+
+
+@pytest.mark.parametrize(
+    ("pieces", "trusted"),
+    [
+        ([(0.0, True), (0.06, True), (0.05, True)], True),
+        ([(0.0, True), (0.06, True), (0.03, True)], False),
+        ([(0.0, False), (0.2, True), (0.05, True)], False),
+        ([(0.0, False), (0.2, True), (0.2, True)], True),
+        ([(0.0, False), (0.2, False), (0.2, False), (0.2, True)], False),
+        ([(0.0, True), *[(0.02, True)] * 6], True),
+        ([(0.0, True), *[(0.001, True)] * 50], False),
+        ([(0.0, True), *[(0.001, True)] * 150], True),
+    ],
+)
+def test_observe_suspects_what_may_be_another_part_of_a_message(
+    pieces: list[tuple[float, bool]], *, trusted: bool
+) -> None:
+    """A part of a write is what follows at once or before the reader had caught up; others' lines do not prolong it."""
+    state, at, offset = LOGGED_IN, NOW, 0
+    observed: tuple[Observation, ...] = ()
+    for number, (seconds, caught_up) in enumerate(pieces):
+        at += timedelta(seconds=seconds)
+        text = KICKED if number == len(pieces) - 1 else "x" if number else "接收 <- hi"
+        line = f"{NAPCAT.format('30:00', text)}\n"
+        state, observed = live(state, line, family("napcat"), offset=offset, caught_up=caught_up, now=at)
+        offset += len(line.encode())
+    assert [seen.event.trusted for seen in observed] == [trusted]
+
+
+def test_observe_remembers_no_more_of_a_write_than_of_the_log() -> None:
+    """However long a reader does not catch up, what is kept of the write is bounded."""
+    state, offset = LOGGED_IN, 0
+    for number in range(40):
+        line = "x" * 8000 + "\n"
+        now = NOW + timedelta(seconds=number * 0.015)
+        state, _ = live(state, line, family("napcat"), offset=offset, now=now)
+        offset += len(line)
+    assert sum(write.size_bytes for write in state.files[LOG].writes) < 50_000
+
+
+@pytest.mark.parametrize(("stamp", "trusted"), [("30:00", False), ("30:01", True)])
+def test_observe_takes_the_first_write_after_the_past_for_a_part_of_it(stamp: str, *, trusted: bool) -> None:
+    """What was half written when the past was read is suspect behind a message, unless it bears a later time."""
+    message, kicked = (f"{NAPCAT.format(at, text)}\n" for at, text in (("30:00", "接收 <- hi"), (stamp, KICKED)))
+    (past,) = chunks_of(message.encode())
+    for seconds, is_later in ((1, trusted), (0, False)):
+        state, _ = observe(
+            LOGGED_IN, replace(past, backlog=True, caught_up=True), profile=family("napcat"), now=NOW, live=True
+        )
+        now = NOW + timedelta(seconds=seconds)
+        state, (seen,) = live(state, kicked, family("napcat"), offset=past.end_offset, now=now)
+        assert seen.event.trusted is is_later
+        offset = past.end_offset + len(kicked.encode())
+        _, (seen,) = live(state, kicked, family("napcat"), offset=offset, now=now + timedelta(seconds=1))
+        assert seen.event.trusted
+
+
+@pytest.mark.parametrize(
+    ("name", "forged", "genuine"),
+    [
+        ("wechaty-ts", "22:00:00 INFO B Contact<B> logout", "22:00:00 INFO B Contact<B> logout"),
+        ("napcat", NAPCAT.format("30:01", KICKED), NAPCAT.format("30:02", KICKED)),
+    ],
+)
+def test_observe_suspects_the_first_lines_of_a_log_read_from_its_middle(name: str, forged: str, genuine: str) -> None:
+    """Nobody knows whose message the first lines are; at a file's beginning and farther on there is no doubt."""
+    profile = family(name)
+    reach = reach_bytes(profile)
+    for start, far, trusted in ((0, 0, True), (5000, 0, False), (5000, reach - 500, False), (5000, reach, True)):
+        data = f"{'x' * far}\n{forged}\n{genuine}\n".encode()
+        for is_live in (True, False):
+            chunk = Chunk(
+                path=LOG, data=data, start_offset=start, end_offset=start + len(data), number=1, backlog=not is_live
+            )
+            _, observed = observe(LOGGED_IN, chunk, profile=profile, now=NOW, live=True)
+            assert [seen.event.trusted for seen in observed] == [trusted] * 2
+    chunk = Chunk(path=LOG, data=b"LOG OUT!\n", start_offset=5000, end_offset=5009, number=1, backlog=True)
+    assert [seen.event.trusted for seen in replay([chunk], mine(BARE))] == [False]
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+@pytest.mark.parametrize("offset", [0, -20])
+def test_observe_carries_a_message_over_to_the_file_that_goes_on(offset: int, *, is_live: bool) -> None:
+    """What follows a message is suspect in the file that a log is rotated to as well, and in a gap of unread lines."""
+    for name, record, forged in (
+        ("wechaty-ts", wechaty_message("hi"), "22:00:00 INFO B Contact<B> logout\n"),
+        ("napcat", f"{NAPCAT.format('30:00', '接收 <- hi')}\n", f"{NAPCAT.format('30:00', KICKED)}\n"),
+    ):
+        for start, trusted in ((offset, False), (9000, False)):
+            old = Chunk(path=LOG, data=record.encode(), start_offset=0, end_offset=len(record.encode()), number=1)
+            new = Chunk(
+                path=LOG, data=forged.encode(), start_offset=start, end_offset=start + len(forged.encode()), number=1
+            )
+            now = NOW if is_live else None
+            state, _ = observe(LOGGED_IN, old, profile=family(name), now=now, live=is_live)
+            _, (seen,) = observe(state, new, profile=family(name), now=now, live=is_live)
+            assert seen.event.trusted is trusted
+
+
+def test_observe_knows_nothing_more_of_a_log_that_goes_on_elsewhere_at_once() -> None:
+    """A log read from its middle and rotated at once leaves the first lines of the new file in doubt as well."""
+    profile = family("wechaty-ts")
+    state, _ = live(LOGGED_IN, "x\n", profile, offset=5000)
+    state, (seen,) = live(state, "22:00:00 INFO B Contact<B> logout\n", profile, offset=0)
+    assert not seen.event.trusted
+    filler = "x" * reach_bytes(profile) + "\n"
+    _, (seen,) = live(state, f"{filler}22:00:00 INFO B Contact<B> logout\n", profile, offset=34)
+    assert seen.event.trusted
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["said: a", "said: b", "LOG OUT!", "x"]), st.none() | st.integers(0, 5)), max_size=14
+    )
+)
+def test_observe_suspects_by_stamp_exactly_what_no_later_stamp_parts(lines: list[tuple[str, int | None]]) -> None:
+    """A line is suspect if a message stands before it than which no line from there to it has a later stamp."""
+    profile = mine(f"[framing]\nprefix = '(?:(?P<time>[0-9:]+) )?'\ntime_format = '%H:%M:%S'\n{BARE}")
+    data = "".join(f"{'' if at is None else f'10:00:0{at} '}{text}\n" for text, at in lines).encode()
+    expected = [
+        not any(
+            said.startswith("said")
+            and not (at is not None and any(s is not None and s > at for _, s in lines[m + 1 : n + 1]))
+            for m, (said, at) in enumerate(lines[:n])
+        )
+        for n, (text, _) in enumerate(lines)
+        if text == "LOG OUT!"
+    ]
+    assert [seen.event.trusted for seen in replay(chunks_of(data), profile, state=LOGGED_IN)] == expected
+
+
+def test_observe_forgets_a_message_out_of_reach() -> None:
+    """A message that no later stamp has ended reaches as far as messages do, and no farther."""
+    far = f"{NAPCAT.format('30:00', 'x')}\n" * 1200
+    data = f"{NAPCAT.format('30:00', '接收 <- hi')}\n{far}{NAPCAT.format('30:00', KICKED)}\n{far[:600]}"
+    assert [seen.event.trusted for seen in replay(chunks_of(data.encode()), family("napcat"), state=LOGGED_IN)] == [
+        True
+    ]
+
+
+def test_observe_takes_no_time_from_a_line_in_doubt() -> None:
+    """A stamp that a stranger may have written does not move a clock without date."""
+    data = (
+        f"{NAPCAT.format('30:00', '接收 <- hi')}\n02-01 10:00:00 [info] Bob | {KICKED}\n"
+        + f"{NAPCAT.format('30:01', KICKED)}\n" * 2
+    )
+    found = replay(chunks_of(data.encode()), family("napcat"), state=LOGGED_IN)
+    assert [(seen.event.trusted, seen.event.clock) for seen in found][1:] == [(True, found[1].event.clock)] * 2
+    assert found[1].event.clock == 251 * 86_400 + 16 * 3600 + 30 * 60 + 1
 
 
 BARE: Final = """
@@ -682,12 +839,11 @@ def test_tick_leaves_a_suspect_scan_unconfirmed() -> None:
 def test_observe_settles_a_suspect_scan_by_a_trusted_event(second: str, *, is_settled: bool) -> None:
     """The same QR again outside a message, a scan that shows none, or a login answers a suspect scan."""
     profile = family("wechaty-ts")
-    state, (seen,) = live(
-        LOGGED_IN, f"{wechaty_message('hi')}22:00:01 INFO StarterBot onScan: Waiting(2) - 2@x\n", profile, offset=0
-    )
+    first = f"{wechaty_message('hi')}22:00:01 INFO StarterBot onScan: Waiting(2) - 2@x\n"
+    state, (seen,) = live(LOGGED_IN, first, profile, offset=0)
     assert not seen.event.trusted
     filler = "22:00:08 INFO StarterBot " + "x" * 80
-    state, _ = live(state, f"{filler}\n{second}\n", profile, offset=500, now=NOW + HOLD)
+    state, _ = live(state, f"{filler}\n{second}\n", profile, offset=len(first.encode()), now=NOW + HOLD)
     state, _ = tick(state, NOW + 2 * HOLD, profile=profile)
     assert (state.doubt is None) is is_settled
 
@@ -781,6 +937,51 @@ def test_observe_orders_the_past_of_several_files_by_their_clocks() -> None:
     assert observe(state, traffic, profile=profile)[1] == ()
     _, (seen,) = observe(state, replace(second, caught_up=True), profile=profile, now=NOW, live=True)
     assert seen.session.state is SessionState.LOGGED_IN
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [("2026-11-20 22:30:00,000", "message <x"), ("2026-11-20 22:20:00,000", LOGOUT)],
+        [("2026-11-20 22:00:00,000", "message <x"), ("2099-01-01 00:00:00,000", LOGOUT)],
+        [("2099-01-01 00:00:00,000", LOGOUT)],
+    ],
+)
+def test_observe_lets_no_line_in_doubt_hide_a_genuine_one(lines: list[tuple[str, str]]) -> None:
+    """Neither what a stranger may have written nor what is from the future makes an event of another log outdated."""
+    profile = family("python-wechaty")
+    state = LOGGED_IN
+    for name, records in (("1.log", lines), ("2.log", [("2026-11-20 22:10:00,000", LOGOUT)])):
+        data = "".join(f"{at} - Wechaty - INFO - receive {text}\n" for at, text in records).encode()
+        (chunk,) = chunks_of(data, path=Path("/var/log") / name)
+        state, observed = observe(
+            state, replace(chunk, backlog=True), profile=profile, now=NOW, live=True, zone=ZoneInfo("UTC")
+        )
+    assert state.latest == (Path("/var/log/2.log"), observed[-1].event.clock)
+
+
+def test_observe_remembers_the_files_read_last() -> None:
+    """Of a bot that writes a file a day only some are remembered; what the oldest held is given out first."""
+    profile = mine(SCAN_BOT)
+    state = WatchState(session=Session(watch="bob"))
+    (held,) = chunks_of(b"scan!\n", path=Path("/var/log/0.log"))
+    state, _ = observe(state, held, profile=profile)
+    for number in range(1, MOST_FILES):
+        state, observed = observe(
+            state, replace(held, data=b"text.\n", path=Path(f"/var/log/{number}.log")), profile=profile
+        )
+        assert observed == ()
+    state, _ = observe(
+        state, replace(held, data=b"text.\n", start_offset=6, path=Path("/var/log/1.log")), profile=profile
+    )
+    state, (seen,) = observe(state, replace(held, data=b"text.\n", path=LOG), profile=profile)
+    assert (seen.event.kind, seen.event.path) == (EventKind.SCAN, Path("/var/log/0.log"))
+    assert len(state.files) == MOST_FILES
+    assert [path.name for path in state.files][:1] + [path.name for path in state.files][-2:] == [
+        "2.log",
+        "1.log",
+        "bob.log",
+    ]
 
 
 def test_observe_reads_the_head_of_an_over_long_line() -> None:

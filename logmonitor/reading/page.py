@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -11,11 +12,19 @@ from logmonitor.reading.clock import TOLERANCE, clock_of, point_of
 from logmonitor.reading.drawing import ROWS, is_row, read_drawing
 from logmonitor.reading.pairing import NEAR_LINES, NOTHING, Pairing, Reading
 from logmonitor.reading.recognition import find, plain, stamp_of
-from logmonitor.reading.suspicion import reach_bytes, spans_before, suspect_by_cut, suspect_by_stamp, suspect_by_write
+from logmonitor.reading.suspicion import (
+    reach_bytes,
+    spans_before,
+    stamps_before,
+    stamps_of,
+    suspect_by_cut,
+    suspect_by_stamp,
+    suspect_by_write,
+)
 from logmonitor.records import Chunk, Event, EventKind, Line, Qr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date, datetime, tzinfo
     from pathlib import Path
 
@@ -24,7 +33,10 @@ if TYPE_CHECKING:
     from logmonitor.reading.suspicion import Suspect
     from logmonitor.scan import Candidate
 
-_STAMP_LINES: Final = 50
+SETTLED: Final = timedelta(milliseconds=100)
+"""How long after a part of a write the next may still come, live: a writer splits what is long."""
+
+_MOMENT: Final = SETTLED / 10
 _SAMPLED_LINES: Final = 3
 
 
@@ -38,19 +50,30 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """What was read together, for all that can be told: how many bytes, and when the last of them."""
+
+    size_bytes: int
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
     """Where the reading of one file stands.
 
-    `tail` are the whole lines right before `next_offset`, as far as later lines may be judged by them; the last
-    `fresh_bytes` of it are of the same write as what comes next, unless the file was `caught_up`. `clock` is the log's
-    own, in seconds. `due` is when what is held back is given out at the latest.
+    `tail` are the whole lines right before `next_offset`, as far as later lines may be judged by them; the last of it
+    are the `writes`, which may go on in what comes next, surely so unless the file was `caught_up`. `is_past` says that
+    they were not read as they were written. Lines before `known_from` cannot be judged: what stands before them was not
+    read. `clock` is the log's own, in seconds. `due` is when what is held back is given out at the latest.
     """
 
     next_offset: int | None = None
     tail: bytes = b""
-    fresh_bytes: int = 0
+    writes: tuple[Write, ...] = ()
     caught_up: bool = True
+    is_past: bool = False
     is_tainted: bool = False
+    known_from: int = 0
     clock: float | None = None
     pairing: Pairing = NOTHING
     drawing: Drawing | None = None
@@ -84,6 +107,7 @@ class Page:
     base: int
     circumstances: Circumstances
     is_suspect: Suspect
+    stamp_before: Callable[[int], Stamp | None]
 
     @property
     def profile(self) -> CompiledProfile:
@@ -105,14 +129,31 @@ def is_near_in_tail(file: FileState, end_offset: int, *, start_offset: int) -> b
     return _is_near(file.tail, end_offset, start_offset, data_offset=data_offset)
 
 
+def begin(file: FileState, chunk: Chunk, profile: CompiledProfile) -> FileState:
+    """Return where the reading of a file stands before a chunk that does not go on where the last one ended.
+
+    A file that starts anew takes up what the old one ended with. Of one that is read from its middle nobody knows which
+    message the first lines belong to.
+    """
+    if file.next_offset is not None and chunk.start_offset <= 0:
+        known_from = max(0, file.known_from - file.next_offset)
+        return replace(file, known_from=known_from, pairing=NOTHING, drawing=None, awaits_line=False, due=None)
+    if chunk.start_offset <= 0 or not profile.message_starts:
+        return FileState(clock=file.clock)
+    known_from = chunk.start_offset + reach_bytes(profile)
+    return FileState(clock=file.clock, known_from=known_from, is_tainted=_is_stampless(profile))
+
+
 def turn_to(file: FileState, chunk: Chunk, circumstances: Circumstances) -> Page:
     """Lay the next chunk of a file open, behind what is known of the lines before it."""
     data = file.tail + chunk.data
     base = len(file.tail)
 
+    stamp_at = stamps_of(data, circumstances.profile)
+
     @cache
     def judge() -> Suspect:
-        return _judge(file, replace(chunk, data=data), circumstances, base=base)
+        return _judge(file, replace(chunk, data=data), circumstances, base=base, stamp_at=stamp_at)
 
     return Page(
         chunk=chunk,
@@ -120,6 +161,7 @@ def turn_to(file: FileState, chunk: Chunk, circumstances: Circumstances) -> Page
         base=base,
         circumstances=circumstances,
         is_suspect=lambda start, end: judge()(start, end),  # noqa: PLW0108  # judged only where a line is
+        stamp_before=stamps_before(data, stamp_at),
     )
 
 
@@ -143,13 +185,13 @@ def read(file: FileState, page: Page, candidates: Iterable[Candidate]) -> tuple[
             continue
         if is_row(hit.line.text):
             drawing, position = _grown(_begun(page, hit.line, clock), page, start)
-            clock = drawing.event.clock
+            clock = drawing.event.clock if drawing.event.trusted else clock
             if position < len(page.data):
                 readings.extend(_finished(drawing))
                 drawing = None
         elif finding := find(hit.text, page.profile.recognisers, page.profile.framing):
             readings.append(reading_of(page, hit.line, finding, clock))
-            clock = readings[-1].event.clock
+            clock = readings[-1].event.clock if readings[-1].event.trusted else clock
             if finding.rule.qr_from == "next_line" and finding.rule.kind is EventKind.SCAN:
                 following, awaits_line = _next_line(page, start + len(hit.line.raw) + 1, clock)
                 readings.extend(following)
@@ -173,8 +215,9 @@ def leave(file: FileState, chunk: Chunk, circumstances: Circumstances, *, is_sta
         file,
         next_offset=chunk.end_offset,
         tail=tail,
-        fresh_bytes=min(len(tail), (0 if file.caught_up else file.fresh_bytes) + len(chunk.data)),
+        writes=_with_write(file, len(chunk.data), circumstances.now, most_bytes=len(tail)),
         caught_up=chunk.caught_up or not circumstances.is_live,
+        is_past=not circumstances.is_live,
         is_tainted=is_tainted,
         clock=file.clock if is_stamped or not profile.cycle else _sampled_clock(file, chunk.data, circumstances),
     )
@@ -236,21 +279,61 @@ def _is_near(data: bytes, end_offset: int, start_offset: int, *, data_offset: in
     return position >= 0 and end_offset <= start_offset and lines <= NEAR_LINES
 
 
-def _judge(file: FileState, known: Chunk, circumstances: Circumstances, *, base: int) -> Suspect:
+def _judge(
+    file: FileState,
+    known: Chunk,
+    circumstances: Circumstances,
+    *,
+    base: int,
+    stamp_at: Callable[[int, int], Stamp | None],
+) -> Suspect:
     """Choose how lines are judged."""
     profile = circumstances.profile
     if not profile.message_starts:
         return lambda _start, _end: False
     if (cut := profile.source.message_cut) is not None:
-        return suspect_by_cut(known.data, profile, cut=cut)
-    if circumstances.is_live:
-        return suspect_by_write(known, profile, fresh_at=base - (0 if file.caught_up else file.fresh_bytes))
+        judges = [suspect_by_cut(known.data, profile, cut=cut)]
+    elif circumstances.is_live:
+        open_bytes = sum(write.size_bytes for write in _open_writes(file, circumstances.now))
+        judges = [suspect_by_write(known, profile, fresh_at=max(0, base - open_bytes))]
+    else:
+        judges = []
 
     def is_future(stamp: Stamp) -> bool:
         point = _point(stamp, 0.0, circumstances) if stamp.cycle is None else None
         return point is not None and circumstances.now is not None and point > circumstances.now + TOLERANCE
 
-    return suspect_by_stamp(known, profile, is_tainted=file.is_tainted, is_future=is_future)
+    if cut is None and (file.is_past or not circumstances.is_live):
+        judges.append(
+            suspect_by_stamp(known, profile, stamp_at=stamp_at, is_tainted=file.is_tainted, is_future=is_future)
+        )
+    unknown_to = file.known_from - known.start_offset + base
+    return lambda start, end: start < unknown_to or any(is_suspect(start, end) for is_suspect in judges)
+
+
+def _open_writes(file: FileState, now: datetime | None) -> tuple[Write, ...]:
+    """Return the writes that what is read now may belong to."""
+    if not file.caught_up:
+        return file.writes
+    for index, write in enumerate(file.writes):
+        if now is not None and timedelta(0) <= now - write.read_at < SETTLED + _MOMENT:
+            return file.writes[index:]
+    return ()
+
+
+def _with_write(file: FileState, size_bytes: int, now: datetime | None, *, most_bytes: int) -> tuple[Write, ...]:
+    """Add what was read now to the open writes: to the last one, if it goes on or is of the same moment."""
+    if now is None:
+        return ()
+    *writes, last = _open_writes(file, now) or (Write(size_bytes=0, read_at=now),)
+    if not file.caught_up or now - last.read_at < _MOMENT:
+        first_at = last.read_at if file.caught_up else now
+        writes.append(Write(size_bytes=last.size_bytes + size_bytes, read_at=first_at))
+    else:
+        writes += [last, Write(size_bytes=size_bytes, read_at=now)]
+    while len(writes) > 1 and sum(write.size_bytes for write in writes[1:]) >= most_bytes:
+        del writes[0]
+    return tuple(writes)
 
 
 def _point(stamp: Stamp, clock: float, circumstances: Circumstances) -> datetime | None:
@@ -274,7 +357,7 @@ def _event(
     """Make an event of what a line says: where and when that is, and whether to trust it."""
     circumstances = page.circumstances
     start = page.position(line)
-    own = stamp or _stamp_before(page, start)
+    own = stamp or (None if _is_stampless(page.profile) else page.stamp_before(start))
     if own is not None:
         clock = clock_of(own, clock, circumstances.zone)
     return Event(
@@ -290,16 +373,6 @@ def _event(
         user=user,
         trusted=is_genuine(qr, page.profile) and not page.is_suspect(start, start + len(line.raw)),
     )
-
-
-def _stamp_before(page: Page, start: int) -> Stamp | None:
-    """Return the stamp of the record that the line at `start` continues."""
-    if _is_stampless(page.profile):
-        return None
-    for (line_start, line_end), _ in zip(spans_before(page.data, start), range(_STAMP_LINES), strict=False):
-        if stamp := stamp_of(plain(page.data[line_start:line_end], page.profile.framing), page.profile):
-            return stamp
-    return None
 
 
 def _is_stampless(profile: CompiledProfile) -> bool:

@@ -7,7 +7,6 @@ log that is read later, that follows one without a later stamp between.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -31,6 +30,7 @@ REACH_BYTES: Final = 32_768
 _RECORD_BYTES: Final = 4096
 _CHARACTER_BYTES: Final = 4
 _NAME_CHARACTERS: Final = 512
+_STAMP_LINES: Final = 50
 
 
 def reach_bytes(profile: CompiledProfile) -> int:
@@ -90,7 +90,7 @@ def suspect_by_write(chunk: Chunk, profile: CompiledProfile, *, fresh_at: int) -
 
     `chunk` holds what is known of the log, `fresh_at` is where in it the present write began.
     """
-    first = next(iter(_messages(chunk, profile, fresh_at, len(chunk.data))), None)
+    first = next(_messages(chunk, profile, fresh_at), None)
 
     def is_suspect(start: int, _end: int) -> bool:
         return first is not None and start > first
@@ -99,59 +99,94 @@ def suspect_by_write(chunk: Chunk, profile: CompiledProfile, *, fresh_at: int) -
 
 
 def suspect_by_stamp(
-    chunk: Chunk, profile: CompiledProfile, *, is_tainted: bool, is_future: Callable[[Stamp], bool]
+    chunk: Chunk,
+    profile: CompiledProfile,
+    *,
+    stamp_at: Callable[[int, int], Stamp | None],
+    is_tainted: bool,
+    is_future: Callable[[Stamp], bool],
 ) -> Suspect:
     """Judge lines that are read later: those behind a message record are suspect until one has a later stamp.
 
     A stamp from the future counts for nothing. `is_tainted` says that a message record stands further before, in a log
     without any stamps: no line is ever later then.
     """
-    data, framing = chunk.data, profile.framing
-    stamps: dict[int, Stamp | None] = {}
-    messages: list[int] = []
-    searched_to = 0
+    if is_tainted:
+        return lambda _start, _end: True
+    messages = [*_messages(chunk, profile, 0)]
+    nearest = _nearest_open(chunk.data, messages, stamp_at=stamp_at, is_future=is_future)
+    return lambda start, _end: start - nearest.get(start, start - REACH_BYTES - 1) <= REACH_BYTES
 
-    def stamp_at(start: int, end: int | None = None) -> Stamp | None:
-        if start not in stamps:
-            line_end = data.find(b"\n", start) if end is None else end
-            stamps[start] = stamp_of(plain(data[start : line_end if line_end >= 0 else len(data)], framing), profile)
-        return stamps[start]
 
-    def messages_before(start: int) -> list[int]:
-        nonlocal searched_to
-        first = max(0, start - REACH_BYTES)
-        messages.extend(_messages(chunk, profile, max(searched_to, data.rfind(b"\n", 0, first) + 1), start))
-        searched_to = max(searched_to, start)
-        return messages[bisect_left(messages, first) : bisect_left(messages, start)]
+def stamps_of(data: bytes, profile: CompiledProfile) -> Callable[[int, int], Stamp | None]:
+    """Return what reads the stamp of the line from one position to another, each at most once."""
 
-    def is_suspect(start: int, end: int) -> bool:
-        if is_tainted:
-            return True
-        near = messages_before(start)
-        if not near:
-            return False
-        own = stamp_at(start, end)
-        if own is not None and not is_future(own):
-            near = [at for at in near if not _is_later(own, stamp_at(at))]
-        later: list[Stamp] = []
+    @cache
+    def stamp_at(start: int, end: int) -> Stamp | None:
+        return stamp_of(plain(data[start:end], profile.framing), profile)
+
+    return stamp_at
+
+
+def stamps_before(data: bytes, stamp_at: Callable[[int, int], Stamp | None]) -> Callable[[int], Stamp | None]:
+    """Return what finds the stamp of the record that the line at a position continues, None if it is far."""
+    found: dict[int, tuple[Stamp | None, int]] = {}
+
+    def stamp_before(start: int) -> Stamp | None:
+        stamp: Stamp | None = None
+        lines = 0
         for line_start, line_end in spans_before(data, start):
-            if not near or line_start < near[0]:
-                break
+            lines += 1
             stamp = stamp_at(line_start, line_end)
-            if line_start == near[-1]:
-                near.pop()
-                if not any(_is_later(other, stamp) for other in later):
-                    return True
+            if stamp is None and line_start in found:
+                stamp, more = found[line_start]
+                lines += more
+            if stamp is not None or lines >= _STAMP_LINES:
+                break
+        found[start] = stamp, lines
+        return stamp if lines <= _STAMP_LINES else None
+
+    return stamp_before
+
+
+def _nearest_open(
+    data: bytes,
+    messages: list[int],
+    *,
+    stamp_at: Callable[[int, int], Stamp | None],
+    is_future: Callable[[Stamp], bool],
+) -> dict[int, int]:
+    """Return for each line behind a message record than which none is later yet, where the nearest such record is.
+
+    The open records are kept with the earliest stamp last: one that a later record outlasts does not matter any more.
+    """
+    nearest: dict[int, int] = {}
+    opened: list[tuple[int, Stamp | None]] = []
+    for message, following in zip(messages, [*messages[1:], len(data)], strict=False):
+        start = message
+        while start < following:
+            end = data.find(b"\n", start)
+            end = len(data) if end < 0 else end
+            stamp = stamp_at(start, end)
             if stamp is not None and not is_future(stamp):
-                later = _latest(later, stamp)
-        return False
+                while opened and _is_later(stamp, opened[-1][1]):
+                    opened.pop()
+            if opened:
+                nearest[start] = opened[-1][0]
+            if start == message:
+                while opened and not _outlasts(opened[-1][1], stamp):
+                    opened.pop()
+                opened.append((start, stamp))
+            if not opened or start - opened[-1][0] > REACH_BYTES:
+                opened = []
+                break
+            start = end + 1
+    return nearest
 
-    return is_suspect
 
-
-def _latest(later: list[Stamp], stamp: Stamp) -> list[Stamp]:
-    """Keep the latest stamp alone, which is later than whatever any of them is later than."""
-    return [stamp] if not later or _is_later(stamp, later[0]) else later
+def _outlasts(stamp: Stamp | None, other: Stamp | None) -> bool:
+    """Tell whether it takes a later line to end what was opened at a stamp than at another."""
+    return other is not None and (stamp is None or _is_later(stamp, other))
 
 
 def _is_later(stamp: Stamp, other: Stamp | None) -> bool:
@@ -161,9 +196,7 @@ def _is_later(stamp: Stamp, other: Stamp | None) -> bool:
     return difference(seconds_of(stamp), seconds_of(other), stamp.cycle) > 0
 
 
-def _messages(chunk: Chunk, profile: CompiledProfile, start: int, end: int) -> list[int]:
-    """Return where the message records start that stand in the bytes from `start` to `end`, at the start of a line."""
-    if start >= end:
-        return []
-    part = replace(chunk, data=chunk.data[start:end], start_offset=start, truncated=False)
-    return [hit.line.offset for hit in profile.messages().hits(part)]
+def _messages(chunk: Chunk, profile: CompiledProfile, start: int) -> Iterator[int]:
+    """Yield where the message records start that stand behind a position, which is the start of a line."""
+    part = replace(chunk, data=chunk.data[start:], start_offset=start, truncated=False)
+    return (hit.line.offset for hit in profile.messages().hits(part))
