@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -25,8 +26,6 @@ from logmonitor.transports.screen import Screen
 from tests.terminal import Terminal, scanned
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from logmonitor.demo.world import Effect, Frame, World
 
 QR = "https://login.weixin.qq.com/l/0123456789=="
@@ -371,3 +370,29 @@ def test_demo_keeps_what_it_made(tmp_path: Path) -> None:
     with demo("--keep", str(folder), folder=tmp_path) as playing:
         _, errors = playing.communicate(timeout=DEADLINE)
     assert (playing.returncode, errors) == (2, f"cannot use {folder}: it is not empty\n")
+
+
+def test_demo_says_where_it_cannot_play(tmp_path: Path) -> None:
+    """A folder that cannot be written to, or none to be had, is told in a sentence."""
+    full = ("sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *DEMO, "--script", "--keep", "kept")
+    playing = subprocess.run(full, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (playing.returncode, playing.stderr) == (1, f"cannot start alice in {tmp_path}/kept: File too large\n")
+    nowhere = "import tempfile; from logmonitor.cli import main; tempfile.tempdir = '/none'; raise SystemExit(main())"
+    playing = subprocess.run(
+        (sys.executable, "-c", nowhere, "demo"), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    wanted = "there is no folder to play in: No such file or directory; name one with --keep DIR\n"
+    assert (playing.returncode, playing.stderr) == (2, wanted)
+
+
+def test_demo_ends_quietly_when_nobody_looks(tmp_path: Path) -> None:
+    """A pipe that is closed ends the story and both bots without a word; an output that is full gives a sentence."""
+    with demo(folder=tmp_path) as playing:
+        assert playing.stdout is not None
+        assert playing.stderr is not None
+        playing.stdout.close()
+        assert (playing.wait(DEADLINE), playing.stderr.read()) == (0, "")
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run((*DEMO, "--script"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "logmonitor: cannot write: no space left on device\n")
+    assert list(tmp_path.iterdir()) == []

@@ -31,25 +31,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play; return 0, 1 if it did not go as it should, 2 for a folder that cannot be used."""
+    """Play; return 0, 1 if it did not go as it should, 2 for a folder that cannot be used.
+
+    Raises:
+        OSError: nothing can be written to the terminal any more.
+    """
     is_interactive = not arguments.script and sys.stdin.isatty() and sys.stdout.isatty()
     try:
         folder = _folder(arguments.keep)
     except OSError as error:
-        print(f"cannot use {arguments.keep}: {error.strerror}", file=sys.stderr)
+        if arguments.keep is None:
+            print(f"there is no folder to play in: {error.strerror}; name one with --keep DIR", file=sys.stderr)
+        else:
+            print(f"cannot use {arguments.keep}: {error.strerror}", file=sys.stderr)
         return 2
     code = 0
+    broken: list[OSError] = []
     with folder as path:
         try:
             asyncio.run(_play(Play(folder=Path(path), language=arguments.language, is_interactive=is_interactive)))
         except* LogMonitorError as group:
-            for problem in dict.fromkeys(_sentences(group)):
+            for problem in dict.fromkeys(map(str, _leaves(group))):
                 print(problem, file=sys.stderr)
             code = 1
+        except* OSError as group:
+            broken = [error for error in _leaves(group) if isinstance(error, OSError)]
         except* KeyboardInterrupt:
             code = 0 if is_interactive else _SIGNALLED + signal.SIGINT
         except* asyncio.CancelledError:
             code = _SIGNALLED + signal.SIGTERM
+    if broken:
+        raise broken[0]
     return code
 
 
@@ -76,8 +88,8 @@ def _folder(keep: Path | None) -> AbstractContextManager[str]:
     return nullcontext(str(keep.absolute()))
 
 
-def _sentences(error: BaseException) -> list[str]:
-    """Return the text of every error in a group."""
+def _leaves(error: BaseException) -> list[BaseException]:
+    """Return every error in a group."""
     if isinstance(error, BaseExceptionGroup):
-        return [sentence for one in error.exceptions for sentence in _sentences(one)]
-    return [str(error)]
+        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+    return [error]

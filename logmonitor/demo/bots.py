@@ -69,21 +69,30 @@ class Bot:
         return 0 if self._process is None else self._process.pid
 
     async def start(self) -> None:
-        """Write the configuration and start the process, out of reach of the terminal's Ctrl-C."""
-        self._config_path.write_text(self._configuration, encoding="utf-8")
-        with self._error_path.open("wb") as errors:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "logmonitor",
-                "run",
-                str(self._config_path),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
-                limit=_FRAME_BYTES,
-                start_new_session=True,
-            )
+        """Write the configuration and start the process, out of reach of the terminal's Ctrl-C.
+
+        Raises:
+            LogMonitorError: its folder cannot be written to, or no process can be started.
+        """
+        try:
+            self._config_path.write_text(self._configuration, encoding="utf-8")
+            with self._error_path.open("wb") as errors:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "logmonitor",
+                    "run",
+                    str(self._config_path),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=errors,
+                    limit=_FRAME_BYTES,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise LogMonitorError(
+                f"cannot start {self.name} in {self._config_path.parent}: {error.strerror}"
+            ) from error
 
     async def listen(self, on_frame: Callable[[Bot, Frame], None]) -> None:
         """Hand on every frame that it writes, until it ends.
