@@ -93,7 +93,7 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
     """
     rescues: Mapping[str, Rescue] = {}
     _ = translation(config.language)
-    greeting = Say(text=login_test, to=login_test_to or None, priority=Priority.ALERT) if login_test else None
+    greeting = Say(text=login_test, to=login_test_to or None, priority=Priority.QR) if login_test else None
 
     def moment(context: Context) -> Moment:
         return Moment(now=context.now(), monotonic=context.monotonic(), translate=_)
@@ -171,7 +171,10 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
 
 
 def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Say | None) -> Outcome:
-    """Decide what a change of the session asks for."""
+    """Decide what a change of the session asks for.
+
+    Losses, QRs and returns are of one priority, so that they arrive in the order in which they happened.
+    """
     before, after, _ = transition.before, transition.after, moment.translate
     steps: list[Say | Show | Withdraw] = []
     if transition.is_return:
@@ -192,7 +195,7 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
         rescue, shown = _offer(rescue, after.qr, moment)
         steps.extend(shown)
     if transition.is_return:
-        steps.append(_alert(_("{bot} is logged in again").format(bot=after.watch)))
+        steps.append(Say(text=_("{bot} is logged in again").format(bot=after.watch), priority=Priority.QR))
         steps.extend([greeting] if greeting is not None else ())
     return rescue, tuple(steps)
 
@@ -233,7 +236,7 @@ def switch(rescue: Rescue, session: Session, moment: Moment, *, enabled: bool) -
     if not enabled:
         rescue = replace(rescue, pace=throttle.clear(rescue.pace))
         return rescue, (Withdraw(), Say(text=_("QR rescue of {bot} is off").format(bot=session.watch)))
-    said = Say(text=_("QR rescue of {bot} is on").format(bot=session.watch))
+    said = Say(text=_("QR rescue of {bot} is on").format(bot=session.watch), priority=Priority.QR)
     if not session.is_lost or session.qr is None or is_expired(session.qr, moment.now):
         return rescue, (said,)
     rescue, shown = _offer(rescue, session.qr, moment)

@@ -27,6 +27,7 @@ from logmonitor import (
     ProfileError,
     Qr,
     Receipt,
+    TransportError,
     watch,
     watcher,
 )
@@ -328,7 +329,7 @@ async def test_operations_that_claim_one_command_are_refused(tmp_path: Path) -> 
 
 async def test_unknown_profile_is_refused(tmp_path: Path) -> None:
     """A family that there is no profile of is refused before anything starts."""
-    with pytest.raises(ProfileError, match=r"unknown profile 'wechaty'; did you mean 'wechat4u'\?"):
+    with pytest.raises(ProfileError, match=r"unknown profile 'wechaty'; did you mean 'wechaty-ts'\?"):
         await serve(
             configuration(tmp_path, profile="wechaty"),
             transport=MemoryTransport(),
@@ -389,9 +390,28 @@ async def test_lines_that_cannot_be_understood_are_passed_over(
             async with asyncio.timeout(10):
                 while "passing over" not in caplog.text:  # noqa: ASYNC110 - a log record sets no event
                     await asyncio.sleep(0)
-            log.write(scan_line("Abc123"))
+            log.write("far from what was passed over" * 100, scan_line("Abc123"))
             await chat.wait_for(2)
             chat.receive("status")
             sent = await chat.wait_for(3)
     assert shown(sent[1][1]) == URL.format(name="Abc123")
     assert "  1 pieces of its log could not be understood; the log of logmonitor tells more" in str(sent[2][1])
+
+
+async def test_news_arrives_in_the_order_in_which_it_happened(tmp_path: Path) -> None:
+    """After an outage of the chat the last thing that the admin reads is the last thing that happened."""
+    with LogWriter(tmp_path / "bob.log") as log:
+        log.write(LOGIN)
+        async with serving(configuration(tmp_path), rescue(login_test="hello")) as chat:
+            await ready(chat)
+            chat.fail_next(TransportError("the chat is down"))
+            log.write(LOGOUT)
+            log.write(LOGIN)
+            log.write(LOGOUT)
+            sent = await chat.wait_for(4)
+    assert [shown(content) for _, content in sent] == [
+        "bob has been logged out; its login QR follows as soon as its log shows one",
+        "bob is logged in again",
+        "hello",
+        "bob has been logged out; its login QR follows as soon as its log shows one",
+    ]
