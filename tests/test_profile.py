@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,55 @@ def test_choose_profile_knows_the_samples(name: str, family: str) -> None:
     choice = choose_profile(PROFILES, sample(name))
     assert choice.profile is PROFILES[family]
     assert choice.scores[0][0] == family
+
+
+WECHATY = "22:44:35 INFO StarterBot {}\n"
+SPOKEN = WECHATY.format("Message#Text[🗣Contact<Eve>]\t\n{}")
+READY = SPOKEN.format("READY\n" * 11)
+
+
+@pytest.mark.parametrize(
+    ("log", "family"),
+    [
+        (WECHATY.format("Starter Bot") * 1000 + READY * 8, "wechaty-ts"),
+        (WECHATY.format("Contact<Bob> login") + READY * 300, "wechaty-ts"),
+        (WECHATY.format("Starter Bot") + SPOKEN.format("09-08 16:30:00 [info] B | 接收 <- x") * 300, "wechaty-ts"),
+        (WECHATY.format("Message: READY\nREADY\nREADY") + WECHATY.format("Starter Bot") * 6, "wechaty-ts"),
+        (
+            "09-08 16:30:00 [info] Bob | 接收 <- x\n"
+            + WECHATY.format("Contact<Bob> login") * 30
+            + "09-08 16:30:01 [info] Bob | 接收 <- x\n",
+            "napcat",
+        ),
+        ("Login successfully as Bob\n收到 hi\nLOG OUT!\n", "itchat-uos"),
+        ("Login successfully as Bob\n" + WECHATY.format("x") + "LOG OUT!\n", "itchat-uos"),
+    ],
+)  # fmt: skip
+def test_choose_profile_is_not_talked_into_a_family(log: str, family: str) -> None:
+    """What strangers write counts for no family but that whose log shows it, nor do bare lines among framed ones."""
+    choice = choose_profile(PROFILES, chunks_of(log.encode()))
+    assert choice.profile is PROFILES[family]
+
+
+def test_choose_profile_is_not_talked_into_a_family_from_the_middle_of_a_log() -> None:
+    """Where reading began inside a message, its rest makes no family; a longer log is judged by the whole ones."""
+    rest = "09-08 16:30:00 [info] B | 接收 <- x\n" + "READY\n" * 9
+    data = (rest + WECHATY.format("Contact<Bob> login") * 4 + SPOKEN.format("READY\nREADY") * 3000).encode()
+    (chunk,) = chunks_of(data)
+    later = replace(chunk, start_offset=5000, end_offset=5000 + len(data))
+    assert choose_profile(PROFILES, [later]).profile is PROFILES["wechaty-ts"]
+
+
+def test_choose_profile_takes_each_file_for_itself() -> None:
+    """A message at the end of one file makes no line of another suspect, in whatever pieces they come."""
+    talk, login = SPOKEN.format("hi").encode(), b"Login successfully as Bob\nLOG OUT!\n" * 3
+    pieces = [
+        *chunks_of(talk[:90] + b"\n", Path("a.log")),
+        *chunks_of(login, Path("b.log")),
+        replace(chunks_of(login)[0], truncated=True),
+        replace(chunks_of(login)[0], start_offset=len(login), end_offset=2 * len(login)),
+    ]
+    assert choose_profile(PROFILES, pieces).profile is PROFILES["itchat-uos"]
 
 
 def test_choose_profile_asks_where_none_fits() -> None:
