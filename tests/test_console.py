@@ -198,7 +198,7 @@ def test_screen_saves_a_qr_that_does_not_fit(tmp_path: Path, columns: int, rows:
         screen.draw(entry(text), rows=drawn)
 
     output = " ".join(plain(on_terminal(action, columns=columns, rows=rows)).split())
-    assert f"it has {columns} × {rows} characters, 33 × 18 are needed" in output.replace(" │", "")
+    assert f"this window has {columns} × {rows} characters, and 33 × 18 are needed" in output.replace(" │", "")
     assert (tmp_path / "bob-qr.png").read_bytes() == QR.data
 
 
@@ -247,11 +247,14 @@ def test_console_goes_on_without_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_console_draws_what_its_encoding_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An output without half-blocks gets the QR as a file, and shows other characters by their numbers."""
+    """An output without half-blocks says so and gets the QR as a file; other characters are shown by their numbers."""
     with streams(monkeypatch, encoding="ascii") as written:
         asyncio.run(talk(Console(bot="alice", save_to=tmp_path), QR, "您好"))
         text = written()
     assert (tmp_path / "bob-qr.png").read_bytes() == QR.data
+    assert "The QR is not drawn here: the encoding of this output, ascii, has no block characters. Use UTF-8" in text
+    assert f"open the image {tmp_path}/bob-qr.png and scan that" in text
+    assert "window" not in text
     assert text.endswith("alice \\u2192 you: \\u60a8\\u597d\n")
 
 

@@ -219,6 +219,7 @@ def demo(*arguments: str, folder: Path, **environ: str) -> subprocess.Popen[str]
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        cwd=folder,
         text=True,
         env={**os.environ, "TMPDIR": str(folder), **environ},
     )
@@ -383,6 +384,19 @@ def test_demo_says_where_it_cannot_play(tmp_path: Path) -> None:
     )
     wanted = "there is no folder to play in: No such file or directory; name one with --keep DIR\n"
     assert (playing.returncode, playing.stderr) == (2, wanted)
+
+
+def test_demo_leaves_the_image_of_a_qr_it_cannot_draw(tmp_path: Path) -> None:
+    """An image that you are sent to is there after the end too: in a folder of yours, or in the one that is kept."""
+    with demo(folder=tmp_path, PYTHONIOENCODING="ascii") as playing:
+        output, _ = playing.communicate(timeout=DEADLINE)
+    images = [Path(path) for path in re.findall(r"open the image (\S+)", output)]
+    assert [image.name for image in images] == ["bob-qr.png", "2-bob-qr.png"]
+    assert [image.read_bytes()[:4] for image in images] == [b"\x89PNG"] * 2
+    assert {image.parent.parent for image in images} == {tmp_path}
+    with demo("--keep", "kept", folder=tmp_path, PYTHONIOENCODING="ascii") as playing:
+        playing.communicate(timeout=DEADLINE)
+    assert {path.name for path in (tmp_path / "kept").glob("*.png")} == {"bob-qr.png", "2-bob-qr.png"}
 
 
 def test_demo_ends_quietly_when_nobody_looks(tmp_path: Path) -> None:

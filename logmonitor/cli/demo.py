@@ -49,7 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     broken: list[OSError] = []
     with folder as path:
         try:
-            asyncio.run(_play(Play(folder=Path(path), language=arguments.language, is_interactive=is_interactive)))
+            play = Play(
+                folder=Path(path),
+                language=arguments.language,
+                is_interactive=is_interactive,
+                save_to=arguments.keep and Path(path),
+            )
+            asyncio.run(_play(play))
         except* LogMonitorError as group:
             for problem in dict.fromkeys(map(str, _leaves(group))):
                 print(problem, file=sys.stderr)

@@ -41,15 +41,28 @@ _PANEL_WIDTH: Final = 88
 class Play:
     """One performance of the demo."""
 
-    def __init__(self, *, folder: Path, language: str, is_interactive: bool, deadline: float = DEADLINE) -> None:
-        """Prepare it in `folder`; nothing runs yet."""
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        language: str,
+        is_interactive: bool,
+        save_to: Path | None = None,
+        deadline: float = DEADLINE,
+    ) -> None:
+        """Prepare it in `folder`; nothing runs yet. A QR that cannot be drawn is saved to `save_to`, or a fresh folder."""
         self._translate = translation(language)
         self._deadline = deadline
         self._talking_to = ALICE
         self._screen = Screen(sys.stdout, reader=self._translate("you"))
         self._prompt = Prompt(label=self._label, toolbar=self._toolbar, words=self._words) if is_interactive else None
         self._stage = Stage(
-            screen=self._screen, prompt=self._prompt, folder=folder, language=language, translate=self._translate
+            screen=self._screen,
+            prompt=self._prompt,
+            folder=folder,
+            language=language,
+            translate=self._translate,
+            save_to=save_to,
         )
 
     async def run(self) -> None:

@@ -49,13 +49,20 @@ class Stage:
     """Alice and Bob as processes, WeChat between them and you, and the screen it is shown on."""
 
     def __init__(
-        self, *, screen: Screen, prompt: Prompt | None, folder: Path, language: str, translate: Callable[[str], str]
+        self,
+        *,
+        screen: Screen,
+        prompt: Prompt | None,
+        folder: Path,
+        language: str,
+        translate: Callable[[str], str],
+        save_to: Path | None = None,
     ) -> None:
-        """Set it up in `folder`; nothing runs yet."""
+        """Set it up in `folder`; nothing runs yet. What cannot be drawn is saved where it outlives the demo."""
         self._screen = screen
         self._prompt = prompt
         self._translate = translate
-        self._composer = Composer(screen, folder=folder, translate=translate)
+        self._composer = Composer(screen, folder=save_to, translate=translate)
         self._world: World = worlds.begin(ALICE, BOB)
         self._bots = {
             name: Bot(name, twin=twin, folder=folder, language=language) for name, twin in ((ALICE, BOB), (BOB, ALICE))

@@ -62,15 +62,21 @@ class Composer:
                 return await self._saved(image, self._translate("{name} saved as {path}")), ()
             if self._screen.can_draw(rows, spare_rows=spare_rows):
                 return image.caption, rows
+        if not self._screen.has_blocks:
+            wording = self._translate(
+                "The QR is not drawn here: the encoding of this output, {encoding}, has no block characters. "
+                "Use UTF-8, or open the image {path} and scan that"
+            )
+            return await self._saved(image, wording, encoding=self._screen.encoding), ()
         columns, height = self._screen.size
         wording = self._translate(
-            "This window cannot show the QR: it has {columns} × {rows} characters, {needed_columns} × {needed_rows} "
-            "are needed. Enlarge it and ask again, or scan the image {path}"
+            "The QR is not drawn here: this window has {columns} × {rows} characters, and {needed_columns} × "
+            "{needed_rows} are needed. Enlarge it and ask again, or open the image {path} and scan that"
         )
         needed = {"needed_columns": len(rows[0]), "needed_rows": len(rows) + 1, "columns": columns, "rows": height}
         return await self._saved(image, wording, **needed), ()
 
-    async def _saved(self, attachment: Attachment, wording: str, **values: int) -> str:
+    async def _saved(self, attachment: Attachment, wording: str, **values: int | str) -> str:
         """Save an attachment; return its caption with a line, made of `wording`, on where it is."""
         try:
             self._folder = self._folder or Path(tempfile.mkdtemp(prefix="logmonitor-"))

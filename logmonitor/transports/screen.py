@@ -67,6 +67,20 @@ class Screen:
                 self._console.size = ConsoleDimensions(columns, rows)
         return self._console.size.width, self._console.size.height
 
+    @property
+    def encoding(self) -> str:
+        """What the characters are encoded in."""
+        return self._console.encoding
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether the encoding has the half-blocks that a QR is drawn with."""
+        try:
+            _INKS.encode(self.encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
+
     def draw(self, entry: Entry, *, rows: tuple[str, ...] = ()) -> None:
         """Draw a message and, below it, a QR: rows of half-blocks whose ink is the dark modules.
 
@@ -98,12 +112,9 @@ class Screen:
 
     def can_draw(self, rows: tuple[str, ...], *, spare_rows: int = 1) -> bool:
         """Whether a QR can be drawn whole, with `spare_rows` below it: there is room, the encoding has half-blocks."""
-        try:
-            _INKS.encode(self._console.encoding)
-        except UnicodeEncodeError:
-            return False
         width, height = self.size
-        return not self._is_terminal or (cell_len(rows[0]) <= width and len(rows) + spare_rows <= height)
+        has_room = not self._is_terminal or (cell_len(rows[0]) <= width and len(rows) + spare_rows <= height)
+        return has_room and self.has_blocks
 
     def _draw_aligned(self, entry: Entry, rows: tuple[str, ...]) -> None:
         style = "bold" if entry.is_own else _NAME_STYLES[crc32(entry.sender.encode()) % len(_NAME_STYLES)]
@@ -150,8 +161,7 @@ class Screen:
 
     def _plain(self, head: str, text: str) -> None:
         lines = f"{head}{text}".replace("\n", "\n" + " " * len("[HH:MM:SS] ")) + "\n"
-        encoding = self._console.encoding
-        self._stream.write(lines.encode(encoding, "backslashreplace").decode(encoding))
+        self._stream.write(lines.encode(self.encoding, "backslashreplace").decode(self.encoding))
 
 
 def _wrapped(text: Text, width: int) -> list[Text]:
