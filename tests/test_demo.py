@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from logmonitor.demo import world as worlds
 from logmonitor.demo.play import Play
-from logmonitor.demo.stage import Stage, content_of
+from logmonitor.demo.stage import Seen, Stage, content_of
 from logmonitor.demo.world import YOU, Arrival, Remark, Said, ToBot
 from logmonitor.errors import LogMonitorError
 from logmonitor.records import Attachment, Link, Qr
@@ -319,11 +319,16 @@ def test_demo_ends_at_a_signal(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def both_logged_in(stage: Stage) -> None:
+    """Wait until both bots are there."""
+    while not all(account.is_logged_in for account in stage.world.accounts.values()):
+        await stage.changed()
+
+
 async def until_said(stage: Stage) -> None:
     """Start both bots, ask Alice a lot, and fail when her first answer is there."""
     async with stage.running():
-        while not all(account.is_logged_in for account in stage.world.accounts.values()):
-            await stage.changed()
+        await both_logged_in(stage)
         for _ in range(20):
             stage.write("alice", "status")
         await stage.next_seen()
@@ -340,6 +345,29 @@ def test_demo_ends_its_bots_before_it_is_deaf(monkeypatch: pytest.MonkeyPatch, t
     told = (tmp_path / "alice.stderr").read_text()
     assert "SIGTERM: stopping" in told
     assert "not delivered" not in told
+
+
+def test_demo_answers_what_is_typed_during_the_opening(tmp_path: Path) -> None:
+    """Of what bots write, only the one answer that is asked for behind the scenes is not shown."""
+    stage = Stage(
+        screen=Screen(io.StringIO(), reader="you"), prompt=None, folder=tmp_path, language="en", translate=str
+    )
+
+    async def scenario() -> tuple[Seen, list[Seen]]:
+        async with stage.running(), asyncio.timeout(DEADLINE):
+            await both_logged_in(stage)
+            asking = asyncio.create_task(
+                stage.ask("alice", "status", lambda seen: str(seen.content).startswith("bob:"))
+            )
+            await asyncio.sleep(0)
+            for bot, text in (("alice", "help"), ("bob", "status"), ("alice", "status")):
+                stage.write(bot, text)
+            return await asking, [await stage.next_seen() for _ in range(3)]
+
+    answer, shown = asyncio.run(scenario())
+    assert answer.bot == "alice"
+    beginnings = sorted((seen.bot, str(seen.content)[:4]) for seen in shown)
+    assert beginnings == [("alice", "bob:"), ("alice", "stat"), ("bob", "alic")]
 
 
 def test_demo_tells_of_a_bot_that_died(tmp_path: Path) -> None:

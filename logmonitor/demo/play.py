@@ -50,7 +50,7 @@ class Play:
         save_to: Path | None = None,
         deadline: float = DEADLINE,
     ) -> None:
-        """Prepare it in `folder`; nothing runs yet. A QR that cannot be drawn is saved to `save_to`, or a fresh folder."""
+        """Prepare it in `folder`; nothing runs yet. A QR that is not drawn is saved to `save_to`, or to a new folder."""
         self._translate = translation(language)
         self._deadline = deadline
         self._talking_to = ALICE
@@ -93,7 +93,8 @@ class Play:
         async with self._within(_("both bots log in")):
             while not all(account.is_logged_in for account in stage.world.accounts.values()):
                 await stage.changed()
-            await stage.knows(ALICE, BOB.capitalize())
+            while BOB.capitalize() not in str((await stage.ask(ALICE, "status", _is_status)).content):
+                pass
         pids = stage.pids()
         stage.say(
             _("Alice (process {alice}) follows bob.log, Bob (process {bob}) follows alice.log").format(

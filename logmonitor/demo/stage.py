@@ -70,7 +70,7 @@ class Stage:
         self._to_draw: asyncio.Queue[Arrival | Callable[[], None]] = asyncio.Queue()
         self._seen: asyncio.Queue[Seen] = asyncio.Queue()
         self._change = asyncio.Event()
-        self._unseen: asyncio.Queue[Seen] | None = None
+        self._unseen: tuple[Callable[[Seen], bool], asyncio.Future[Seen]] | None = None
         self._told_ns: dict[str, int] = {}
         self._measured: set[str] = set()
 
@@ -124,14 +124,13 @@ class Stage:
         self._to_draw.put_nowait(partial(self._screen.draw, entry))
         self._follow(worlds.write(self._world, bot, text))
 
-    async def knows(self, bot: str, word: str) -> None:
-        """Wait until a bot's `status` has `word` in it, asking behind the scenes until it has."""
-        self._unseen = asyncio.Queue()
+    async def ask(self, bot: str, text: str, is_answer: Callable[[Seen], bool]) -> Seen:
+        """Write to a bot behind the scenes and return its answer, which is not shown; all else it writes is."""
+        answer: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
+        self._unseen = is_answer, answer
+        self._follow(worlds.write(self._world, bot, text))
         try:
-            while True:
-                self._follow(worlds.write(self._world, bot, "status"))
-                if word in str((await self._unseen.get()).content):
-                    return
+            return await answer
         finally:
             self._unseen = None
 
@@ -174,14 +173,23 @@ class Stage:
                     self._bots[bot].tell(frame)
                 case Said(bot=bot, remark=remark):
                     self.say(self._wording(remark).format(name=bot.capitalize(), bot=bot))
-                case Arrival() if self._unseen is not None:
-                    self._unseen.put_nowait(Seen(bot=effect.bot, content=content_of(effect.frame)))
-                case Arrival():
+                case Arrival() if not self._is_unseen(effect):
                     self._to_draw.put_nowait(effect)
         self._change.set()
         self._change = asyncio.Event()
         if self._prompt is not None:
             self._prompt.refresh()
+
+    def _is_unseen(self, arrival: Arrival) -> bool:
+        """Take a message if it is the answer that is waited for behind the scenes."""
+        if self._unseen is None:
+            return False
+        is_answer, answer = self._unseen
+        seen = Seen(bot=arrival.bot, content=content_of(arrival.frame))
+        if answer.done() or not is_answer(seen):
+            return False
+        answer.set_result(seen)
+        return True
 
     async def _draw_all(self) -> None:
         """Draw what there is to draw, in order."""
