@@ -390,7 +390,7 @@ async def test_lines_that_cannot_be_understood_are_passed_over(
             async with asyncio.timeout(10):
                 while "passing over" not in caplog.text:  # noqa: ASYNC110 - a log record sets no event
                     await asyncio.sleep(0)
-            log.write("far from what was passed over" * 100, scan_line("Abc123"))
+            log.write("far from what was passed over" * 2000, scan_line("Abc123"))
             await chat.wait_for(2)
             chat.receive("status")
             sent = await chat.wait_for(3)
