@@ -50,7 +50,7 @@ class Play:
         save_to: Path | None = None,
         deadline: float = DEADLINE,
     ) -> None:
-        """Prepare it in `folder`; nothing runs yet. A QR that is not drawn is saved to `save_to`, or to a new folder."""
+        """Prepare it in `folder`; nothing runs yet. A QR that is not drawn is saved to `save_to` or a new folder."""
         self._translate = translation(language)
         self._deadline = deadline
         self._talking_to = ALICE
