@@ -488,15 +488,15 @@ def test_observe_suspects_what_may_be_another_part_of_a_message(
     assert [seen.event.trusted for seen in observed] == [trusted]
 
 
-def test_observe_remembers_no_more_of_a_write_than_of_the_log() -> None:
-    """However long a reader does not catch up, what is kept of the write is bounded."""
+def test_observe_suspects_all_of_a_long_message() -> None:
+    """However long a message is, and in however many parts it is read, all that comes with it is suspect."""
     state, offset = LOGGED_IN, 0
-    for number in range(40):
-        line = "x" * 8000 + "\n"
-        now = NOW + timedelta(seconds=number * 0.015)
-        state, _ = live(state, line, family("napcat"), offset=offset, now=now)
-        offset += len(line)
-    assert sum(write.size_bytes for write in state.files[LOG].writes) < 50_000
+    record, kicked = (f"{NAPCAT.format('30:00', text)}\n" for text in ("接收 <- hi", KICKED))
+    for number, text in enumerate((record, *["x" * 8000 + "\n"] * 20, kicked)):
+        now = NOW + timedelta(seconds=number)
+        state, observed = live(state, text, family("napcat"), offset=offset, caught_up=False, now=now)
+        offset += len(text.encode())
+    assert [seen.event.trusted for seen in observed] == [False]
 
 
 @pytest.mark.parametrize(("stamp", "trusted"), [("30:00", False), ("30:01", True)])

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from logmonitor.scan import Hit
 
 _COUNTED_LINES: Final = 200
+_EXAMINED_LINES: Final = 5000
 _EVENT_WEIGHT: Final = 10
 
 
@@ -145,9 +146,9 @@ def _score(profile: Profile, parts: Sequence[_Part]) -> int:
 
 
 def _known(profile: Profile, look: _Look, parts: Sequence[_Part]) -> Iterator[Hit]:
-    """Yield the lines that one look knows, but not what another family shows of a message."""
+    """Yield the lines that one look knows, but not what another family shows of a message; of each part not all."""
     for part in parts:
-        for hit in look.scanner.hits(part.chunk):
+        for hit in islice(look.scanner.hits(part.chunk), _EXAMINED_LINES):
             start = hit.line.offset - part.chunk.start_offset
             if part.author not in {None, profile.name} and part.is_suspect(start, start + len(hit.line.raw)):
                 continue

@@ -14,6 +14,7 @@ from logmonitor.reading.pairing import NEAR_LINES, NOTHING, Pairing, Reading
 from logmonitor.reading.recognition import find, plain, stamp_of
 from logmonitor.reading.suspicion import (
     reach_bytes,
+    shows_message,
     spans_before,
     stamps_before,
     stamps_of,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 SETTLED: Final = timedelta(milliseconds=100)
 """How long after a part of a write the next may still come, live: a writer splits what is long."""
 
-_MOMENT: Final = SETTLED / 10
 _SAMPLED_LINES: Final = 3
 
 
@@ -50,26 +50,19 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
-    """What was read together, for all that can be told: how many bytes, and when the last of them."""
-
-    size_bytes: int
-    read_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
     """Where the reading of one file stands.
 
-    `tail` are the whole lines right before `next_offset`, as far as later lines may be judged by them; the last of it
-    are the `writes`, which may go on in what comes next, surely so unless the file was `caught_up`. `is_past` says that
-    they were not read as they were written. Lines before `known_from` cannot be judged: what stands before them was not
-    read. `clock` is the log's own, in seconds. `due` is when what is held back is given out at the latest.
+    `tail` are the whole lines right before `next_offset`, as far as later lines may be judged by them. `shown_at` is
+    when a message was read last, as far as can be told apart from what else came with it; what comes next may belong to
+    it, surely so unless the file was `caught_up`. `is_past` says that the lines were not read as they were written.
+    Lines before `known_from` cannot be judged: what stands before them was not read. `clock` is the log's own, in
+    seconds. `due` is when what is held back is given out at the latest.
     """
 
     next_offset: int | None = None
     tail: bytes = b""
-    writes: tuple[Write, ...] = ()
+    shown_at: datetime | None = None
     caught_up: bool = True
     is_past: bool = False
     is_tainted: bool = False
@@ -215,7 +208,7 @@ def leave(file: FileState, chunk: Chunk, circumstances: Circumstances, *, is_sta
         file,
         next_offset=chunk.end_offset,
         tail=tail,
-        writes=_with_write(file, len(chunk.data), circumstances.now, most_bytes=len(tail)),
+        shown_at=_shown_at(file, chunk, circumstances),
         caught_up=chunk.caught_up or not circumstances.is_live,
         is_past=not circumstances.is_live,
         is_tainted=is_tainted,
@@ -294,8 +287,7 @@ def _judge(
     if (cut := profile.source.message_cut) is not None:
         judges = [suspect_by_cut(known.data, profile, cut=cut)]
     elif circumstances.is_live:
-        open_bytes = sum(write.size_bytes for write in _open_writes(file, circumstances.now))
-        judges = [suspect_by_write(known, profile, fresh_at=max(0, base - open_bytes))]
+        judges = [suspect_by_write(known, profile, fresh_at=base, is_open=_is_open(file, circumstances.now))]
     else:
         judges = []
 
@@ -311,29 +303,23 @@ def _judge(
     return lambda start, end: start < unknown_to or any(is_suspect(start, end) for is_suspect in judges)
 
 
-def _open_writes(file: FileState, now: datetime | None) -> tuple[Write, ...]:
-    """Return the writes that what is read now may belong to."""
-    if not file.caught_up:
-        return file.writes
-    for index, write in enumerate(file.writes):
-        if now is not None and timedelta(0) <= now - write.read_at < SETTLED + _MOMENT:
-            return file.writes[index:]
-    return ()
+def _is_open(file: FileState, now: datetime | None) -> bool:
+    """Tell whether what is read now may belong to a write that has a message record."""
+    if file.shown_at is None or not file.caught_up:
+        return file.shown_at is not None
+    return now is not None and timedelta(0) <= now - file.shown_at < SETTLED
 
 
-def _with_write(file: FileState, size_bytes: int, now: datetime | None, *, most_bytes: int) -> tuple[Write, ...]:
-    """Add what was read now to the open writes: to the last one, if it goes on or is of the same moment."""
-    if now is None:
-        return ()
-    *writes, last = _open_writes(file, now) or (Write(size_bytes=0, read_at=now),)
-    if not file.caught_up or now - last.read_at < _MOMENT:
-        first_at = last.read_at if file.caught_up else now
-        writes.append(Write(size_bytes=last.size_bytes + size_bytes, read_at=first_at))
-    else:
-        writes += [last, Write(size_bytes=size_bytes, read_at=now)]
-    while len(writes) > 1 and sum(write.size_bytes for write in writes[1:]) >= most_bytes:
-        del writes[0]
-    return tuple(writes)
+def _shown_at(file: FileState, chunk: Chunk, circumstances: Circumstances) -> datetime | None:
+    """Return when a message was read last, now that `chunk` was: parts of one write were all read with the last."""
+    profile, now = circumstances.profile, circumstances.now
+    if now is None or not profile.message_starts or profile.source.message_cut is not None:
+        return None
+    if shows_message(chunk, profile):
+        return now
+    if not _is_open(file, now):
+        return None
+    return file.shown_at if file.caught_up else now
 
 
 def _point(stamp: Stamp, clock: float, circumstances: Circumstances) -> datetime | None:

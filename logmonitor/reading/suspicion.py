@@ -7,6 +7,7 @@ log that is read later, that follows one without a later stamp between.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -31,6 +32,7 @@ _RECORD_BYTES: Final = 4096
 _CHARACTER_BYTES: Final = 4
 _NAME_CHARACTERS: Final = 512
 _STAMP_LINES: Final = 50
+_DIGIT: Final = re.compile(rb"[0-9]")
 
 
 def reach_bytes(profile: CompiledProfile) -> int:
@@ -85,17 +87,23 @@ def suspect_by_cut(data: bytes, profile: CompiledProfile, *, cut: int) -> Suspec
     return is_suspect
 
 
-def suspect_by_write(chunk: Chunk, profile: CompiledProfile, *, fresh_at: int) -> Suspect:
+def suspect_by_write(chunk: Chunk, profile: CompiledProfile, *, fresh_at: int, is_open: bool) -> Suspect:
     """Judge lines that are read as they are written: all behind a message record of the same write are suspect.
 
-    `chunk` holds what is known of the log, `fresh_at` is where in it the present write began.
+    `chunk` holds what is known of the log, `fresh_at` is where in it begins what was read now; `is_open` says that it
+    may go on with a write that has a message record.
     """
-    first = next(_messages(chunk, profile, fresh_at), None)
+    first = fresh_at - 1 if is_open else next(_messages(chunk, profile, fresh_at), None)
 
     def is_suspect(start: int, _end: int) -> bool:
         return first is not None and start > first
 
     return is_suspect
+
+
+def shows_message(chunk: Chunk, profile: CompiledProfile) -> bool:
+    """Tell whether a message record starts in a chunk."""
+    return next(_messages(chunk, profile, 0), None) is not None
 
 
 def suspect_by_stamp(
@@ -123,6 +131,8 @@ def stamps_of(data: bytes, profile: CompiledProfile) -> Callable[[int, int], Sta
 
     @cache
     def stamp_at(start: int, end: int) -> Stamp | None:
+        if _DIGIT.search(data, start, end) is None:
+            return None
         return stamp_of(plain(data[start:end], profile.framing), profile)
 
     return stamp_at
