@@ -37,8 +37,9 @@ From the peer, its own account, written to `[bot] self_log` for the twin to read
 - `{"type": "scan", "qr"?: string}`: a login QR is waiting; `qr` is what it holds.
 - `{"type": "scanned"}`, `{"type": "login", "user": string}`, `{"type": "logout", "user"?: string}`
 
-A line that is no such frame, or longer than `line_bytes`, is skipped with a warning. When standard input ends, the chat
-is closed for good: `messages` ends, nothing more can be sent.
+A line that is no such frame, or longer than `line_bytes`, is skipped with a warning. When the peer closes standard
+input, the chat is closed for good: `messages` ends, nothing more can be sent. When standard output cannot be written,
+or standard input not be read, the chat is closed too, but nobody asked for that: `messages` fails.
 """
 
 from __future__ import annotations
@@ -183,6 +184,7 @@ class Stdio:
         self._announced = asyncio.Event()
         self._health = Health(is_up=False, reason="not connected")
         self._closed: str | None = None
+        self._failure: str | None = None
 
     @property
     def limits(self) -> Limits:
@@ -210,9 +212,15 @@ class Stdio:
         self._stack.close()
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield what the peer passes on, until standard input ends."""
+        """Yield what the peer passes on, until standard input ends.
+
+        Raises:
+            TransportError: the peer was lost in another way.
+        """
         while (message := await self._messages.get()) is not None:
             yield message
+        if self._failure is not None:
+            raise TransportError(self._failure)
 
     async def own_events(self) -> AsyncIterator[Event]:
         """Yield what the peer tells of its account, until standard input ends."""
@@ -285,7 +293,8 @@ class Stdio:
                 elif line.raw.strip():
                     await self._take(line)
         except OSError as error:
-            return f"standard input cannot be read: {error.strerror}"
+            self._failure = f"standard input cannot be read: {error.strerror}"
+            return self._failure
         return "standard input has ended"
 
     async def _write(self, descriptor: int) -> str:
@@ -294,7 +303,8 @@ class Stdio:
             while True:
                 await write_all(descriptor, await self._frames.get())
         except OSError as error:
-            return f"standard output cannot be written: {error.strerror}"
+            self._failure = f"standard output cannot be written: {error.strerror}"
+            return self._failure
 
     async def _take(self, line: Line) -> None:
         """Do what a frame says."""
