@@ -66,6 +66,10 @@ MOST_FILES: Final = 64
 """How many files of a bot are remembered, those read last."""
 
 
+_LEAST_ZONE: Final = timedelta(minutes=25)
+"""What differs by more than this is a stamp in another time zone, not a line that was read late."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """An event, the transition it made if any, and the session after it."""
@@ -116,7 +120,7 @@ def observe(
         chunk: the next lines of a file; a later chunk of the same path follows it, or starts that file anew. Where
             several files of the past are observed one after the other, only what is younger moves the session.
         profile: the bot's family.
-        now: the time, aware UTC; None in a replay.
+        now: the time, aware UTC; in a replay only to know what is stamped later than that.
         live: whether lines are read as they are written; a chunk marked `backlog` is none of these.
         zone: the time zone that the user named, for stamps that tell none.
         file_date: the date at which the log's first line was written, for stamps without date; used with `zone` alone.
@@ -320,12 +324,20 @@ def _decoded(event: Event, qr: Qr, profile: CompiledProfile) -> Event:
 
 def _lived(event: Event, state: WatchState, circumstances: Circumstances) -> Event:
     """Say since when and until when the QR of a scan can be used."""
-    seen = event.at or event.seen_at
+    seen = _seen(event)
     life = circumstances.profile.source.qr_life
     if event.qr is None or seen is None:
         return event
     expires = seen + timedelta(seconds=life[min(state.scans, len(life) - 1)]) if life else None
     return replace(event, qr=replace(event.qr, first_seen=seen, expires=expires))
+
+
+def _seen(event: Event) -> datetime | None:
+    """Return when a scan was written: by its stamp, unless that is of another zone than it is taken for."""
+    if event.at is None or event.seen_at is None:
+        return event.at or event.seen_at
+    is_likely = -TOLERANCE <= event.seen_at - event.at < _LEAST_ZONE
+    return event.at if is_likely else event.seen_at
 
 
 def _settles(event: Event, doubted: Event) -> bool:

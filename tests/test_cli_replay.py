@@ -237,3 +237,22 @@ def test_replay_ends_quietly_on_a_closed_pipe(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_replay_believes_no_line_from_the_future_behind_a_message(
+    replay: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """Behind a message whose length is not known, a line stamped later than now is a stranger's."""
+    log = tmp_path / "bob.log"
+    log.write_text(
+        "2026-11-20 10:00:00,000 - Wechaty - INFO - receive <login> event <EventLoginPayload(contact_id='bot')>\n"
+        "2026-11-20 10:00:02,000 - Wechaty - INFO - receive message <Message#message_type_text[🗣 Contact <e> <E>\thi\n"
+        "2036-01-01 00:00:00,000 - Wechaty - INFO - receive <logout> event <EventLogoutPayload(contact_id='bot')>\n",
+        encoding="utf-8",
+    )
+    _, out, _ = replay(log, "--profile", "python-wechaty", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [(event["kind"], event["state"], event["trusted"]) for event in events] == [
+        ("login", "logged_in", True),
+        ("logout", "logged_in", False),
+    ]

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -155,9 +155,10 @@ def _replay(path: Path, profile: CompiledProfile, zone: tzinfo | None) -> Iterat
     """Yield what is observed in a log, and show how far the reading of a long one is."""
     file_date = _first_date(path, profile, zone) if zone is not None and profile.cycle else None
     state = WatchState(session=Session(watch=path.stem))
+    now = datetime.now(UTC)
     with _progress(path) as advance:
         for chunk in _read(path):
-            state, observed = observe(state, chunk, profile=profile, zone=zone, file_date=file_date)
+            state, observed = observe(state, chunk, profile=profile, now=now, zone=zone, file_date=file_date)
             yield from observed
             advance(chunk.end_offset)
     _, observed = finish(state, profile=profile)
