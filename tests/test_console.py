@@ -373,9 +373,9 @@ except KeyboardInterrupt:
 
 
 def test_console_draws_a_qr_above_the_prompt(tmp_path: Path) -> None:
-    """On a terminal a command is typed at a prompt, and the QR it asks for is read from the screen."""
+    """On a terminal a command is typed at a prompt that says what to type; the QR is read from the screen."""
     with Terminal("-c", PROGRAM, PAYLOAD, folder=tmp_path) as terminal:
-        terminal.wait_for("you → alice ▸")
+        assert "· │ alice: `help` lists the commands; Ctrl-D ends" in terminal.wait_for("you → alice ▸")
         terminal.press("qr\r")
         text = terminal.wait_for("▀▀▀▀▀▀▀ ▀")
         assert "you │ → alice: qr" in text

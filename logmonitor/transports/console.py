@@ -23,7 +23,7 @@ from logmonitor.transports.prompt import Prompt
 from logmonitor.transports.screen import Entry, Screen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
     from logmonitor.records import Content
@@ -119,7 +119,9 @@ class Console:
         return f"{self._boot}-{next(self._count)}"
 
     async def _lines(self) -> AsyncIterator[str]:
-        if self._prompt is not None:
+        if self._prompt is not None and self._screen is not None:
+            hint = self._translate("{bot}: `help` lists the commands; Ctrl-D ends").format(bot=self._bot)
+            await self._put(partial(self._screen.note, hint, at=datetime.now(UTC)))
             async for text in self._prompt.lines():
                 yield text
             signal.raise_signal(signal.SIGINT)
@@ -128,10 +130,12 @@ class Console:
                 yield line.text
 
     async def _draw(self, entry: Entry, rows: tuple[str, ...] = ()) -> None:
-        screen = self._screen
-        if screen is None:
+        if self._screen is None:
             raise TransportError("the console is not connected")
-        action = partial(screen.draw, entry, rows=rows)
+        await self._put(partial(self._screen.draw, entry, rows=rows))
+
+    async def _put(self, action: Callable[[], None]) -> None:
+        """Write to the terminal by `action`."""
         try:
             if self._prompt is None:
                 action()
