@@ -125,7 +125,7 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
     )
     if event.kind is EventKind.SCAN:
         shown = event.qr and replace(event.qr, log_path=event.path)
-        unchanged = not move.loss and session.qr is not None and session.qr.is_same(shown)
+        unchanged = not move.loss and session.qr is not None and (shown is None or session.qr.is_same(shown))
         after = replace(after, qr=session.qr if unchanged else shown, verified=event.verified, unconfirmed=None)
     if move.loss:
         after = replace(after, loss=session.loss + 1, is_lost=True, loss_clock=event.clock, loss_seen_at=event.seen_at)

@@ -179,3 +179,11 @@ def test_advance_never_leaves_its_states_and_says_a_loss_once(events: list[Event
         if transition is not None and transition.is_return:
             said.append("return")
     assert said == ["loss", "return"] * (len(said) // 2) + ["loss"] * (len(said) % 2)
+
+
+def test_session_keeps_its_qr_through_a_scan_that_shows_none() -> None:
+    """A line that asks for a scan without showing a QR leaves the one that is known."""
+    qr = Qr(payload="2@abc")
+    session, _ = advance(Session(watch="bob"), Event(kind=EventKind.SCAN, line=1, offset=0, qr=qr))
+    session, transition = advance(session, Event(kind=EventKind.SCAN, line=2, offset=9))
+    assert (session.qr, transition) == (qr, None)
