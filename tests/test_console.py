@@ -202,6 +202,20 @@ def test_screen_saves_a_qr_that_does_not_fit(tmp_path: Path, columns: int, rows:
     assert (tmp_path / "bob-qr.png").read_bytes() == QR.data
 
 
+@pytest.mark.parametrize(("rows", "below"), [(20, 1), (19, 0)])
+def test_screen_leaves_a_line_below_a_qr_where_there_is_room(rows: int, below: int) -> None:
+    """Below a QR that just fits, together with a prompt and its toolbar, there is no empty line to push it out."""
+
+    def action(screen: Screen) -> None:
+        text, drawn = asyncio.run(composer(screen).compose(QR))
+        assert len(drawn) == 17
+        screen.draw(entry(text), rows=drawn)
+
+    lines = plain(on_terminal(action, rows=rows)).splitlines()
+    assert lines[-18 - below].strip() == ""
+    assert len(lines) == 2 + 17 + below
+
+
 def test_console_writes_plain_lines_to_a_pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a terminal each message is a line with time, sender and receiver, and the QR plain half-blocks."""
     with streams(monkeypatch, typed=b"status\n\n  \nqr bob") as written:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from logmonitor.demo import world as worlds
 from logmonitor.demo.play import Play
@@ -225,10 +226,10 @@ def demo(*arguments: str, folder: Path, **environ: str) -> subprocess.Popen[str]
     )
 
 
-def on_terminal(*arguments: str, folder: Path, columns: int = 110, **environ: str) -> Terminal:
+def on_terminal(*arguments: str, folder: Path, columns: int = 110, rows: int = 60, **environ: str) -> Terminal:
     """Start the demo in a terminal, its temporary folder in `folder`."""
     return Terminal(
-        *DEMO[1:], *arguments, folder=folder, columns=columns, rows=60, environ={"TMPDIR": str(folder), **environ}
+        *DEMO[1:], *arguments, folder=folder, columns=columns, rows=rows, environ={"TMPDIR": str(folder), **environ}
     )
 
 
@@ -277,7 +278,8 @@ def test_demo_plays_twice_at_once(tmp_path: Path) -> None:
 def test_demo_lets_you_play_on_a_terminal(tmp_path: Path) -> None:
     """On a terminal you ask, scan, look into a log and leave; nothing is left behind."""
     with on_terminal(folder=tmp_path) as terminal:
-        opening = terminal.wait_for("Your turn", deadline=DEADLINE)
+        opening = terminal.wait_for("to the QR on this screen", deadline=DEADLINE)
+        assert opening.index("it is your turn") < opening.index("Login QR")
         assert len(scanned(terminal.output)) == 1
         terminal.press("qr\r")
         terminal.wait_for("→ alice: qr")
@@ -297,6 +299,30 @@ def test_demo_lets_you_play_on_a_terminal(tmp_path: Path) -> None:
         assert terminal.wait() == 0
     assert not any(map(is_there, pids(opening)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_writes_nothing_below_a_qr_that_fills_the_window(tmp_path: Path) -> None:
+    """In a small window what to do is said before the QR, and how long it took once you did something."""
+    with on_terminal(folder=tmp_path, columns=60, rows=20) as terminal:
+        terminal.wait_for("▀▀▀▀▀▀▀ ▀", deadline=DEADLINE)
+        terminal.press("hello")
+        shown = terminal.wait_for("hello")
+        assert "it is your turn" in shown
+        assert "ms from the line" not in shown
+        terminal.press("\r")
+        terminal.wait_for("ms from the line")
+        terminal.press("/quit\r")
+        assert terminal.wait() == 0
+
+
+def test_demo_breaks_the_lines_of_its_title_as_chinese_is_broken(tmp_path: Path) -> None:
+    """A line of the box is full before the next one begins."""
+    with on_terminal("--language", "zh", folder=tmp_path) as terminal:
+        shown = terminal.wait_for("╰", deadline=DEADLINE)
+        terminal.press("\x03")
+        assert terminal.wait() == 0
+    first = next(line.strip("│ ") for line in shown.splitlines() if line.startswith("│"))
+    assert 79 <= cell_len(first) <= 82
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"])

@@ -20,7 +20,7 @@ from logmonitor.errors import LogMonitorError
 from logmonitor.language import translation
 from logmonitor.records import Attachment
 from logmonitor.transports.prompt import Prompt
-from logmonitor.transports.screen import Screen
+from logmonitor.transports.screen import Screen, broken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,6 +36,8 @@ DEADLINE: Final = 10.0
 
 _BOTS: Final = (ALICE, BOB)
 _PANEL_WIDTH: Final = 88
+_FRAME_WIDTH: Final = len("│  ") + len("  │")
+_GAP: Final = 3
 
 
 class Play:
@@ -87,7 +89,7 @@ class Play:
                 self._stage.say(self._translate("both bots are being stopped"))
                 await self._stage.drawn()
 
-    async def _open(self) -> float:
+    async def _open(self, *, announcement: str = "") -> float:
         """Play the beginning, until the QR of Bob is on the screen; return in how many milliseconds it came."""
         _, stage = self._translate, self._stage
         async with self._within(_("both bots log in")):
@@ -103,6 +105,8 @@ class Play:
         )
         stage.write(ALICE, "status")
         await self._wait_for(_is_status, _("Alice answers `status`"))
+        if announcement:
+            stage.say(announcement)
         stage.log_out(BOB)
         seen = await self._wait_for(_is_qr, _("Alice sends the QR of Bob"))
         return seen.milliseconds or 0.0
@@ -126,11 +130,15 @@ class Play:
         await stage.drawn()
 
     async def _guide(self) -> None:
-        """Play the beginning, then say what you could do next."""
+        """Play the beginning, and say what you could do; before the QR, which so stays in the smallest window."""
         _, stage = self._translate, self._stage
         try:
-            await self._open()
-            stage.say(_("Your turn. Ask Alice: status, qr\nThen scan the QR as your phone would: /scan bob"))
+            await self._open(
+                announcement=_(
+                    "Now Bob loses his session, and Alice sends you his QR. Then it is your turn:\n"
+                    "ask Alice (status, qr), and scan as your phone would: /scan bob"
+                )
+            )
             while not _is_login_test(await stage.next_seen()):
                 pass
             stage.say(
@@ -193,21 +201,25 @@ class Play:
     def _title(self) -> RenderableType:
         """Return what to know before it begins."""
         _ = self._translate
-        table = Table.grid(padding=(0, 3))
-        for command, meaning in (
+        width = min(_PANEL_WIDTH, self._screen.size[0])
+        commands = (
             ("status  qr", _("ask the bot you talk to about the other one")),
             ("/scan bob", _("take your phone and scan the QR of Bob")),
             ("/logout bob", _("let Bob lose his session, or Alice hers")),
             ("/to bob", _("talk to Bob from now on")),
             ("/log bob", _("see the last lines of Bob's log")),
             ("/help  /quit", _("see this again; end, as Ctrl-C and Ctrl-D do")),
-        ):
-            table.add_row(Text(command, style="bold"), Text(meaning))
+        )
+        room = width - _FRAME_WIDTH
+        beside = max(len(command) for command, _meaning in commands) + _GAP
+        table = Table.grid(padding=(0, _GAP))
+        for command, meaning in commands:
+            table.add_row(Text(command, style="bold"), broken(Text(meaning), room - beside))
         return Panel(
-            Group(Text(self._about()), Text(), table),
+            Group(broken(Text(self._about()), room), Text(), table),
             title=Text("logmonitor demo", style="bold"),
             border_style="cyan",
-            width=min(_PANEL_WIDTH, self._screen.size[0]),
+            width=width,
             padding=(0, 2),
         )
 

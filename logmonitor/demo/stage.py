@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ALICE: Final = "alice"
 BOB: Final = "bob"
 _LOG_LINES: Final = 8
+_SPARE_ROWS: Final = 6
+"""What a QR needs below it for a remark of up to two lines: they, a blank line above, the prompt and the toolbar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class Stage:
         self._unseen: tuple[Callable[[Seen], bool], asyncio.Future[Seen]] | None = None
         self._told_ns: dict[str, int] = {}
         self._measured: set[str] = set()
+        self._remark: Callable[[], None] | None = None
 
     @property
     def world(self) -> World:
@@ -195,6 +198,7 @@ class Stage:
         """Draw what there is to draw, in order."""
         while True:
             item = await self._to_draw.get()
+            await self._draw_remark()
             if isinstance(item, Arrival):
                 await self._show(item)
             else:
@@ -202,7 +206,7 @@ class Stage:
             self._to_draw.task_done()
 
     async def _show(self, arrival: Arrival) -> None:
-        """Draw a bot's message, and below a new QR how long it took to get here."""
+        """Draw a bot's message, and below a new QR how long it took, but not before it may move out of the window."""
         content = content_of(arrival.frame)
         text, rows = await self._composer.compose(content)
         entry = Entry(at=datetime.now(UTC), sender=arrival.bot, receiver=self._translate("you"), text=text)
@@ -210,7 +214,9 @@ class Stage:
         milliseconds = self._measure(content)
         if milliseconds is not None:
             wording = self._translate("{count:.1f} ms from the line in the log to the QR on this screen")
-            await self._draw(partial(self._screen.note, wording.format(count=milliseconds), at=datetime.now(UTC)))
+            self._remark = partial(self._screen.note, wording.format(count=milliseconds), at=datetime.now(UTC))
+            if not rows or self._screen.can_draw(rows, spare_rows=_SPARE_ROWS):
+                await self._draw_remark()
         self._seen.put_nowait(Seen(bot=arrival.bot, content=content, milliseconds=milliseconds))
 
     def _measure(self, content: Content) -> float | None:
@@ -231,6 +237,12 @@ class Stage:
                 written = max(bot.log_path.stat().st_mtime_ns, self._told_ns.get(payload, 0))
                 return (now - written) / 1e6
         return None
+
+    async def _draw_remark(self) -> None:
+        """Draw the remark that was held back, if there is one."""
+        if self._remark is not None:
+            await self._draw(self._remark)
+            self._remark = None
 
     async def _draw(self, action: Callable[[], None]) -> None:
         if self._prompt is None:

@@ -27,6 +27,7 @@ _NO_LINE_START: Final = frozenset("，。、；：！？）》」』】”’…
 _NO_LINE_END: Final = frozenset("（《「『【“‘")
 _NAME_STYLES: Final = ("bold cyan", "bold magenta", "bold green", "bold yellow", "bold blue")
 _QR_STYLE: Final = "#000000 on #ffffff"
+_ROWS_BELOW: Final = 2  # a line to type at, and a toolbar
 _INKS: Final = "█▀▄ "
 
 
@@ -131,7 +132,8 @@ class Screen:
         self._line(Text())
         for row in rows:
             self._line(Text.assemble(" " * indent, (_inverse(row), "") if no_colour else (row, _QR_STYLE)))
-        self._line(Text())
+        if self.can_draw(rows, spare_rows=_ROWS_BELOW + 1):
+            self._line(Text())
 
     def _aligned(self, at: datetime, name: Text, body: Text, *, rule_style: str) -> int:
         """Print `body` behind a gutter with time and name, or below them if the window is narrow; return its indent."""
@@ -162,6 +164,11 @@ class Screen:
     def _plain(self, head: str, text: str) -> None:
         lines = f"{head}{text}".replace("\n", "\n" + " " * len("[HH:MM:SS] ")) + "\n"
         self._stream.write(lines.encode(self.encoding, "backslashreplace").decode(self.encoding))
+
+
+def broken(text: Text, width: int) -> Text:
+    """Return `text` with line ends where messages have them in a window of `width` cells."""
+    return Text("\n").join(_wrapped(text, width))
 
 
 def _wrapped(text: Text, width: int) -> list[Text]:
