@@ -261,7 +261,7 @@ def test_demo_plays_its_story_without_a_terminal(tmp_path: Path) -> None:
     assert len(payloads) == 2
     assert payloads[0] == payloads[1]
     assert re.fullmatch(r"https://login\.weixin\.qq\.com/l/[0-9a-f]{10}==", payloads[0])
-    assert re.search(r"· \d+\.\d ms from the line in the log to the QR on this screen", output)
+    assert re.search(r"· \d+\.\d ms from the line in the log to this screen", output)
     assert not any(map(is_there, pids(output)))
     assert list(tmp_path.iterdir()) == []
 
@@ -278,7 +278,7 @@ def test_demo_plays_twice_at_once(tmp_path: Path) -> None:
 def test_demo_lets_you_play_on_a_terminal(tmp_path: Path) -> None:
     """On a terminal you ask, scan, look into a log and leave; nothing is left behind."""
     with on_terminal(folder=tmp_path) as terminal:
-        opening = terminal.wait_for("to the QR on this screen", deadline=DEADLINE)
+        opening = terminal.wait_for("in the log to this screen", deadline=DEADLINE)
         assert opening.index("it is your turn") < opening.index("Login QR")
         assert len(scanned(terminal.output)) == 1
         terminal.press("qr\r")
@@ -449,6 +449,7 @@ def test_demo_leaves_the_image_of_a_qr_it_cannot_draw(tmp_path: Path) -> None:
     assert [image.name for image in images] == ["bob-qr.png", "2-bob-qr.png"]
     assert [image.read_bytes()[:4] for image in images] == [b"\x89PNG"] * 2
     assert {image.parent.parent for image in images} == {tmp_path}
+    assert "your screen" not in output
     with demo("--keep", "kept", folder=tmp_path, PYTHONIOENCODING="ascii") as playing:
         playing.communicate(timeout=DEADLINE)
     assert {path.name for path in (tmp_path / "kept").glob("*.png")} == {"bob-qr.png", "2-bob-qr.png"}

@@ -123,9 +123,9 @@ class Play:
         stage.scan(BOB)
         await self._wait_for(_is_login_test, _("Alice sends the login test"))
         stage.say(
-            _(
-                "Bob is back. The QR was on your screen {count:.1f} ms after its line; all of this took {total:.1f} s."
-            ).format(count=milliseconds, total=time.monotonic() - started)
+            _("Bob is back. The QR reached you {count:.1f} ms after its line; all of this took {total:.1f} s.").format(
+                count=milliseconds, total=time.monotonic() - started
+            )
         )
         await stage.drawn()
 

@@ -213,7 +213,7 @@ class Stage:
         await self._draw(partial(self._screen.draw, entry, rows=rows))
         milliseconds = self._measure(content)
         if milliseconds is not None:
-            wording = self._translate("{count:.1f} ms from the line in the log to the QR on this screen")
+            wording = self._translate("{count:.1f} ms from the line in the log to this screen")
             self._remark = partial(self._screen.note, wording.format(count=milliseconds), at=datetime.now(UTC))
             if not rows or self._screen.can_draw(rows, spare_rows=_SPARE_ROWS):
                 await self._draw_remark()
