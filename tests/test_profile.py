@@ -157,12 +157,13 @@ READY = SPOKEN.format("READY\n" * 11)
             "napcat",
         ),
         ("Login successfully as Bob\n收到 hi\nLOG OUT!\n", "itchat-uos"),
+        (WECHATY.format("Contact<\udcff> login") + SPOKEN.format("\udcff\nREADY\n" * 7) * 9, "wechaty-ts"),
         ("Login successfully as Bob\n" + WECHATY.format("x") + "LOG OUT!\n", "itchat-uos"),
     ],
 )  # fmt: skip
 def test_choose_profile_is_not_talked_into_a_family(log: str, family: str) -> None:
     """What strangers write counts for no family but that whose log shows it, nor do bare lines among framed ones."""
-    choice = choose_profile(PROFILES, chunks_of(log.encode()))
+    choice = choose_profile(PROFILES, chunks_of(log.encode("utf-8", "surrogateescape")))
     assert choice.profile is PROFILES[family]
 
 

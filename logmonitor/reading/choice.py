@@ -98,7 +98,9 @@ def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 
 def _whole(run: Sequence[Chunk]) -> Chunk:
-    return replace(run[0], data=b"".join(chunk.data for chunk in run), end_offset=run[-1].end_offset)
+    """Make one chunk, in UTF-8 throughout: bytes of another encoding would be looked at line by line."""
+    data = b"".join(chunk.data for chunk in run).decode("utf-8", "replace").encode()
+    return replace(run[0], data=data, end_offset=run[-1].end_offset)
 
 
 def _part(profiles: Mapping[str, Profile], chunk: Chunk) -> _Part:
