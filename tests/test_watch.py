@@ -601,13 +601,14 @@ def test_observe_forgets_a_message_out_of_reach() -> None:
 
 def test_observe_takes_no_time_from_a_line_in_doubt() -> None:
     """A stamp that a stranger may have written does not move a clock without date."""
-    data = (
-        f"{NAPCAT.format('30:00', '接收 <- hi')}\n02-01 10:00:00 [info] Bob | {KICKED}\n"
-        + f"{NAPCAT.format('30:01', KICKED)}\n" * 2
-    )
-    found = replay(chunks_of(data.encode()), family("napcat"), state=LOGGED_IN)
-    assert [(seen.event.trusted, seen.event.clock) for seen in found][1:] == [(True, found[1].event.clock)] * 2
-    assert found[1].event.clock == 251 * 86_400 + 16 * 3600 + 30 * 60 + 1
+    first, later = (f"{NAPCAT.format(at, KICKED)}\n" for at in ("30:00", "30:01"))
+    forged = f"02-01 10:00:00 [info] Bob | {KICKED}\n"
+    text = f"{first}{NAPCAT.format('30:00', '接收 <- hi')}\n{forged}"
+    state, (genuine, doubted) = live(LOGGED_IN, text, family("napcat"), offset=0)
+    now = NOW + timedelta(seconds=1)
+    _, (seen,) = live(state, later, family("napcat"), offset=len(text.encode()), now=now)
+    assert [each.event.trusted for each in (genuine, doubted, seen)] == [True, False, True]
+    assert (seen.event.clock or 0) - (genuine.event.clock or 0) == 1
 
 
 BARE: Final = """
