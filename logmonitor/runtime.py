@@ -42,7 +42,7 @@ async def serve(
 
     Raises:
         OperationError: two operations claim the same name or command.
-        TransportError: the chat cannot be entered.
+        TransportError: the chat cannot be entered, or is lost for good.
     """
     runtime = _Runtime(config, transport, operations, stop)
     async with _entered(transport, stop), asyncio.TaskGroup() as tasks:

@@ -53,7 +53,11 @@ class Transport(Protocol):
         """Close; nothing of it is left running."""
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield messages as they come in, oldest first."""
+        """Yield messages as they come in, oldest first.
+
+        Raises:
+            TransportError: the chat is lost for good, without having been closed.
+        """
 
     async def send(self, to: str, content: Content, /) -> Receipt:
         """Send `content` to the conversation `to`.
