@@ -74,12 +74,12 @@ def options(*, never_capture: bool = False, never_nl: bool = False, max_mem: int
     return result
 
 
-def compile_pattern(pattern: str, *, where: str = "") -> Regex:
+def compile_pattern(pattern: str) -> Regex:
     """Compile `pattern` with RE2.
 
     Raises:
         PatternError: RE2 or hyperscan refuses it. The text is one sentence that names the construct, its position
-            (0-based, in characters) and what to write instead; it starts with `where` if that is given.
+            (0-based, in characters) and what to write instead.
     """
     tokens = tuple(tokenize(pattern))
     reason = _unsupported(tokens) or _repeated_name(tokens)
@@ -92,8 +92,7 @@ def compile_pattern(pattern: str, *, where: str = "") -> Regex:
             reason = _explain(error.args[0].decode("utf-8", "replace"), pattern, tokens)
         else:
             return compiled
-    prefix = f"{where}: " if where else ""
-    raise PatternError(f"{prefix}pattern {pattern!r} is refused: {reason}")
+    raise PatternError(f"pattern {pattern!r} is refused: {reason}")
 
 
 _TOKEN: Final = re.compile(

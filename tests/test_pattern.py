@@ -68,12 +68,6 @@ def test_compile_pattern_says_what_to_write_instead(pattern: str, reason: str) -
     assert str(caught.value) == f"pattern {pattern!r} is refused: {reason}"
 
 
-def test_compile_pattern_says_where_the_pattern_stands() -> None:
-    """What the caller knows about the pattern's place comes first."""
-    with pytest.raises(PatternError, match=r"^bots\.toml, key match: pattern '\(\?>a\)' is refused: "):
-        compile_pattern("(?>a)", where="bots.toml, key match")
-
-
 @pytest.mark.parametrize(
     "pattern",
     [
