@@ -29,11 +29,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonFraming:
-    """Where a JSON record holds its message, time and level: keys, joined by dots where they lead deeper."""
+    """Where a JSON record holds its message and time: keys, joined by dots where they lead deeper."""
 
     message: str
     time: str | None = None
-    level: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

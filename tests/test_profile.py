@@ -11,7 +11,7 @@ import pytest
 
 from logmonitor.errors import ProfileError
 from logmonitor.lines import Rest, cut, finish
-from logmonitor.profile import Framing, Profile, Rule, load_profile, load_profiles, parse_profile
+from logmonitor.profile import Framing, JsonFraming, Profile, Rule, load_profile, load_profiles, parse_profile
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile, find, leading_literal, recognisers_of, stamp_of, text_start
 from logmonitor.records import EventKind
@@ -253,7 +253,7 @@ def test_parse_profile_reads_every_key() -> None:
         prefix = '(?P<time>\\S+) (?P<level>\\S+) (?P<name>\\S+) '
         time_format = "%H:%M"
         strip_ansi = false
-        json = { message = "msg", time = "time", level = "a.b" }
+        json = { message = "msg", time = "a.b" }
         [[event]]
         kind = "scan"
         pattern = "scan (?P<qr>.*)"
@@ -269,14 +269,13 @@ def test_parse_profile_reads_every_key() -> None:
         pattern = "hello"
     """
     profile = parse_profile(text, name="mine", source="mine.toml")
-    assert profile.framing.json is not None
     assert (profile.message_cut, profile.qr_life, profile.margin) == (70, (60.0, 20.0), 2.5)
     assert (profile.text_after, profile.messages[0].anywhere) == ("]", True)
     assert profile.framing == Framing(
         prefix=r"(?P<time>\S+) (?P<level>\S+) (?P<name>\S+) ",
         time_format="%H:%M",
         strip_ansi=False,
-        json=profile.framing.json,
+        json=JsonFraming(message="msg", time="a.b"),
     )
     assert profile.events == (
         Rule(
