@@ -125,17 +125,16 @@ class Watches:
         self._silent: dict[str, str] = {}
         self._is_full = False
 
-    def check(self, directories: Collection[str]) -> Collection[str]:
-        """Bring the watches up to date, and set up again those that were lost; return the directories to look through.
+    def check(self, directories: Collection[str]) -> None:
+        """Bring the watches up to date, and set up again those that were lost.
 
         To be called at the start and at each tick. A directory that does not exist is not watched.
         """
         if self._backend is Backend.TICK:
-            return ()
+            return
         alive = self._living()
         for directory in [known for known in self._watched if known not in directories]:
             self._unwatch(directory)
-        renewed: list[str] = []
         for directory in directories:
             try:
                 status = os.stat(directory)  # noqa: PTH116 - each tick
@@ -153,8 +152,6 @@ class Watches:
                 self._doubted.add(directory)
             if directory not in self._watched:
                 self._watch(directory, identity)
-                renewed.append(directory)
-        return renewed
 
     def note_hint(self, path: str) -> None:
         """Note that a hint came, so that events of its directory do come."""
