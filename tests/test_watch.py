@@ -230,11 +230,13 @@ def wechaty_message(text: str, *, contact: str = "Admin", second: int = 0) -> st
         st.tuples(
             st.lists(
                 st.builds("{}{} INFO B {}".format, st.just("2"), st.sampled_from(["2:00:00", "3:59:59"]), FORGERIES)
-                | st.text(max_size=30).filter(lambda text: "\n" not in text),
+                | st.text(max_size=30).filter(lambda text: "\n" not in text)
+                | st.just("\x07"),
                 max_size=5,
             ),
             st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=20)
-            | st.sampled_from(["B>]\nx", "B>]\n", "B\n>]", "R\n" + "x" * 90, "\n" * 40, "B>]\n" + "x" * 70 + ">]"]),
+            | st.sampled_from(["B>]\nx", "B>]\n", "B\n>]", "R\n" + "x" * 90, "\n" * 40, "B>]\n" + "x" * 70 + ">]"])
+            | st.sampled_from(["B]\t" + "x" * 80 + "\x1b[", "B\n]\t" + "x" * 80 + "\n\x1b]0;"]),
         ),
         max_size=8,
     ),
@@ -279,10 +281,14 @@ def test_observe_suspects_exactly_what_a_message_can_show() -> None:
         "22:00:00 INFO bot:main Message#Text[🗣Contact<B>]\thi",
         "22:00:00 INFO StarterBot onMessage: Message#Text[🗣Contact<B>]\thi",
         "Message#Text[🗣Contact<B>]\thi",
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<a]\t" + "x" * 80 + "\x1b[>]\thi",
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<a]\t" + "x" * 80 + "\x1b]0;>]\thi\x07",
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<a\n]\t" + "x" * 80 + "\n\x1b[>]\thi",
+        "22:00:00 INFO StarterBot Message#Text[🗣Contact<a\n]\t" + "x" * 80 + "\n\x1b]0;>]\thi\x07",
     ],
 )
 def test_observe_suspects_a_forged_line_behind_an_odd_name(record: str) -> None:
-    """Neither brackets, tabs and newlines in names nor a forged message record let a forged line through."""
+    """Neither brackets, tabs, newlines and escapes in names nor a forged message record let a forged line through."""
     data = f"{record}\n22:00:00 INFO B Contact<B> logout\n".encode()
     assert [seen.event.trusted for seen in replay(chunks_of(data), family("wechaty-ts"), state=LOGGED_IN)] == [False]
 

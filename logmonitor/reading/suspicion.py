@@ -18,6 +18,7 @@ from logmonitor.reading.recognition import UNKNOWN_START, plain, stamp_of, text_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from logmonitor.profile import Framing
     from logmonitor.reading.clock import Stamp
     from logmonitor.reading.recognition import CompiledProfile
     from logmonitor.records import Chunk
@@ -55,19 +56,29 @@ def suspect_by_cut(data: bytes, profile: CompiledProfile, *, cut: int) -> Suspec
     """Judge lines in a family whose message records show `cut` characters, newlines counted.
 
     Where a name in the record holds a newline, the text starts in a later line, behind the profile's `text_after`;
-    until there is one, all is suspect that a name may be long enough for.
+    until there is one, all is suspect that a name may be long enough for. Lines are judged as they were written, too:
+    an escape sequence that a stranger began in a name would take what stands behind the name away with it.
     """
+    framings = [profile.framing]
+    if profile.framing.strip_ansi and b"\x1b" in data:
+        framings.append(replace(profile.framing, strip_ansi=False))
+    judges = [_suspect_by_cut(data, profile, framing, cut=cut) for framing in framings]
+    return lambda start, end: any(is_suspect(start, end) for is_suspect in judges)
+
+
+def _suspect_by_cut(data: bytes, profile: CompiledProfile, framing: Framing, *, cut: int) -> Suspect:
+    """Judge lines as `framing` says that they are seen."""
     text_after = profile.source.text_after
 
     @cache
     def seen(start: int, end: int) -> tuple[int, int | None, int | None]:
         """Return a line's length, where in it a message's text starts, and where one that began before it may."""
-        line = plain(data[start:end], profile.framing)
+        line = plain(data[start:end], framing)
         mark = line.rfind(text_after) if text_after is not None else -1
         return len(line), text_start(line, profile), mark + len(text_after or "") if mark >= 0 else None
 
     def is_suspect(start: int, end: int) -> bool:
-        shown = len(plain(data[start:end], profile.framing))
+        shown = len(plain(data[start:end], framing))
         since_mark: int | None = None
         for line_start, line_end in spans_before(data, start):
             if shown >= _NAME_CHARACTERS + cut:
