@@ -50,9 +50,10 @@ class Hit:
     patterns: tuple[int, ...]
 
 
-def clean_text(line: Line, *, strip_ansi: bool = False) -> str:
-    """Return the text that patterns see of `line`: U+FFFD for what is not UTF-8, ANSI sequences left out if asked."""
-    return _ANSI.sub("", line.text) if strip_ansi else line.text
+def clean_text(raw: bytes, *, strip_ansi: bool = False) -> str:
+    """Return the text that patterns see of a line: U+FFFD for what is not UTF-8, ANSI sequences left out if asked."""
+    text = raw.decode("utf-8", "replace")
+    return _ANSI.sub("", text) if strip_ansi and "\x1b" in text else text
 
 
 class Scanner:
@@ -84,7 +85,7 @@ class Scanner:
         numbering = _Numbering(chunk)
         for start, end in self._spans(chunk.data):
             line = numbering.line(start, end)
-            yield Candidate(line=line, text=clean_text(line, strip_ansi=self._strip_ansi))
+            yield Candidate(line=line, text=clean_text(line.raw, strip_ansi=self._strip_ansi))
 
     def hits(self, chunk: Chunk) -> Iterator[Hit]:
         """Yield the lines of `chunk` in which a pattern matches, in order."""
@@ -112,8 +113,7 @@ class Scanner:
         raw = _raw(data, start, end)
         if raw.isascii() and not (self._strip_ansi and b"\x1b" in raw):
             return raw
-        text = raw.decode("utf-8", "replace")
-        return (_ANSI.sub("", text) if self._strip_ansi else text).encode()
+        return clean_text(raw, strip_ansi=self._strip_ansi).encode()
 
     def _spans(self, data: bytes) -> Iterable[tuple[int, int]]:
         """Return start and end of the lines that may match; of all lines where they are many."""

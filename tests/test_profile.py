@@ -13,7 +13,15 @@ from logmonitor.errors import ProfileError
 from logmonitor.lines import Rest, cut, finish
 from logmonitor.profile import Framing, JsonFraming, Profile, Rule, load_profile, load_profiles, parse_profile
 from logmonitor.reading.choice import choose_profile
-from logmonitor.reading.recognition import compile_profile, find, leading_literal, recognisers_of, stamp_of, text_start
+from logmonitor.reading.recognition import (
+    compile_profile,
+    find,
+    leading_literal,
+    plain,
+    recognisers_of,
+    stamp_of,
+    text_start,
+)
 from logmonitor.records import EventKind
 
 if TYPE_CHECKING:
@@ -412,6 +420,13 @@ def test_find_reads_json_records_by_field(line: str, kind: str | None, detail: s
     assert (found and (found.qr or found.user)) == detail
 
 
+def test_plain_leaves_out_what_a_scanner_does() -> None:
+    """A link's and a title's escape sequences are left out like colours, unless the family keeps them."""
+    raw = b"\x1b[32m\x1b]0;bot\x07INFO \x1b]8;;http://a\x1b\\login\x1b[0m\xff\r"
+    assert plain(raw, Framing()) == "INFO login\ufffd"
+    assert plain(raw, Framing(strip_ansi=False)) == raw[:-2].decode() + "\ufffd"
+
+
 def test_stamp_of_reads_json_and_prefix() -> None:
     """A record's stamp is its field, a plain line's its prefix; a line without either has none."""
     both = JSON_BOT.replace(
@@ -420,5 +435,5 @@ def test_stamp_of_reads_json_and_prefix() -> None:
     compiled = compile_profile(parse_profile(both, name="json", source="json.toml"))
     stamps = [stamp_of(line, compiled) for line in ('{"at":{"time":1795216485661}}', "10:30 hello", "hello", "{}")]
     assert [stamp and stamp.moment.minute for stamp in stamps] == [14, 30, None, None]
-    plain = compile_profile(parse_profile(MINIMAL, name="mine", source="mine.toml"))
-    assert stamp_of("10:30 hello", plain) is None
+    stampless = compile_profile(parse_profile(MINIMAL, name="mine", source="mine.toml"))
+    assert stamp_of("10:30 hello", stampless) is None

@@ -70,7 +70,7 @@ def hits_one_by_one(patterns: Sequence[str], chunk: Chunk, *, strip_ansi: bool =
     regexes = [compile_pattern(pattern) for pattern in patterns]
     hits = []
     for line in split(chunk):
-        text = clean_text(line, strip_ansi=strip_ansi)
+        text = clean_text(line.raw, strip_ansi=strip_ansi)
         if matching := tuple(index for index, regex in enumerate(regexes) if regex.search(text)):
             hits.append(Hit(line=line, text=text, patterns=matching))
     return hits

@@ -12,7 +12,7 @@ from logmonitor.pattern import compile_pattern
 from logmonitor.reading.clock import cycle_of, parse_stamp
 from logmonitor.reading.drawing import ROW_PATTERN
 from logmonitor.records import EventKind
-from logmonitor.scan import Scanner
+from logmonitor.scan import Scanner, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +33,6 @@ _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 _GROUP: Final = re.compile(r"\([^()]*\)")
 _ESCAPE: Final = re.compile(r"\\(.)")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_ANSI: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +198,7 @@ def text_start(text: str, profile: CompiledProfile) -> int | None:
 
 def plain(raw: bytes, framing: Framing) -> str:
     """Return a line as patterns see it."""
-    text = raw.decode("utf-8", "replace").removesuffix("\r")
-    return _ANSI.sub("", text) if framing.strip_ansi and "\x1b" in text else text
+    return clean_text(raw.removesuffix(b"\r"), strip_ansi=framing.strip_ansi)
 
 
 def _scanner(patterns: Sequence[str], framing: Framing) -> Scanner:
