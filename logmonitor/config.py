@@ -31,7 +31,8 @@ from logmonitor.errors import (
 from logmonitor.language import LANGUAGES
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.pattern import compile_pattern
-from logmonitor.profile import AUTO, load_profiles
+from logmonitor.profile import AUTO
+from logmonitor.profile_folder import load_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

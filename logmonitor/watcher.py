@@ -13,7 +13,8 @@ from logmonitor.configuration.log_pattern import literal
 from logmonitor.follower import Follower, Start
 from logmonitor.isolation import isolated
 from logmonitor.lines import split
-from logmonitor.profile import AUTO, load_profile, load_profiles
+from logmonitor.profile import AUTO
+from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Session, Transition

@@ -22,6 +22,7 @@ SHELL = (
     "host",
     "language",
     "outbox",
+    "profile_folder",
     "reader",
     "runtime",
     "self_log",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor.cli import main
-from logmonitor.profile import load_profiles
+from logmonitor.profile_folder import load_profiles
 
 if TYPE_CHECKING:
     from pathlib import Path

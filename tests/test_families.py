@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.lines import Rest, cut, finish
-from logmonitor.profile import load_profiles
+from logmonitor.profile_folder import load_profiles
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Session

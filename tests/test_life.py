@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from logmonitor.profile import load_profile
+from logmonitor.profile_folder import load_profile
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Chunk, Session
 from logmonitor.watch import WatchState, observe

@@ -11,7 +11,8 @@ import pytest
 
 from logmonitor.errors import ProfileError
 from logmonitor.lines import Rest, cut, finish
-from logmonitor.profile import Framing, JsonFraming, Profile, Rule, load_profile, load_profiles, parse_profile
+from logmonitor.profile import Framing, JsonFraming, Profile, Rule, parse_profile
+from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import (
     compile_profile,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from logmonitor.lines import Rest, cut
 from logmonitor.lines import finish as finish_file
-from logmonitor.profile import load_profile, parse_profile
+from logmonitor.profile import parse_profile
+from logmonitor.profile_folder import load_profile
 from logmonitor.qr import modules_of, render_terminal
 from logmonitor.reading.recognition import CompiledProfile, compile_profile
 from logmonitor.reading.suspicion import reach_bytes

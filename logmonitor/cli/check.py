@@ -19,7 +19,8 @@ from logmonitor.configuration.factory import TRANSPORTS
 from logmonitor.configuration.log_pattern import literal
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError, RefusedPatternError, RejectedError, TransportError
-from logmonitor.profile import AUTO, load_profiles
+from logmonitor.profile import AUTO
+from logmonitor.profile_folder import load_profiles
 from logmonitor.reader import read_chunks
 from logmonitor.reading.choice import choose_profile
 from logmonitor.watcher import BACKLOG_BYTES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.cli.output import folder
 from logmonitor.display import visible
 from logmonitor.errors import LogMonitorError
-from logmonitor.profile import load_profile, load_profiles
+from logmonitor.profile_folder import load_profile, load_profiles
 
 if TYPE_CHECKING:
     import argparse

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from logmonitor.cli.output import folder
 from logmonitor.display import visible
 from logmonitor.errors import LogMonitorError
-from logmonitor.profile import AUTO, load_profile, load_profiles
+from logmonitor.profile import AUTO
+from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reader import BLOCK_BYTES, read_chunks
 from logmonitor.reading.clock import first_date
 from logmonitor.reading.recognition import CompiledProfile, compile_profile

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from logmonitor.lines import Rest, cut, finish
-from logmonitor.profile import load_profiles
+from logmonitor.profile_folder import load_profiles
 from logmonitor.qr import modules_of, render_terminal
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
