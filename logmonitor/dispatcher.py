@@ -76,7 +76,7 @@ class Dispatcher:
         self._seen = Seen()
         self._explained: dict[str, Throttle] = {}
 
-    async def handle(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         """Let one message take effect, or none."""
         admins = [name for worker in self._workers.values() for name in worker.admins]
         decision = decide(message, Policy(admins=self._ids(admins)), now=datetime.now(UTC))
@@ -89,7 +89,7 @@ class Dispatcher:
         if not is_new:
             _log.info("message %r from %r came twice; dropped", message.id, message.sender.id)
         elif decision.allowed:
-            await self._obey(message)
+            self._obey(message)
         else:
             self._answer(message, self._translate("that was written too long ago, nothing was done; send it again"))
 
@@ -102,7 +102,7 @@ class Dispatcher:
             if not worker.try_submit(job_of("on_message", on_message, message)):
                 _log.warning("operation %s is too far behind; it misses a message", worker.name)
 
-    async def _obey(self, message: Message) -> None:
+    def _obey(self, message: Message) -> None:
         """Run the command that an admin's message holds."""
         typed = parse(message.text)
         if typed is None:
@@ -124,8 +124,10 @@ class Dispatcher:
         _log.info("command %s from %r for %s", command.name, message.sender.id, worker.name)
         if command.control:
             self._start(worker.handle(job))
-        else:
-            await worker.submit(job)
+        elif not worker.try_submit(job):
+            self._answer(
+                message, self._translate("{operation} is too far behind; try again later").format(operation=worker.name)
+            )
 
     def _permitted(self, message: Message) -> tuple[Entry, ...]:
         """Return what the sender may run: everything for the chat's admins, else what they are an admin of."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher
 from logmonitor.host import LocalHost
+from logmonitor.isolation import isolated
 from logmonitor.language import translation
 from logmonitor.outbox import Outbox
 from logmonitor.qr import render_png
@@ -137,7 +138,8 @@ class _Runtime:
 
     async def _receive(self) -> None:
         async for message in self._transport.messages():
-            await self._dispatcher.handle(message)
+            with isolated(lambda error: _log.error("a message was not understood", exc_info=error)):
+                self._dispatcher.handle(message)
         if not self._transport.health().is_up:
             _log.warning("the chat has ended: %s", self._transport.health().reason)
             self._stop.set()

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from logmonitor.configuration.log_pattern import literal
@@ -91,7 +90,8 @@ class Watcher:
                         item, coming = coming.result(), None
                         await self._take(item)
                     else:
-                        await self._wake()
+                        with isolated(self._pass_over):
+                            await self._wake()
             finally:
                 if coming is not None:
                     coming.cancel()
@@ -116,11 +116,13 @@ class Watcher:
             return
         if item.backlog:
             self._settles_at = asyncio.get_running_loop().time() + SETTLE_SECONDS
-        elif self._settles_at is not None:
-            await self._announce_standing_loss()
-        await self._understand(item)
+        with isolated(self._pass_over):
+            if not item.backlog and self._settles_at is not None:
+                await self._announce_standing_loss()
+            await self._understand(item)
         if not item.backlog:
-            await self._hand_out(item)
+            with isolated(self._pass_over):
+                await self._hand_out(item)
 
     async def _understand(self, chunk: Chunk) -> None:
         """Let the session meet a chunk, once the family is known; until then keep the last of what was read."""
@@ -133,24 +135,22 @@ class Watcher:
         if self._profile is None:
             return
         for each in chunks:
-            observations: tuple[Observation, ...] = ()
-            with isolated(partial(self._report, each)):
-                self._state, observations = observe(
-                    self._state,
-                    each,
-                    profile=self._profile,
-                    now=datetime.now(UTC),
-                    live=True,
-                    zone=self._watch.timezone,
-                    qr_path=self._watch.qr_file,
-                )
+            self._state, observations = observe(
+                self._state,
+                each,
+                profile=self._profile,
+                now=datetime.now(UTC),
+                live=True,
+                zone=self._watch.timezone,
+                qr_path=self._watch.qr_file,
+            )
             await self._tell(observations, is_past=each.backlog)
 
-    def _report(self, chunk: Chunk, error: Exception) -> None:
-        """Tell of lines that could not be understood; they are passed over."""
-        where = f"{chunk.path} from offset {chunk.start_offset} to {chunk.end_offset}"
-        _log.error("%s: passing over %s, which could not be understood", self.name, where, exc_info=error)
+    def _pass_over(self, error: Exception) -> None:
+        """Tell of what could not be understood, and forget what was being read; what is known of the session stays."""
+        _log.error("%s: passing over what could not be understood", self.name, exc_info=error)
         self._passed_over += 1
+        self._state = WatchState(session=self._state.session)
 
     def _choose(self, chunks: Sequence[Chunk]) -> None:
         choice = choose_profile(self._profiles, chunks)

@@ -38,7 +38,7 @@ class Stage:
     async def say(self, text: str, *, sender: Sender = ADMIN, room: str | None = None, **changes: object) -> Message:
         """Let a message come in and take effect."""
         message = replace(self.transport.receive(text, sender=sender, room=room), **changes)  # type: ignore[arg-type]
-        await self.dispatcher.handle(message)
+        self.dispatcher.handle(message)
         return message
 
     async def replies(self, count: int) -> list[tuple[str, str]]:
@@ -128,7 +128,7 @@ async def test_stale_command_is_refused_and_said_so() -> None:
     """An admin's command that was written long ago is not carried out, and the admin is told."""
     async with stage(greeter()) as here:
         message = here.transport.receive("greet")
-        await here.dispatcher.handle(replace(message, sent_at=message.sent_at - timedelta(minutes=5)))
+        here.dispatcher.handle(replace(message, sent_at=message.sent_at - timedelta(minutes=5)))
         ((_, text),) = await here.replies(1)
         assert text == "that was written too long ago, nothing was done; send it again"
 
@@ -137,7 +137,7 @@ async def test_message_delivered_twice_runs_once() -> None:
     """A message id that came before is dropped."""
     async with stage(greeter()) as here:
         message = await here.say("greet")
-        await here.dispatcher.handle(message)
+        here.dispatcher.handle(message)
         await here.say("greet bob last")
         assert [text for _, text in await here.replies(2)] == ["hello bob", "hello bob last"]
 
@@ -328,8 +328,25 @@ async def test_stale_command_delivered_twice_is_refused_once() -> None:
     async with stage(greeter()) as here:
         message = here.transport.receive("greet")
         old = replace(message, sent_at=message.sent_at - timedelta(minutes=5))
-        await here.dispatcher.handle(old)
-        await here.dispatcher.handle(old)
+        here.dispatcher.handle(old)
+        here.dispatcher.handle(old)
         await here.say("greet")
         replies = [text for _, text in await here.replies(2)]
     assert replies == ["that was written too long ago, nothing was done; send it again", "hello bob"]
+
+
+async def test_command_for_an_operation_that_is_behind_is_refused_and_holds_nobody_up() -> None:
+    """With the queue of an operation full, a further command of it is refused in a sentence; `status` is answered."""
+    stuck = asyncio.Event()
+
+    async def wait(_context: Context, _invocation: Invocation) -> None:
+        await stuck.wait()
+
+    operation = Operation(name="slow", config=OperationConfig(), commands=(command("wait", wait),))
+    async with stage(operation) as here:
+        for _ in range(70):
+            await here.say("wait")
+        await here.say("status bob")
+        replies = [text for _, text in await here.replies(7)]
+        stuck.set()
+    assert replies == ["slow is too far behind; try again later"] * 6 + ["status of bob"]

@@ -388,7 +388,7 @@ async def test_lines_that_cannot_be_understood_are_passed_over(
             await ready(chat)
             log.write("poison")
             async with asyncio.timeout(10):
-                while "passing over" not in caplog.text:  # noqa: ASYNC110 - a log record sets no event
+                while "passing over what could not be understood" not in caplog.text:  # noqa: ASYNC110 - a log record sets no event
                     await asyncio.sleep(0)
             log.write("far from what was passed over" * 2000, scan_line("Abc123"))
             await chat.wait_for(2)
@@ -396,6 +396,29 @@ async def test_lines_that_cannot_be_understood_are_passed_over(
             sent = await chat.wait_for(3)
     assert shown(sent[1][1]) == URL.format(name="Abc123")
     assert "  1 pieces of its log could not be understood; the log of logmonitor tells more" in str(sent[2][1])
+
+
+async def test_failure_that_time_brings_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in what is done when time asks for it ends nothing: the next loss is told."""
+    calls = 0
+
+    def tick(*_: Any, **__: Any) -> Any:  # noqa: ANN401  # it never returns
+        nonlocal calls
+        calls += 1
+        raise ArithmeticError("a defect of ours")
+
+    monkeypatch.setattr(watcher, "tick", tick)
+    with LogWriter(tmp_path / "bob.log") as log:
+        log.write(LOGIN)
+        async with serving(configuration(tmp_path), rescue()) as chat:
+            await ready(chat)
+            async with asyncio.timeout(10):
+                while not calls:  # noqa: ASYNC110 - a call sets no event
+                    await asyncio.sleep(0)
+            log.write("far from what was passed over" * 2000, scan_line("Abc123"))
+            sent = await chat.wait_for(2)
+    assert shown(sent[1][1]) == URL.format(name="Abc123")
+    assert calls == 1
 
 
 async def test_news_arrives_in_the_order_in_which_it_happened(tmp_path: Path) -> None:
