@@ -116,8 +116,8 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
         await carry_out(context, bot, meet(rescue_of(bot), transition, moment(context), greeting=greeting))
 
     async def on_tick(context: Context) -> None:
-        for bot, rescue in rescues.items():
-            await carry_out(context, bot, wake(rescue, moment(context)))
+        for bot in tuple(rescues):
+            await carry_out(context, bot, wake(rescue_of(bot), moment(context)))
 
     async def tell_qr(context: Context, invocation: Invocation) -> None:
         session = context.session(invocation.watch)

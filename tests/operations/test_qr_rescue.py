@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zxingcpp
@@ -13,6 +14,7 @@ from PIL import Image
 
 from logmonitor import (
     Attachment,
+    Content,
     Event,
     EventKind,
     Invocation,
@@ -22,10 +24,14 @@ from logmonitor import (
     Qr,
     Session,
     SessionState,
+    Ticket,
 )
 from logmonitor.session import leave_unconfirmed
 from logmonitor.testing import ADMIN, START, RecordingContext, event, message
 from operations.qr_rescue import IMAGE_LIMIT_BYTES, qr_rescue
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 URL = "https://login.weixin.qq.com/l/Abc123=="
 NEWER_URL = "https://login.weixin.qq.com/l/Def456=="
@@ -315,6 +321,39 @@ async def test_one_operation_rescues_every_bot() -> None:
         assert transition is not None
         await operation.on_transition(context, transition)
     assert texts(context)[1::2] == [URL, NEWER_URL]
+
+
+class Interrupted(RecordingContext):
+    """A context in which `qr` is asked for while something else is being sent."""
+
+    interrupt: Callable[[], Awaitable[None]] | None = None
+
+    async def send(self, content: Content, /, **choices: Any) -> Ticket:  # noqa: ANN401  # handed on as they are
+        """Send, and let the interruption happen once."""
+        ticket = await super().send(content, **choices)
+        interrupt, self.interrupt = self.interrupt, None
+        if interrupt is not None:
+            await interrupt()
+        return ticket
+
+
+async def test_qr_asked_for_while_others_wake_is_sent_once() -> None:
+    """A QR that was asked for while another bot's was being sent does not go a second time."""
+    operation = qr_rescue(OperationConfig())
+    context = Interrupted(Session(watch="bob"), Session(watch="carol"))
+    assert operation.on_transition is not None
+    assert operation.on_tick is not None
+    for url in (URL, NEWER_URL):
+        for bot in ("bob", "carol"):
+            transition = context.happen(scan(f"{url}{bot}"), watch=bot)
+            assert transition is not None
+            await operation.on_transition(context, transition)
+    context.sent.clear()
+    context.move_on(60)
+    asked = Invocation(message=message("qr carol"), name="qr", watch="carol")
+    context.interrupt = lambda: operation.commands[0].handler(context, asked)
+    await operation.on_tick(context)
+    assert texts(context) == [f"{NEWER_URL}bob", f"{NEWER_URL}carol"]
 
 
 async def test_replies_are_chinese_where_asked() -> None:
