@@ -35,18 +35,21 @@ from logmonitor.records import (
     Priority,
     Qr,
     Receipt,
+    Refusal,
     Sender,
     Session,
     SessionState,
     Transition,
 )
 from logmonitor.throttle import Newest, Throttle
-from logmonitor.transport import CanReportOwnEvents, Limits, TextUnit, Transport
+from logmonitor.transport import CanRecall, CanReportOwnEvents, CanWait, Limits, TextUnit, Transport
 from logmonitor.wording import duration_text, session_text
 
 __all__ = [
     "Attachment",
+    "CanRecall",
     "CanReportOwnEvents",
+    "CanWait",
     "Chunk",
     "Command",
     "ConfigurationError",
@@ -75,6 +78,7 @@ __all__ = [
     "Qr",
     "QrError",
     "Receipt",
+    "Refusal",
     "RejectedError",
     "Sender",
     "Session",

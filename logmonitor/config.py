@@ -52,32 +52,44 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotConfig:
-    """This bot: its name, its language, where it writes its own session lines, where the user's profiles are."""
+    """This bot: its name, its language, where it writes its own session lines, where the user's profiles are.
+
+    `twin_key` signs these lines, and verifies those of the bots that are watched.
+    """
 
     name: str
     language: str = "en"
     self_log: Path | None = None
     profiles: Path | None = None
+    twin_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatConfig:
-    """The chat: its transport with that one's own parameters, and who may command."""
+    """The chat: its transport with that one's own parameters, and who may command.
+
+    In `rooms`, which are ids, an admin is heard as in a direct message.
+    """
 
     transport: str
     admins: tuple[str, ...]
+    rooms: tuple[str, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchConfig:
-    """A bot to watch. `logs` are absolute paths as `glob` reads them; `profile` is a family's name or `auto`."""
+    """A bot to watch. `logs` are absolute paths as `glob` reads them; `profile` is a family's name or `auto`.
+
+    With `require_signed` only lines that the bot itself signed move its session.
+    """
 
     name: str
     logs: tuple[str, ...]
     profile: str = AUTO
     timezone: ZoneInfo | None = None
     qr_file: Path | None = None
+    require_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

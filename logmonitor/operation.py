@@ -142,8 +142,9 @@ class Operation:
     """What an operation reacts to; every handler is optional.
 
     `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty). `on_message` gets every message that is
-    no command, strangers' too. `contacts` names whom it sends to beside its admins. `status` returns rows for the
-    `status` command about a bot.
+    no command, strangers' too. `contacts` names whom it sends to beside its admins. `signals` are texts that twins send
+    each other: whoever sends one, it is no command and gets no answer. `status` returns rows for the `status` command
+    about a bot.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Operation:
     on_tick: Callable[[Context], Awaitable[None]] | None = None
     commands: tuple[Command, ...] = ()
     contacts: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
     status: Callable[[Context, str], tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:

@@ -92,6 +92,7 @@ class Qr:
 
     `modules` are rows of 0 (light) and 1 (dark) without quiet zone, as many rows as columns. `first_seen` and `expires`
     are aware UTC; `expires` is None where a QR lives until the next one. `log_path` is the log it was seen in.
+    `verified` says that the bot itself signed the line that showed it.
     """
 
     payload: str | None = None
@@ -100,6 +101,7 @@ class Qr:
     first_seen: datetime | None = None
     expires: datetime | None = None
     log_path: Path | None = None
+    verified: bool = False
 
     def is_same(self, other: Qr | None) -> bool:
         """Tell whether both show the same content, whenever they were seen."""
@@ -108,6 +110,27 @@ class Qr:
             other.modules,
             other.image_path,
         )
+
+
+class Refusal(StrEnum):
+    """Why a line that should prove who wrote it does not."""
+
+    UNSIGNED = "unsigned"
+    WRONG = "wrong"
+    REPLAYED = "replayed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What a bot signs a session line with, besides its text.
+
+    `at` is aware UTC, in milliseconds. `boot` is drawn anew at each start of the writer, as lower-case hexadecimal
+    digits; `sequence` counts its lines, from 0.
+    """
+
+    at: datetime
+    boot: str
+    sequence: int
 
 
 class EventKind(StrEnum):
@@ -130,7 +153,7 @@ class Event:
     does not tell the full date and time. `clock` is the log's own clock in seconds: only differences within one log
     mean anything. `seen_at` is when the line was read, aware UTC, or None in a replay. `trusted` is False for a line
     that a stranger may have written; such an event moves nothing. `verified` says that the line carried a valid
-    signature.
+    `signature`; `refused` why one that had to carry one is not believed.
     """
 
     kind: EventKind
@@ -145,6 +168,8 @@ class Event:
     user: str | None = None
     trusted: bool = True
     verified: bool = False
+    signature: Signature | None = None
+    refused: Refusal | None = None
 
 
 class SessionState(StrEnum):

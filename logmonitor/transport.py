@@ -25,12 +25,14 @@ class TextUnit(StrEnum):
 class Limits:
     """What one message of a chat can carry.
 
-    A text is at most `text_size` of `text_unit`, an attachment at most `attachment_bytes`.
+    A text is at most `text_size` of `text_unit`, an attachment at most `attachment_bytes`. Without `captions` an
+    attachment carries no text, so that its caption has to go before it as a message of its own.
     """
 
     text_size: int = 2000
     text_unit: TextUnit = TextUnit.CHARACTERS
     attachment_bytes: int = 2_000_000
+    captions: bool = True
 
 
 class Transport(Protocol):
@@ -85,3 +87,24 @@ class CanReportOwnEvents(Protocol):
 
     def own_events(self) -> AsyncIterator[Event]:
         """Yield the account's own session events as they happen."""
+
+
+@runtime_checkable
+class CanWait(Protocol):
+    """A chat that goes down and comes back while it is open."""
+
+    async def wait_until_up(self) -> None:
+        """Return once the chat can be reached, at once if it can be now."""
+
+
+@runtime_checkable
+class CanRecall(Protocol):
+    """A chat that takes back what it has sent."""
+
+    async def recall(self, message_id: str, /) -> None:
+        """Take back the message of that id, as a `Receipt` tells it.
+
+        Raises:
+            RejectedError: it cannot be taken back, now or later.
+            TransportError: it did not work this time.
+        """

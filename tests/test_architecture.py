@@ -43,7 +43,14 @@ FORBIDDEN_IN_CORE = {
     "watchdog",
     "rich",
 }
-SOLE_IMPORTERS = {"watchdog": "following.observing", "prompt_toolkit": "transports"}
+SOLE_IMPORTERS = {
+    "grpclib": "transports.wechaty",
+    "prompt_toolkit": "transports",
+    "watchdog": "following.observing",
+    "wechaty": "transports.wechaty_plugin",
+    "wechaty_grpc": "transports.wechaty",
+    "wechaty_puppet": "transports.wechaty_plugin",
+}
 
 
 def imports(path: Path) -> set[str]:
