@@ -64,7 +64,7 @@ class Puppet extends PuppetMock {
       throw new Error(`no conversation ${to}`)
     }
     this.sent += 1
-    const id = `${options.self}-sent-${this.sent}`
+    const id = `${options.self}-sent-${boot}-${this.sent}`
     tell({ event: 'sent', id, to, ...record })
     deliver({ id, from: this.currentUserId, to, text: record.text ?? '', type: record.type })
     return id
@@ -96,13 +96,14 @@ class Puppet extends PuppetMock {
 const mocker = new mock.Mocker()
 const puppet = new Puppet({ mocker })
 const TYPES = { text: PUPPET.types.Message.Text, file: PUPPET.types.Message.Image, link: PUPPET.types.Message.Url }
+const boot = Date.now().toString(36) // no id comes again after a restart
 let said = 0
 
 function deliver ({ id, from, to, room, text, type = 'text', at }) {
   said += 1
   const isRoom = room !== undefined || mocker.cacheRoomPayload.has(to)
   const payload = {
-    id: id ?? `${options.self}-message-${said}`,
+    id: id ?? `${options.self}-message-${boot}-${said}`,
     talkerId: from,
     text,
     timestamp: at ?? Date.now(),
@@ -111,6 +112,7 @@ function deliver ({ id, from, to, room, text, type = 'text', at }) {
   }
   mocker.cacheMessagePayload.set(payload.id, payload)
   puppet.emit('message', { messageId: payload.id })
+  return { id: payload.id }
 }
 
 const ACTIONS = {
@@ -148,8 +150,10 @@ tell({ event: 'listening', endpoint: options.endpoint })
 for await (const line of createInterface({ input: process.stdin })) {
   try {
     const { do: action, ...values } = JSON.parse(line)
-    await ACTIONS[action](values)
-    tell({ event: 'done', do: action })
+    if (!Object.hasOwn(ACTIONS, action)) {
+      throw new Error(`unknown command '${action}'; expected ${Object.keys(ACTIONS).join(', ')}`)
+    }
+    tell({ event: 'done', do: action, ...await ACTIONS[action](values) })
   } catch (error) {
     tell({ event: 'error', text: String(error.message) })
   }

@@ -1,0 +1,29 @@
+"""What every test can ask for by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.gateway.certificate import Certificate, make_certificate
+from tests.gateway.driver import LACK, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """Return a real Wechaty gateway, plain, whose account is bob; skip where none can be started."""
+    if LACK is not None:
+        pytest.skip(LACK)
+    async with Gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    """Return a certificate for gateway.test and its own authority's."""
+    return make_certificate(tmp_path)
