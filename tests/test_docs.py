@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor.config import load
+from logmonitor.signing import KEY_BYTES, key_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+ENVIRONMENT = {"TWIN_KEY": key_text(bytes(KEY_BYTES)), "WECHATY_TOKEN": "secret"}
 DOCUMENTS = ("README.md", "README.zh-CN.md", "ARCHITECTURE.md")
 
 
@@ -49,7 +51,7 @@ def test_toml_block_loads(name: str, tmp_path: Path) -> None:
         tomllib.loads(block)
         path = tmp_path / f"{count}.toml"
         path.write_text(block, encoding="utf-8")
-        load(path, environ={})
+        load(path, environ=ENVIRONMENT)
         count += 1
     assert count
 
