@@ -18,7 +18,7 @@ from logmonitor.command import build
 from logmonitor.configuration.binding import Parameter, bind, parameters_of
 from logmonitor.configuration.document import Document, Finding, Location, alternatives, expected, parse, suggestion
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
-from logmonitor.configuration.keys import Admins, Logs, Text, Word, Zone  # noqa: TC001  # read at run time, to check what is given
+from logmonitor.configuration.keys import Admins, Logs, Rooms, Text, TwinKey, Word, Zone, is_word
 from logmonitor.configuration.log_pattern import absolute, covers
 from logmonitor.errors import (
     ConfigurationError,
@@ -33,6 +33,7 @@ from logmonitor.operation import Operation, OperationConfig
 from logmonitor.pattern import compile_pattern
 from logmonitor.profile import AUTO
 from logmonitor.profile_folder import load_profiles
+from logmonitor.signing import parse_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,7 +75,7 @@ class ChatConfig:
     transport: str
     admins: tuple[str, ...]
     rooms: tuple[str, ...] = ()
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +104,19 @@ class OperationEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole configuration; `path` is the file it was read from."""
+    """A whole configuration; `path` is the file it was read from.
+
+    `secrets` are the texts that no log record may show; `exposed` are the keys of those that stand in the file itself
+    while others than its owner may read or change it.
+    """
 
     path: Path
     bot: BotConfig
     chat: ChatConfig
     watches: tuple[WatchConfig, ...] = ()
     operations: tuple[OperationEntry, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    exposed: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -124,7 +131,8 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
         RefusedPatternError: nothing is wrong but patterns or profiles.
         ConfigurationError: it cannot be read, or something in it is wrong: one finding a line.
     """
-    document, findings = parse(_read(path), name=str(path), environ=environ)
+    text, is_private = _read(path)
+    document, findings = parse(text, name=str(path), environ=environ)
     if not document.values:
         raise ConfigurationError(f"{path}: is empty; expected {', '.join(_FORMS.values())}")
     reading = _Reading(document, path.absolute().parent, findings)
@@ -135,7 +143,15 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
         error = document.error(sorted(reading.findings, key=_rank))
         is_readable = bot is not None and chat is not None and all(one in reading.refused for one in reading.findings)
         raise RefusedPatternError(*error.args) if is_readable else error
-    return Config(path=path, bot=bot, chat=chat, watches=watches, operations=operations)
+    return Config(
+        path=path,
+        bot=bot,
+        chat=chat,
+        watches=watches,
+        operations=operations,
+        secrets=document.secrets(),
+        exposed=() if is_private else document.plain_secrets(),
+    )
 
 
 def build_operations(config: Config) -> tuple[Operation, ...]:
@@ -159,14 +175,15 @@ def build_transport(config: Config) -> Transport:
     return make_transport(find_transport(config.chat.transport, folder=config.folder), config.chat.parameters)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> tuple[str, bool]:
+    """Return what stands in the file, and whether that is its owner's alone."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise ConfigurationError(f"{path}: is a directory; expected a file in TOML")
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LIMIT_BYTES:
             raise ConfigurationError(f"{path}: is no ordinary file of at most 1 MiB; expected a configuration in TOML")
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig"), not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ConfigurationError(f"{path}: is not UTF-8: byte 0x{byte:02x} at offset {error.start}") from None
@@ -187,17 +204,34 @@ Language = Annotated[str, AfterValidator(_language)]
 
 
 def _bot(
-    *, name: Text, language: Language = "en", self_log: Path | None = None, profiles: Path | None = None
+    *,
+    name: Text,
+    language: Language = "en",
+    self_log: Path | None = None,
+    profiles: Path | None = None,
+    twin_key: TwinKey | None = None,
 ) -> BotConfig:
-    return BotConfig(name=name, language=language, self_log=self_log, profiles=profiles)
+    return BotConfig(
+        name=name,
+        language=language,
+        self_log=self_log,
+        profiles=profiles,
+        twin_key=None if twin_key is None else parse_key(twin_key),
+    )
 
 
-def _chat(*, transport: Text, admins: Admins) -> ChatConfig:
-    return ChatConfig(transport=transport, admins=admins)
+def _chat(*, transport: Text, admins: Admins, rooms: Rooms = ()) -> ChatConfig:
+    return ChatConfig(transport=transport, admins=admins, rooms=rooms)
 
 
 def _watch(
-    *, name: Word, log: Logs, profile: Text = AUTO, timezone: Zone | None = None, qr_file: Path | None = None
+    *,
+    name: Word,
+    log: Logs,
+    profile: Text = AUTO,
+    timezone: Zone | None = None,
+    qr_file: Path | None = None,
+    require_signed: bool = False,
 ) -> WatchConfig:
     return WatchConfig(
         name=name,
@@ -205,6 +239,7 @@ def _watch(
         profile=profile,
         timezone=None if timezone is None else ZoneInfo(timezone),
         qr_file=qr_file,
+        require_signed=require_signed,
     )
 
 
@@ -280,10 +315,12 @@ class _Reading:
             self._find((), "nothing to do; expected at least one [[watch]]")
         named: dict[str, Location] = {}
         for location, watch in self._watches.items():
-            earlier = named.setdefault(unicodedata.normalize("NFKC", watch.name).casefold(), location)
+            earlier = named.setdefault(_folded(watch.name), location)
             if earlier != location:
                 self._find((*location, "name"), "another [[watch]] has that name; expected one of its own")
             self._check_self_log((*location, "log"), watch.logs)
+            self._check_signed(location, watch)
+        self._check_name()
         self._check_profiles()
 
     def _operation(self, location: Location, table: Mapping[str, object]) -> OperationEntry | None:
@@ -331,6 +368,27 @@ class _Reading:
         own = None if self._bot is None else self._bot.self_log
         if own is not None and any(covers(log, own) for log in logs):
             self._find(location, "this bot writes there itself (self_log); expected another bot's log")
+
+    def _check_signed(self, location: Location, watch: WatchConfig) -> None:
+        """Find signatures that have to hold, without the key that tells whether they do, or for both twins alike."""
+        table = self._document.values.get("bot")
+        if watch.require_signed and not (isinstance(table, dict) and "twin_key" in table):
+            text = "no signature holds without [bot] twin_key; expected the key that this bot signs with"
+            self._find((*location, "require_signed"), text)
+        bot = self._bot
+        if bot is not None and bot.twin_key is not None and _folded(bot.name) == _folded(watch.name):
+            text = "twins with one key need two names; expected the one under which this bot signs, its own [bot] name"
+            self._find((*location, "name"), text)
+
+    def _check_name(self) -> None:
+        """Find a bot whose signed lines its twin could not name."""
+        bot = self._bot
+        if bot is not None and bot.twin_key is not None and bot.self_log is not None and not is_word(bot.name):
+            self._find(
+                ("bot", "name"),
+                "with twin_key its lines are signed under this name, which its twin's [[watch]] has to carry;"
+                " expected one word of letters, digits, '-' and '_'",
+            )
 
     def _check_profiles(self) -> None:
         """Find profiles that cannot be read, and watches that name one that is not there."""
@@ -412,6 +470,10 @@ class _Reading:
 
     def _find(self, location: Location, text: str, *, shows_value: bool = True) -> None:
         self.findings.append(Finding(location=location, text=text, shows_value=shows_value))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _rank(finding: Finding) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from logmonitor.config import (
 )
 from logmonitor.errors import ConfigurationError, ProfileError
 from logmonitor.operation import OperationConfig
+from logmonitor.signing import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +55,17 @@ class Plain:
     def __init__(self, *, token: str = "", port: int = 80): ...
     limits = health = messages = resolve = send = __aenter__ = __aexit__ = None
 
+class Strict(Plain):
+    def __init__(self, *, token: str): raise ValueError(f"bad token {token!r}")
+
 class Admins:
     def __init__(self, *, admins: int): ...
 """
 BOT = '[bot]\nname = "alice"\n'
 CHAT = '[chat]\ntransport = "stdio"\nadmins = ["AdminWeixin"]\n'
 WATCH = '[[watch]]\nname = "bob"\nlog = "bob.log"\n'
+KEY = bytes(range(32))
+SIGNED = BOT + f'twin_key = "{key_text(KEY)}"\n'
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +188,68 @@ def test_load_takes_secrets_from_the_environment(folder: Path) -> None:
     assert config.chat.parameters == {"token": "x-hunter2", "bot": "alice"}
 
 
+def test_load_reads_what_proves_who_wrote_a_line(folder: Path) -> None:
+    """The twins' key is read, from the environment as well, and rooms are ids."""
+    text = SIGNED + CHAT + 'rooms = ["ops@chatroom"]\n' + WATCH + "require_signed = true\n"
+    config = read(folder, text)
+    assert (config.bot.twin_key, config.chat.rooms, config.watches[0].require_signed) == (KEY, ("ops@chatroom",), True)
+    config = read(folder, text.replace(key_text(KEY), "${TWIN_KEY}"), TWIN_KEY=key_text(KEY))
+    assert config.bot.twin_key == KEY
+    assert config.secrets == (key_text(KEY),)
+
+
+def test_load_tells_once_that_the_twin_key_is_not_set(folder: Path) -> None:
+    """A key that the environment lacks is one finding, and a wrong one there is not shown."""
+    text = BOT + 'twin_key = "${TWIN_KEY}"\n' + CHAT + WATCH + "require_signed = true\n"
+    assert findings(folder, text) == ["[bot] twin_key = '***': environment variable TWIN_KEY is not set"]
+    assert findings(folder, text, TWIN_KEY="hunter22") == [
+        "[bot] twin_key = '***': bad twin key; expected the 43 characters that `logmonitor key` prints"
+    ]
+
+
+def test_load_finds_names_that_no_signature_can_carry(folder: Path) -> None:
+    """Twins need two names, and the one that signs a name that a [[watch]] can have."""
+    assert findings(folder, SIGNED + CHAT + WATCH.replace('"bob"', '"Ａlice"')) == [
+        (
+            "[[watch]] #1 name = 'Ａlice': twins with one key need two names;"
+            " expected the one under which this bot signs, its own [bot] name"
+        )
+    ]
+    spaced = SIGNED.replace("alice", "our alice")
+    assert findings(folder, spaced + 'self_log = "alice.log"\n' + CHAT + WATCH) == [
+        (
+            "[bot] name = 'our alice': with twin_key its lines are signed under this name, which its twin's [[watch]]"
+            " has to carry; expected one word of letters, digits, '-' and '_'"
+        )
+    ]
+    assert read(folder, spaced + CHAT + WATCH).bot.name == "our alice"
+
+
+def test_load_shows_no_secret_of_the_file_either(folder: Path) -> None:
+    """A token that stands in the file is hidden in what a transport says of it, and in what a record shows."""
+    chat = '[chat]\ntransport = "kit:Strict"\nadmins = ["a"]\ntoken = "hunter22"\n'
+    assert findings(folder, SIGNED + chat + WATCH) == ["[chat] transport = 'kit:Strict': bad token '***'"]
+    config = read(folder, SIGNED + chat.replace("Strict", "Plain") + WATCH)
+    assert config.chat.parameters == {"token": "hunter22"}
+    assert config.secrets == (key_text(KEY), "hunter22")
+    assert "hunter22" not in repr(config)
+    assert key_text(KEY) not in repr(config)
+    assert repr(KEY) not in repr(config)
+
+
+@pytest.mark.parametrize(("mode", "is_exposed"), [(0o600, False), (0o640, True), (0o602, True), (0o604, True)])
+def test_load_tells_which_secrets_others_can_read(folder: Path, mode: int, *, is_exposed: bool) -> None:
+    """A secret in a file that is not its owner's alone is named by its key; one from the environment is not."""
+    chat = '[chat]\ntransport = "kit:Plain"\nadmins = ["a"]\ntoken = "${PIN}"\n'
+    read(folder, SIGNED + chat + WATCH, PIN="hunter22")
+    path = folder / "bots.toml"
+    before = path.stat().st_mode
+    path.chmod(mode)
+    config = load(path, environ={"PIN": "hunter22"})
+    path.chmod(before)
+    assert config.exposed == (("[bot] twin_key",) if is_exposed else ())
+
+
 def test_load_reads_a_log_below_a_folder_with_the_name_of_a_pattern(tmp_path: Path) -> None:
     """What looks like a pattern in the folder's own name is none; a home folder is found."""
     odd = tmp_path / "bots[1]"
@@ -292,6 +360,29 @@ def test_load_tells_single_from_double_brackets(folder: Path) -> None:
         ("bot", "profiles = ['x']", "[bot] profiles = ['x']: expected a text in quotes"),
         ("bot", "self_lgo = 'x'", "[bot] self_lgo: unknown key; did you mean 'self_log'?"),
         ("bot", "langage = 'en'", "[bot] langage: unknown key; did you mean 'language'?"),
+        ("bot", "twin_key = 1", "[bot] twin_key = '***': expected a text in quotes"),
+        (
+            "bot",
+            "twin_key = 'hunter22'",
+            "[bot] twin_key = '***': bad twin key; expected the 43 characters that `logmonitor key` prints",
+        ),
+        ("bot", "twinkey = 'hunter22'", "[bot] twinkey: unknown key; did you mean 'twin_key'?"),
+        ("chat", "rooms = 'ops@chatroom'", "[chat] rooms = 'ops@chatroom': expected a list"),
+        ("chat", "rooms = ['']", "[chat] rooms #1 = '': expected a text that is not empty, on one line"),
+        (
+            "chat",
+            "rooms = ['a@chatroom', 'a@chatroom']",
+            "[chat] rooms = ['a@chatroom', 'a@chatroom']: 'a@chatroom' stands there twice; expected each once",
+        ),
+        (
+            "watch",
+            "require_signed = true",
+            (
+                "[[watch]] #1 require_signed = true: no signature holds without [bot] twin_key;"
+                " expected the key that this bot signs with"
+            ),
+        ),
+        ("watch", "require_signed = 'yes'", "[[watch]] #1 require_signed = 'yes': expected true or false"),
         ("chat", "text_siz = 1", "[chat] text_siz: unknown key; did you mean 'text_size'?"),
         ("chat", "text_size = 'x'", "[chat] text_size = 'x': expected a whole number"),
         ("chat", "text_size = 0", "[chat] text_size = 0: expected more than 0"),
@@ -559,7 +650,7 @@ def test_load_tells_everything_at_once_in_order(folder: Path) -> None:
     assert findings(folder, text) == [
         "[zzz]: unknown table; expected [bot], [chat], [[watch]] or [[operation]]",
         "[bot] naem: unknown key; did you mean 'name'?",
-        "[chat] x: unknown key; expected 'admins', 'port', 'token' or 'transport'",
+        "[chat] x: unknown key; expected 'admins', 'port', 'rooms', 'token' or 'transport'",
         "[[watch]] #1 log: missing; expected a text in quotes or a list",
         "[[watch]] #2 name: missing; expected a text in quotes",
         "[[watch]] #2 log: missing; expected a text in quotes or a list",

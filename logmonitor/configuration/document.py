@@ -1,6 +1,6 @@
 """A TOML document whose texts take `${NAME}` from the environment, and the sentences about what is wrong in it.
 
-What came from the environment is never shown: a sentence quotes the document as it was written.
+What came from the environment is never shown: a sentence quotes the document as it was written, without its secrets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rapidfuzz.process import extractOne
 from logmonitor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Location = tuple[str | int, ...]
 
@@ -28,6 +28,8 @@ _SYNTAX: Final = re.compile(
 )
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET_KEY: Final = re.compile(r"token|secret|password|(?:^|_)key$", re.IGNORECASE)
+_HIDDEN: Final = "***"
+_SHORTEST_SECRET: Final = 4
 _SHOWN_CHARACTERS: Final = 80
 _LISTED: Final = 12
 _LIKENESS: Final = 0.6
@@ -50,23 +52,40 @@ class Finding:
 class Document:
     """A TOML document: as it was `written`, and its `values` with the environment's put in.
 
-    `unset` are the places whose variables could not be had. `secrets` are pairs of a value from the environment and the
-    `${NAME}` that stands for it.
+    `unset` are the places whose variables could not be had. `variables` are pairs of a value from the environment and
+    the `${NAME}` that stands for it.
     """
 
     name: str
     written: Mapping[str, object]
     values: Mapping[str, object]
     unset: frozenset[Location] = frozenset()
-    secrets: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
     def scrub(self, text: str) -> str:
-        """Put `${NAME}` back where `text`, which others wrote, quotes what came from the environment; on one line."""
-        forms = {form: name for value, name in self.secrets for form in _quoted_forms(value)}
+        """Put `${NAME}` back where `text`, which others wrote, quotes what came from the environment; on one line.
+
+        A secret that stands in the document itself becomes `***`.
+        """
+        forms = {form: _HIDDEN for secret in self.secrets() for form in _quoted_forms(secret)}
+        forms |= {form: name for value, name in self.variables for form in _quoted_forms(value)}
         if forms:
             longest_first = sorted(forms, key=len, reverse=True)
             text = re.sub("|".join(map(re.escape, longest_first)), lambda match: forms[match[0]], text)
         return " ".join(text.split())
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the texts whose key names a secret, wherever they came from; those of a few letters are none."""
+        texts = {text for location, text in _texts(self.values) if _is_secret(location) and not self.is_unset(location)}
+        return tuple(sorted(text for text in texts if len(text) >= _SHORTEST_SECRET))
+
+    def plain_secrets(self) -> tuple[str, ...]:
+        """Return the keys of the secrets that stand in the document itself, as a reader of TOML says them."""
+        return tuple(
+            self._place(location)
+            for location, text in _texts(self.written)
+            if text and _is_secret(location) and not any(match["name"] for match in _VARIABLE.finditer(text))
+        )
 
     def is_unset(self, location: Location) -> bool:
         """Tell whether something at or below `location` could not be had from the environment."""
@@ -112,14 +131,14 @@ def parse(text: str, *, name: str, environ: Mapping[str, str]) -> tuple[Document
     except ValueError as error:
         raise ConfigurationError(f"{name}: {_syntax_sentence(str(error), text)}") from None
     findings: list[Finding] = []
-    secrets: dict[str, str] = {}
-    values = _expanded(written, (), environ, secrets, findings)
+    variables: dict[str, str] = {}
+    values = _expanded(written, (), environ, variables, findings)
     document = Document(
         name=name,
         written=written,
         values=values if isinstance(values, dict) else {},
         unset=frozenset(finding.location for finding in findings),
-        secrets=tuple((environ[variable], reference) for variable, reference in secrets.items()),
+        variables=tuple((environ[name], reference) for name, reference in variables.items()),
     )
     return document, tuple(findings)
 
@@ -169,13 +188,13 @@ def _quoted_forms(value: str) -> tuple[str, ...]:
 
 
 def _expanded(
-    value: object, location: Location, environ: Mapping[str, str], secrets: dict[str, str], findings: list[Finding]
+    value: object, location: Location, environ: Mapping[str, str], variables: dict[str, str], findings: list[Finding]
 ) -> object:
     """Return `value` with every variable in it replaced; note what is wrong, and which variables were used."""
     if isinstance(value, dict):
-        return {key: _expanded(below, (*location, key), environ, secrets, findings) for key, below in value.items()}
+        return {key: _expanded(below, (*location, key), environ, variables, findings) for key, below in value.items()}
     if isinstance(value, list):
-        return [_expanded(below, (*location, index), environ, secrets, findings) for index, below in enumerate(value)]
+        return [_expanded(below, (*location, index), environ, variables, findings) for index, below in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -189,7 +208,7 @@ def _expanded(
         if problem is not None:
             findings.append(Finding(location=location, text=f"environment variable {match['name']} {problem}"))
             return match[0]
-        secrets[match["name"]] = match[0]
+        variables[match["name"]] = match[0]
         return environ[match["name"]]
 
     return _VARIABLE.sub(replacement, value)
@@ -220,14 +239,31 @@ def _found(value: object, location: Location) -> object:
     return value
 
 
+def _texts(value: object, location: Location = ()) -> Iterator[tuple[Location, str]]:
+    """Yield every text in `value`, with its place."""
+    if isinstance(value, str):
+        yield location, value
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _texts(below, (*location, key))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _texts(below, (*location, index))
+
+
+def _is_secret(location: Location) -> bool:
+    """Tell whether a key on the way to `location` names a secret."""
+    return any(isinstance(step, str) and _SECRET_KEY.search(step) for step in location)
+
+
 def _is_tables(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(one, dict) for one in value)
 
 
 def _shown(value: object, location: Location) -> str:
     """Return a value as a sentence quotes it: short, on one line, and hidden where its key names a secret."""
-    if any(isinstance(step, str) and _SECRET_KEY.search(step) for step in location):
-        return "'***'"
+    if _is_secret(location):
+        return repr(_HIDDEN)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, date | time | datetime):

@@ -49,6 +49,7 @@ class KnownTransport:
 TRANSPORTS: Final = {
     "console": KnownTransport(target="logmonitor.transports.console:Console", connects=False),
     "stdio": KnownTransport(target="logmonitor.transports.stdio:Stdio", connects=False),
+    "wechaty": KnownTransport(target="logmonitor.transports.wechaty:Wechaty"),
 }
 
 

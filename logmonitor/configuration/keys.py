@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator
 
 from logmonitor.configuration.document import suggestion
+from logmonitor.errors import ConfigurationError
+from logmonitor.signing import parse_key
 
 
 def _printable(text: str) -> str:
@@ -16,8 +18,13 @@ def _printable(text: str) -> str:
     return text
 
 
+def is_word(text: str) -> bool:
+    """Tell whether a bot that is watched may have this name."""
+    return bool(text) and all(character.isalnum() or character in "-_" for character in text)
+
+
 def _word(text: str) -> str:
-    if not text or not all(character.isalnum() or character in "-_" for character in text):
+    if not is_word(text):
         raise ValueError("expected one word of letters, digits, '-' and '_'")
     return text
 
@@ -35,10 +42,22 @@ def _zone(text: str) -> str:
 def _admins(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         raise ValueError("expected at least one, to be told of a loss")
+    return _different(names)
+
+
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{twice[0]!r} stands there twice; expected each once")
     return names
+
+
+def _twin_key(text: str) -> str:
+    try:
+        parse_key(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
 
 
 def _log(text: str) -> str:
@@ -57,5 +76,7 @@ Text = Annotated[str, AfterValidator(_printable)]
 Word = Annotated[str, AfterValidator(_word)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Admins = Annotated[tuple[Text, ...], AfterValidator(_admins)]
+Rooms = Annotated[tuple[Text, ...], AfterValidator(_different)]
+TwinKey = Annotated[str, AfterValidator(_twin_key)]
 Log = Annotated[str, AfterValidator(_log)]
 Logs = Annotated[Log | tuple[Log, ...], AfterValidator(_some)]

@@ -157,6 +157,25 @@ def test_scrub_replaces_the_longer_secret_first() -> None:
     assert document.scrub("abcdef LONG\nxyz") == "${LONG} ${SHORT} xyz"
 
 
+def test_scrub_hides_what_a_key_calls_a_secret() -> None:
+    """A secret that the document itself holds is hidden too; a value of a few letters is taken for none."""
+    document = read('[chat]\ntoken = "hunter22"\npin_key = "abc"\n[[x]]\npassword = ["one-${PIN}"]', PIN="1234")
+    assert document.scrub("'hunter22' abc one-1234 1234") == "'***' abc *** ${PIN}"
+    assert document.secrets() == ("hunter22", "one-1234")
+
+
+def test_plain_secrets_are_those_without_a_variable() -> None:
+    """What stands in the document is told by its key; what comes from the environment, is empty or no secret is not."""
+    document, _ = parse(
+        '[chat]\ntoken = "$${hunter}"\nother_token = "${T}"\nsecret = ""\nkey = 1\nname = "x"\n'
+        '[[operation]]\n[[operation]]\npasswords = ["a", "x-${T}"]\n',
+        name="bots.toml",
+        environ={},
+    )
+    assert document.plain_secrets() == ("[chat] token", "[[operation]] #2 passwords #1")
+    assert document.secrets() == ("${hunter}",)
+
+
 def test_scrub_without_secrets_only_joins_lines() -> None:
     """A message of several lines becomes one."""
     assert read("a = 1").scrub("one\n  two") == "one two"

@@ -101,14 +101,15 @@ def test_find_operation_names_a_broken_entry_point(folder: Path) -> None:
 @pytest.mark.parametrize("name", sorted(TRANSPORTS))
 def test_find_transport_knows_ours(name: str, tmp_path: Path) -> None:
     """Every transport in the table is there, and what it makes is one."""
-    make_transport(find_transport(name, folder=tmp_path), {})
+    needed = {"endpoint": "127.0.0.1:8788", "token": "hunter22"} if name == "wechaty" else {}
+    make_transport(find_transport(name, folder=tmp_path), needed)
 
 
 def test_find_transport_says_what_is_wrong_with_a_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that leads nowhere is told with what was meant, a missing SDK with the extra that brings it."""
     assert refused(find_transport, "consle", folder) == "unknown transport; did you mean 'console'?"
     assert refused(find_transport, "zzz", folder) == (
-        "unknown transport; expected 'console', 'stdio' or package.module:Class"
+        "unknown transport; expected 'console', 'stdio', 'wechaty' or package.module:Class"
     )
     assert refused(find_transport, "nowhere:Chat", folder) == "there is no module 'nowhere'"
     (folder / "fancy.py").write_text("import fancy_sdk.client\n")
