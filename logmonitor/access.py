@@ -1,4 +1,4 @@
-"""The one place where a message becomes a command: an admin's direct message, or silence and a log record."""
+"""The one place where a message becomes a command: an admin's message, heard where admins are, or silence."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Reason(StrEnum):
     ROOM = "room"
     STRANGER = "stranger"
     EMPTY = "empty"
+    SIGNAL = "signal"
     STALE = "stale"
 
 
@@ -30,8 +31,9 @@ class Policy:
     """Who may command.
 
     `admins` and `rooms` are the chat's stable ids; names and aliases are their owners' to change and authorise nobody.
-    Without `admins` nobody commands. In `rooms` an admin is heard as in a direct message, in no other room. A message
-    more than `max_age` seconds from now is refused: it was meant for another moment.
+    Without `admins` nobody commands. In `rooms` an admin is heard as in a direct message, in no other room. `signals`
+    are what twins tell each other, as `signal_of` returns it: an admin who says one may be a bot. A message more than
+    `max_age` seconds from now is refused: it was meant for another moment.
 
     Raises:
         ConfigurationError: an id is empty, which a message without a sender would match, or `max_age` is not above 0.
@@ -39,6 +41,7 @@ class Policy:
 
     admins: frozenset[str]
     rooms: frozenset[str] = frozenset()
+    signals: frozenset[str] = frozenset()
     max_age: float = 60.0
 
     def __post_init__(self) -> None:
@@ -55,11 +58,16 @@ class Policy:
 class Decision:
     """Whether a message may be obeyed, and why.
 
-    STALE is the admin's own message and is answered with a refusal; FROM_SELF, ROOM, STRANGER and EMPTY get silence.
+    STALE is the admin's own message and is answered with a refusal; everything else but ADMIN gets silence.
     """
 
     allowed: bool
     reason: Reason
+
+
+def signal_of(text: str) -> str:
+    """Return a text as signals are compared: without white space around it, in any case."""
+    return text.strip().casefold()
 
 
 def decide(message: Message, policy: Policy, *, now: datetime) -> Decision:
@@ -69,17 +77,16 @@ def decide(message: Message, policy: Policy, *, now: datetime) -> Decision:
 
 
 def _reason(message: Message, policy: Policy, now: datetime) -> Reason:
-    if message.from_self:
-        return Reason.FROM_SELF
-    if message.room is not None and message.room not in policy.rooms:
-        return Reason.ROOM
-    if message.sender.id not in policy.admins:
-        return Reason.STRANGER
-    if not message.text.strip():
-        return Reason.EMPTY
-    if abs((now - message.sent_at).total_seconds()) > policy.max_age:
-        return Reason.STALE
-    return Reason.ADMIN
+    """Return the first reason against a message, else that it is an admin's."""
+    reasons = (
+        (Reason.FROM_SELF, message.from_self),
+        (Reason.ROOM, message.room is not None and message.room not in policy.rooms),
+        (Reason.STRANGER, message.sender.id not in policy.admins),
+        (Reason.EMPTY, not message.text.strip()),
+        (Reason.SIGNAL, signal_of(message.text) in policy.signals),
+        (Reason.STALE, abs((now - message.sent_at).total_seconds()) > policy.max_age),
+    )
+    return next((reason for reason, holds in reasons if holds), Reason.ADMIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

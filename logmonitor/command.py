@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 RESERVED: Final = ("help", "status")
 """Names of the runtime's own commands; no operation may claim them."""
 
+SIGNALS: Final = ("ding", "dong")
+"""What bots ask and answer each other to see whether they are there; no command either."""
+
 _INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff"
 _IN_NAMES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | dict.fromkeys(map(ord, _INVISIBLE), "")
 _SLASHES: Final = ("/", "／", "、")
@@ -106,7 +109,8 @@ def build(operations: Sequence[Operation]) -> tuple[Entry, ...]:
     Two operations may share a name only where each is about a bot of its own and the command takes that bot's name.
 
     Raises:
-        OperationError: two operations have the same name or claim the same command, or a command has a reserved name.
+        OperationError: two operations have the same name or claim the same command, a command has a reserved name, or
+            what one operation has as a signal would be understood as a command.
     """
     entries: list[Entry] = []
     names: set[str] = set()
@@ -119,6 +123,18 @@ def build(operations: Sequence[Operation]) -> tuple[Entry, ...]:
             entry = Entry(operation=name, watch=operation.config.watch, command=command)
             _check(entry, entries)
             entries.append(entry)
+    claimed = {
+        entry.command.name: f"command {entry.command.name!r} of operation {entry.operation!r}" for entry in entries
+    }
+    claimed |= {name: f"command {name!r} of the runtime" for name in RESERVED}
+    for operation in operations:
+        for signal in operation.signals:
+            typed = parse(signal)
+            if typed is not None and typed.name in claimed:
+                raise OperationError(
+                    f"operation {operation.config.name or operation.name!r} has the signal {signal!r}, which says"
+                    f" {claimed[typed.name]}; expected a text that begins with no command's name"
+                )
     return tuple(entries)
 
 
@@ -187,6 +203,8 @@ def _check(entry: Entry, others: Iterable[Entry]) -> None:
     name = entry.command.name
     if name in RESERVED:
         raise OperationError(f"operation {entry.operation!r} claims command {name!r}, which belongs to the runtime")
+    if name in SIGNALS:
+        raise OperationError(f"operation {entry.operation!r} claims command {name!r}, which bots say to each other")
     for other in others:
         if other.command.name != name:
             continue

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from logmonitor.access import Policy, Reason, Seen, decide, remember
-from logmonitor.command import Choice, Entry, Found, Unknown, build, find, help_lines, parse, suggest
+from logmonitor.access import Policy, Reason, Seen, decide, remember, signal_of
+from logmonitor.command import SIGNALS, Choice, Entry, Found, Unknown, build, find, help_lines, parse, suggest
 from logmonitor.language import translation
 from logmonitor.operation import Command, Invocation, Operation, OperationConfig
 from logmonitor.throttle import Throttle, admit
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from logmonitor.worker import World
 
 _log = logging.getLogger(__name__)
+_Key = TypeVar("_Key")
 _SHOWN_CHARACTERS: Final = 40
+_CONVERSATIONS: Final = 1000
 EXPLANATIONS: Final = Throttle(limit=5, period=600.0)
+RECORDS: Final = Throttle(limit=1, period=600.0)
 
 
 class Dispatcher:
@@ -37,10 +40,12 @@ class Dispatcher:
         start: Callable[[Coroutine[object, object, None]], object],
         status: Callable[[Context, str | None], tuple[str, ...]],
         language: str,
+        rooms: tuple[str, ...] = (),
     ) -> None:
         """Serve the commands of `workers`, and `help` and `status`.
 
-        `start` runs a control command beside everything else; `status` tells how a bot, or everything, is.
+        `start` runs a control command beside everything else; `status` tells how a bot, or everything, is. In `rooms`,
+        which are ids, an admin is heard too, but a text that is no command is left to the people there.
         """
         self._world = world
         self._start = start
@@ -73,17 +78,24 @@ class Dispatcher:
             *(Entry(operation=self._own.name, watch=None, command=command) for command in own.commands),
             *build([worker.operation for worker in workers]),
         )
+        self._rooms = frozenset(rooms)
+        self._signals = frozenset(
+            signal_of(text) for text in (*SIGNALS, *(text for worker in workers for text in worker.operation.signals))
+        )
         self._seen = Seen()
         self._explained: dict[str, Throttle] = {}
+        self._recorded: dict[tuple[str, str], Throttle] = {}
 
     def handle(self, message: Message) -> None:
         """Let one message take effect, or none."""
         admins = [name for worker in self._workers.values() for name in worker.admins]
-        decision = decide(message, Policy(admins=self._ids(admins)), now=datetime.now(UTC))
+        policy = Policy(admins=self._ids(admins), rooms=self._rooms, signals=self._signals)
+        decision = decide(message, policy, now=datetime.now(UTC))
         if decision.reason not in (Reason.ADMIN, Reason.STALE):
-            where = message.sender.id, message.conversation, decision.reason
-            _log.info("message from %r in %r is no command: %s", *where)
-            self._pass_on(message)
+            self._leave(message, decision.reason)
+            return
+        if message.room is not None and self._is_talk(message):
+            self._leave(message, "talk")
             return
         self._seen, is_new = remember(self._seen, message.id)
         if not is_new:
@@ -91,7 +103,20 @@ class Dispatcher:
         elif decision.allowed:
             self._obey(message)
         else:
-            self._answer(message, self._translate("that was written too long ago, nothing was done; send it again"))
+            self._explain(message, self._translate("that was written too long ago, nothing was done; send it again"))
+
+    def _leave(self, message: Message, reason: str) -> None:
+        """Record that a message is no command, without its text, and hand it on to who reads along."""
+        level = logging.INFO if _admitted(self._recorded, (message.conversation, reason), RECORDS) else logging.DEBUG
+        where = message.sender.id, message.conversation, reason
+        _log.log(level, "message from %r in %r is no command: %s", *where)
+        self._pass_on(message)
+
+    def _is_talk(self, message: Message) -> bool:
+        """Tell whether what an admin says in a room is meant for the people there."""
+        typed = parse(message.text)
+        known = self._permitted(message)
+        return typed is None or isinstance(find(typed, known, watches=tuple(self._world.sessions)), Unknown)
 
     def _pass_on(self, message: Message) -> None:
         """Give a message that is no command to the operations that read along; one that is too far behind misses it."""
@@ -160,14 +185,10 @@ class Dispatcher:
 
     def _explain(self, message: Message, text: str) -> None:
         """Say why nothing was done, but not for ever: who never says anything else may be a bot that does the same."""
-        pace = self._explained.get(message.conversation, EXPLANATIONS)
-        self._explained[message.conversation], is_admitted = admit(pace, time.monotonic())
-        if is_admitted:
+        if _admitted(self._explained, message.conversation, EXPLANATIONS):
             self._answer(message, text)
         else:
-            _log.info(
-                "message from %r in %r is not understood; not said again", message.sender.id, message.conversation
-            )
+            _log.info("message from %r in %r gets no more answers for now", message.sender.id, message.conversation)
 
     def _answer(self, message: Message, text: str) -> None:
         self._world.outbox.put(message.conversation, text)
@@ -182,3 +203,11 @@ class Dispatcher:
         if not rows:
             rows = (self._why_not(Unknown(name=wanted or "", suggestions=suggest(wanted or "", permitted))),)
         await context.send("\n".join(rows))
+
+
+def _admitted(paces: dict[_Key, Throttle], key: _Key, pace: Throttle) -> bool:
+    """Tell whether one more of `key` is let through at `pace`; the keys not asked for longest are forgotten."""
+    paces[key], is_admitted = admit(paces.pop(key, pace), time.monotonic())
+    if len(paces) > _CONVERSATIONS:
+        del paces[next(iter(paces))]
+    return is_admitted

@@ -14,7 +14,7 @@ from logmonitor.errors import ConfigurationError
 from logmonitor.records import Message, Sender
 
 _NOW = datetime(2026, 11, 20, 22, 44, 35, tzinfo=UTC)
-_POLICY = Policy(admins=frozenset({"wxid_admin"}))
+_POLICY = Policy(admins=frozenset({"wxid_admin"}), signals=frozenset({"ding", "您好世界"}))
 
 
 def _message(
@@ -50,6 +50,9 @@ def test_decide_allows_an_admins_direct_message() -> None:
         (_message(room=""), Reason.ROOM),
         (_message(from_self=True), Reason.FROM_SELF),
         (_message(text=" \n\u3000"), Reason.EMPTY),
+        (_message(text=" Ding\n"), Reason.SIGNAL),
+        (_message(text="您好世界", age=61.0), Reason.SIGNAL),
+        (_message(text="ding", sender=Sender(id="wxid_stranger")), Reason.STRANGER),
         (_message(age=61.0), Reason.STALE),
         (_message(age=-61.0), Reason.STALE),
         (_message(text="", age=61.0), Reason.EMPTY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -181,6 +182,37 @@ def test_build_refuses_the_runtimes_names(name: str) -> None:
     """`help` and `status` belong to the runtime."""
     with pytest.raises(OperationError, match=f"operation 'a' claims command '{name}', which belongs to the runtime"):
         build([_operation("a", _command(name))])
+
+
+def test_build_refuses_a_command_that_bots_say_to_each_other() -> None:
+    """A command called ding or dong would never be heard."""
+    with pytest.raises(OperationError, match="operation 'a' claims command 'dong', which bots say to each other"):
+        build([_operation("a", _command("dong"))])
+
+
+@pytest.mark.parametrize(
+    ("signal", "claimed"),
+    [
+        ("sh", "command 'sh' of operation 'shell'"),
+        (" /SH. ", "command 'sh' of operation 'shell'"),
+        ("sh is back", "command 'sh' of operation 'shell'"),
+        ("status", "command 'status' of the runtime"),
+    ],
+)
+def test_build_refuses_a_signal_that_says_a_command(signal: str, claimed: str) -> None:
+    """What twins tell each other runs nothing, so it must not be what an admin would type to run something."""
+    operations = [replace(_operation("rescue"), signals=("您好世界", signal)), _operation("shell", _SHELL)]
+    with pytest.raises(OperationError) as caught:
+        build(operations)
+    assert str(caught.value) == (
+        f"operation 'rescue' has the signal {signal!r}, which says {claimed};"
+        " expected a text that begins with no command's name"
+    )
+
+
+def test_build_takes_a_signal_that_says_no_command() -> None:
+    """Any other text is right, an empty one too."""
+    assert build([replace(_operation("rescue"), signals=("hello sh", "", "shell"))]) == ()
 
 
 @pytest.mark.parametrize(

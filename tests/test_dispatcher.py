@@ -60,7 +60,9 @@ def command(
 
 
 @asynccontextmanager
-async def stage(*operations: Operation, watches: tuple[str, ...] = ("bob",)) -> AsyncIterator[Stage]:
+async def stage(
+    *operations: Operation, watches: tuple[str, ...] = ("bob",), rooms: tuple[str, ...] = ()
+) -> AsyncIterator[Stage]:
     """Run workers, outbox and dispatcher over a chat in memory."""
     transport = MemoryTransport(ADMIN, KEEPER)
     directory = Directory(transport, ["AdminWeixin", "Keeper"])
@@ -77,6 +79,7 @@ async def stage(*operations: Operation, watches: tuple[str, ...] = ("bob",)) -> 
             start=group.create_task,
             status=lambda _context, asked: (f"status of {asked}",),
             language="en",
+            rooms=rooms,
         )
         tasks.add(group.create_task(outbox.run()))
         tasks.update(group.create_task(worker.run()) for worker in workers)
@@ -122,6 +125,99 @@ async def test_message_of_nobody_entitled_gets_silence_and_a_log_record(
         assert await here.replies(1) == [("admin-id", "hello bob last")]
     assert any(record.message.endswith(f"is no command: {reason}") for record in caplog.records)
     assert "secret" not in caplog.text
+
+
+async def test_busy_room_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The first message of each kind in each conversation stands in the log, the others only among its details."""
+    async with stage() as here:
+        with caplog.at_level(logging.DEBUG, logger="logmonitor.dispatcher"):
+            for number in range(3):
+                await here.say(f"talk {number}", sender=STRANGER, room="busy-id")
+                await here.say(f"talk {number}", sender=STRANGER, room="other-id")
+                await here.say(f"talk {number}", sender=STRANGER)
+    records = [(record.levelname, record.message) for record in caplog.records if "is no command" in record.message]
+    assert [text for level, text in records if level == "INFO"] == [
+        "message from 'eve-id' in 'busy-id' is no command: room",
+        "message from 'eve-id' in 'other-id' is no command: room",
+        "message from 'eve-id' in 'eve-id' is no command: stranger",
+    ]
+    assert len(records) == 9
+
+
+async def test_log_of_many_strangers_takes_no_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond a thousand conversations the oldest is forgotten, and logged again when it comes back."""
+    async with stage() as here:
+        with caplog.at_level(logging.INFO, logger="logmonitor.dispatcher"):
+            for number in (*range(1001), 0, 1000):
+                await here.say("x", sender=Sender(id=f"eve-{number}"))
+    assert [record.message for record in caplog.records][1000:] == [
+        "message from 'eve-1000' in 'eve-1000' is no command: stranger",
+        "message from 'eve-0' in 'eve-0' is no command: stranger",
+    ]
+
+
+async def test_command_in_a_configured_room_is_answered_there() -> None:
+    """An admin is heard in a room that is named; a stranger there is not, nor an admin in another room."""
+    async with stage(greeter(), rooms=("ops@chatroom",)) as here:
+        await here.say("greet", sender=STRANGER, room="ops@chatroom")
+        await here.say("greet", room="other@chatroom")
+        await here.say("greet", room="ops@chatroom")
+        assert await here.replies(1) == [("ops@chatroom", "hello bob")]
+
+
+async def test_talk_in_a_configured_room_is_left_to_the_people_there(caplog: pytest.LogCaptureFixture) -> None:
+    """What an admin says in a room and is no command gets no answer, young or old; what is nearly one does."""
+    heard: list[str] = []
+
+    async def on_message(_context: Context, message: Message) -> None:
+        heard.append(message.text)
+
+    reader = Operation(name="reader", config=OperationConfig(), on_message=on_message)
+    async with stage(greeter(), reader, watches=("bob", "carol"), rooms=("ops@chatroom",)) as here:
+        with caplog.at_level(logging.INFO, logger="logmonitor.dispatcher"):
+            message = await here.say("the bot is down again", room="ops@chatroom")
+            here.dispatcher.handle(replace(message, id="old", sent_at=message.sent_at - timedelta(minutes=5)))
+            await here.say("\u200b", room="ops@chatroom")
+        await here.say("greet", room="ops@chatroom")
+        assert await here.replies(1) == [("ops@chatroom", "which bot? Say greet and one of: bob, carol")]
+    assert [record.message for record in caplog.records] == [
+        "message from 'admin-id' in 'ops@chatroom' is no command: talk"
+    ]
+    assert heard == ["the bot is down again", "the bot is down again", "\u200b"]
+
+
+async def test_stale_commands_are_not_refused_for_ever() -> None:
+    """A twin whose messages all come late is told so five times and then no more."""
+    async with stage(greeter()) as here:
+        for number in range(20):
+            message = here.transport.receive("greet")
+            here.dispatcher.handle(replace(message, id=f"{number}", sent_at=message.sent_at - timedelta(minutes=5)))
+        await here.say("greet")
+        replies = [text for _, text in await here.replies(6)]
+    assert replies[5:] == ["hello bob"]
+
+
+@pytest.mark.parametrize("text", ["ding", " DONG\n", "您好世界", " Hello World "])
+@pytest.mark.parametrize("sender", [ADMIN, STRANGER])
+async def test_signal_is_no_command_and_gets_no_answer(
+    sender: Sender, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What twins tell each other is heard by who reads along, logged, and answered to nobody."""
+    heard: list[str] = []
+
+    async def on_message(_context: Context, message: Message) -> None:
+        heard.append(message.text)
+
+    greeting = replace(greeter(), signals=("您好世界", "hello world"), on_message=on_message)
+    async with stage(greeting) as here:
+        with caplog.at_level(logging.INFO, logger="logmonitor.dispatcher"):
+            message = await here.say(text, sender=sender)
+            here.dispatcher.handle(replace(message, id="old", sent_at=message.sent_at - timedelta(minutes=5)))
+        await here.say("greet")
+        assert await here.replies(1) == [("admin-id", "hello bob")]
+    assert heard == [text, text]
+    reason = "signal" if sender is ADMIN else "stranger"
+    assert caplog.messages[0] == f"message from {sender.id!r} in {sender.id!r} is no command: {reason}"
 
 
 async def test_stale_command_is_refused_and_said_so() -> None:
