@@ -106,7 +106,12 @@ class _Runtime:
             Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot) for watch in config.watches
         )
         self._dispatcher = Dispatcher(
-            self._workers, world, start=self._start, status=self._status, language=config.bot.language
+            self._workers,
+            world,
+            start=self._start,
+            status=self._status,
+            language=config.bot.language,
+            rooms=config.chat.rooms,
         )
 
     async def deliver(self) -> None:
