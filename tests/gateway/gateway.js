@@ -14,7 +14,8 @@
 //   {"do": "delay", "seconds": N}                                 every send takes that long from now on
 //   {"do": "mute"}                                                the event stream stays open and tells nothing any more
 //
-// Each is answered by {"event": "done", "do": …} or {"event": "error", "text": …}. Besides, one line for each:
+// Each is answered by {"event": "done", "do": …} (of say with the message's "id") or {"event": "error", "text": …}.
+// Besides, one line for each:
 //
 //   {"event": "listening", "endpoint": …}
 //   {"event": "sent", "id", "type": "text" | "file" | "link", "to", "text"?, "filename"?, "bytes"?, "data"?: BASE64, "url"?}
@@ -39,6 +40,15 @@ const { values: options } = parseArgs({
     'default-cert': { type: 'boolean', default: false },
   },
 })
+
+function fail (sentence) {
+  process.stderr.write(`gateway: ${sentence}\n`)
+  process.exit(1)
+}
+
+if (!options.endpoint || !process.env.WECHATY_TOKEN || !options.cert !== !options.key) {
+  fail('expected --endpoint HOST:PORT, WECHATY_TOKEN in the environment, and --cert and --key both or neither')
+}
 
 const tell = record => process.stdout.write(`${JSON.stringify(record)}\n`)
 const pause = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000))
@@ -115,45 +125,80 @@ function deliver ({ id, from, to, room, text, type = 'text', at }) {
   return { id: payload.id }
 }
 
+const known = (id, cache, what) => {
+  if (!cache.has(id)) {
+    throw new Error(`no ${what} '${id}'; expected one of ${[...cache.keys()].join(', ') || 'none'}`)
+  }
+}
+
+// What each command needs, and does.
 const ACTIONS = {
-  contact: ({ id, name = id, alias = '', weixin = '' }) => {
+  contact: [['id'], ({ id, name = id, alias = '', weixin = '' }) => {
     const payload = { id, name, alias, weixin, handle: weixin, gender: 0, type: 1, avatar: '', phone: [], friend: true }
     if (mocker.cacheContactPayload.has(id)) {
       mocker.cacheContactPayload.set(id, payload)
       return puppet.dirtyPayload(PUPPET.types.Payload.Contact, id)
     }
     mocker.createContact(payload)
-  },
-  room: ({ id, members, topic = id }) => {
+  }],
+  room: [['id', 'members'], ({ id, members, topic = id }) => {
     mocker.createRoom({ id, topic, memberIdList: members })
-  },
-  scan: ({ qr, status = PUPPET.types.ScanStatus.Waiting }) => puppet.emit('scan', { qrcode: qr, status }),
-  login: () => puppet.login(options.self),
-  logout: ({ reason = 'logged out by the test' }) => puppet.logout(reason),
-  say: deliver,
-  repeat: ({ id }) => puppet.emit('message', { messageId: id }),
-  fail: failures => { puppet.failures = failures },
-  delay: ({ seconds }) => { puppet.delay = seconds },
-  mute: () => { puppet.emit = () => true },
+  }],
+  scan: [[], ({ qr, status = PUPPET.types.ScanStatus.Waiting }) => { puppet.emit('scan', { qrcode: qr, status }) }],
+  login: [[], () => puppet.login(options.self)],
+  logout: [[], ({ reason = 'logged out by the test' }) => puppet.logout(reason)],
+  say: [['from', 'text'], ({ from, room, ...message }) => {
+    known(from, mocker.cacheContactPayload, 'contact')
+    if (room !== undefined) {
+      known(room, mocker.cacheRoomPayload, 'room')
+    }
+    return deliver({ from, room, ...message })
+  }],
+  repeat: [['id'], ({ id }) => {
+    known(id, mocker.cacheMessagePayload, 'message')
+    puppet.emit('message', { messageId: id })
+  }],
+  fail: [['times'], failures => { puppet.failures = failures }],
+  delay: [['seconds'], ({ seconds }) => { puppet.delay = seconds }],
+  mute: [[], () => { puppet.emit = () => true }],
 }
 
-ACTIONS.contact({ id: options.self })
+async function perform (line) {
+  let command
+  try {
+    command = JSON.parse(line)
+  } catch {
+    throw new Error(`not JSON: ${line}; expected an object such as {"do": "login"}`)
+  }
+  const { do: action, ...values } = Object(command)
+  if (!Object.hasOwn(ACTIONS, action)) {
+    throw new Error(`unknown command '${action}'; expected one of ${Object.keys(ACTIONS).join(', ')}`)
+  }
+  const [needed, act] = ACTIONS[action]
+  const missing = needed.filter(key => values[key] === undefined)
+  if (missing.length) {
+    throw new Error(`${action} lacks ${missing.join(', ')}`)
+  }
+  return { do: action, ...await act(values) }
+}
+
+await perform(`{"do": "contact", "id": ${JSON.stringify(options.self)}}`)
 
 const tls = options.cert
   ? { serverCert: readFileSync(options.cert, 'utf8'), serverKey: readFileSync(options.key, 'utf8') }
   : { disable: !options['default-cert'] }
 const server = new PuppetServer({ endpoint: options.endpoint, puppet, token: process.env.WECHATY_TOKEN, tls })
-await server.start()
+try {
+  await server.start()
+} catch (error) {
+  fail(`cannot listen on ${options.endpoint}: ${error.message}`)
+}
 await puppet.start()
 tell({ event: 'listening', endpoint: options.endpoint })
 
 for await (const line of createInterface({ input: process.stdin })) {
   try {
-    const { do: action, ...values } = JSON.parse(line)
-    if (!Object.hasOwn(ACTIONS, action)) {
-      throw new Error(`unknown command '${action}'; expected ${Object.keys(ACTIONS).join(', ')}`)
-    }
-    tell({ event: 'done', do: action, ...await ACTIONS[action](values) })
+    tell({ event: 'done', ...await perform(line) })
   } catch (error) {
     tell({ event: 'error', text: String(error.message) })
   }
