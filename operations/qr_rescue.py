@@ -1,6 +1,6 @@
 """Rescue a bot that lost its session: tell its admins, send the login QR, and greet it when it is back.
 
-`meet`, `wake`, `answer` and `switch` are pure and decide in steps; `_perform` does them.
+`meet`, `doubt`, `wake`, `answer` and `switch` are pure and decide in steps; `_perform` does them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from logmonitor import (
     Priority,
     Qr,
     QrError,
+    Refusal,
     SessionState,
     Throttle,
     duration_text,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from logmonitor import Context, Invocation, Session, Transition
+    from logmonitor import Context, Event, Invocation, Session, Transition
 
 QR_PERIOD_SECONDS: Final = 60.0
 DOUBT_PERIOD_SECONDS: Final = 600.0
@@ -42,13 +43,16 @@ _IMAGE_TYPES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "imag
 class Rescue:
     """How far the rescue of one bot is: whether it is wanted, and which QR waits for its turn.
 
-    `doubts` paces the sentences about unconfirmed lines, since a stranger can cause them at will.
+    `doubts` paces the sentences about unconfirmed lines, and `reports` those about refused ones, since a stranger can
+    cause them at will; `reported` are the refusals that the admins know of since the last line that was verified.
     """
 
     enabled: bool = True
     pace: Newest[Qr] = field(default_factory=lambda: Newest(period=QR_PERIOD_SECONDS))
     sent_at: datetime | None = None
     doubts: Throttle = field(default_factory=lambda: Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
+    reports: Throttle = field(default_factory=lambda: Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
+    reported: frozenset[Refusal] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,9 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
         bot = transition.after.watch
         await carry_out(context, bot, meet(rescue_of(bot), transition, moment(context), greeting=greeting))
 
+    async def on_event(context: Context, event: Event) -> None:
+        await carry_out(context, event.watch, doubt(rescue_of(event.watch), event, moment(context)))
+
     async def on_tick(context: Context) -> None:
         for bot in tuple(rescues):
             await carry_out(context, bot, wake(rescue_of(bot), moment(context)))
@@ -139,9 +146,11 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
     return Operation(
         name="qr_rescue",
         config=config,
+        on_event=on_event,
         on_transition=on_transition,
         on_tick=on_tick,
         contacts=(login_test_to,) if login_test_to else (),
+        signals=(login_test,) if login_test else (),
         status=status,
         commands=(
             Command(
@@ -186,7 +195,7 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
         return rescue, tuple(steps)
     if transition.is_loss:
         steps.append(Say(text=_loss_text(after, _), priority=Priority.QR))
-    if after.unconfirmed is not None and after.unconfirmed != before.unconfirmed:
+    if after.unconfirmed is not None and after.unconfirmed != before.unconfirmed and not after.unconfirmed.refused:
         doubts, is_admitted = throttle.admit(rescue.doubts, moment.monotonic)
         rescue = replace(rescue, doubts=doubts)
         steps.extend([_alert(_unconfirmed_text(after, _))] if is_admitted else ())
@@ -198,6 +207,19 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
         steps.append(Say(text=_("{bot} is logged in again").format(bot=after.watch), priority=Priority.QR))
         steps.extend([greeting] if greeting is not None else ())
     return rescue, tuple(steps)
+
+
+def doubt(rescue: Rescue, event: Event, moment: Moment) -> Outcome:
+    """Decide whether the admins hear of a line that should prove who wrote it and does not."""
+    if event.verified:
+        return replace(rescue, reported=frozenset()), ()
+    if event.refused is None or event.refused in rescue.reported or not rescue.enabled:
+        return rescue, ()
+    reports, is_admitted = throttle.admit(rescue.reports, moment.monotonic)
+    if not is_admitted:
+        return rescue, ()
+    rescue = replace(rescue, reports=reports, reported=rescue.reported | {event.refused})
+    return rescue, (_alert(_refused_text(event, event.refused, moment.translate)),)
 
 
 def wake(rescue: Rescue, moment: Moment) -> Outcome:
@@ -215,10 +237,9 @@ def answer(rescue: Rescue, session: Session, moment: Moment) -> Outcome:
     if session.is_lost and qr is not None and not is_expired(qr, moment.now):
         pace = throttle.sent_now(rescue.pace, moment.monotonic)
         return replace(rescue, pace=pace, sent_at=moment.now), (Show(qr=qr),)
-    if session.unconfirmed is not None and session.unconfirmed.qr is not None:
-        return rescue, (
-            Show(qr=replace(session.unconfirmed.qr, log_path=session.unconfirmed.path), is_unconfirmed=True),
-        )
+    doubtful = session.unconfirmed
+    if doubtful is not None and doubtful.qr is not None and doubtful.refused is None:
+        return rescue, (Show(qr=replace(doubtful.qr, log_path=doubtful.path), is_unconfirmed=True),)
     if session.state is SessionState.LOGGED_IN:
         return rescue, (Say(text=_("{bot} is logged in; no scan is needed").format(bot=bot)),)
     if qr is not None:
@@ -260,11 +281,16 @@ def status_text(bot: str, rescue: Rescue, moment: Moment) -> str:
 
 
 def caption_text(bot: str, shown: Show, *, now: datetime, translate: Callable[[str], str]) -> str:
-    """Return what stands below a QR: which bot, which file, how old, how long it lives."""
+    """Return what stands below a QR: which bot, which file, whether that is proved, how old, how long it lives.
+
+    A signature covers a line, and so a payload that stands in it, but no image file.
+    """
     _, qr = translate, shown.qr
     rows = [_("Login QR of {bot}").format(bot=bot)]
     if qr.log_path is not None:
         rows = [_("Login QR of {bot}, from {log}").format(bot=bot, log=qr.log_path.name)]
+    if qr.verified and qr.image_path is None:
+        rows.append(_("VERIFIED: signed by {bot}").format(bot=bot))
     if shown.is_unconfirmed:
         rows.append(_("UNCONFIRMED: a stranger may have written that line; scan it only if you expect it"))
     if qr.expires is None:
@@ -306,6 +332,28 @@ def _unconfirmed_text(session: Session, translate: Callable[[str], str]) -> str:
     path = session.unconfirmed.path if session.unconfirmed else None
     text = translate("unconfirmed scan line in {log}; send `qr {bot}` to see it")
     return text.format(log=path.name if path else "?", bot=session.watch)
+
+
+def _refused_text(event: Event, refusal: Refusal, translate: Callable[[str], str]) -> str:
+    log, bot = event.path.name if event.path else "?", event.watch
+    match refusal:
+        case Refusal.UNSIGNED:
+            text = translate(
+                "a line about {bot} in {log} is not signed as it has to be; nothing was changed."
+                " Does {bot} have the twins' key and sign? If so, who else writes to that log?"
+            )
+        case Refusal.WRONG:
+            text = translate(
+                "a line about {bot} in {log} has a wrong signature; nothing was changed."
+                " Do both twins have the same key, and is {bot} the name it gives itself? If so, who else writes to"
+                " that log?"
+            )
+        case _:
+            text = translate(
+                "a line about {bot} in {log} is the copy of one that {bot} signed before; nothing was changed."
+                " Who else writes to that log?"
+            )
+    return text.format(log=log, bot=bot)
 
 
 async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, translate: Callable[[str], str]) -> None:

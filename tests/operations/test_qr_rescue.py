@@ -22,12 +22,13 @@ from logmonitor import (
     OperationConfig,
     Priority,
     Qr,
+    Refusal,
     Session,
     SessionState,
     Ticket,
 )
 from logmonitor.session import leave_unconfirmed
-from logmonitor.testing import ADMIN, START, RecordingContext, event, message
+from logmonitor.testing import ADMIN, START, RecordingContext, Sent, event, message
 from operations.qr_rescue import IMAGE_LIMIT_BYTES, qr_rescue
 
 if TYPE_CHECKING:
@@ -102,6 +103,107 @@ async def test_caption_names_bot_file_age_and_life() -> None:
         "seen 3 s ago, valid for another 57 s",
         "scan it from this screen with the camera of the bot's phone",
     ]
+
+
+async def test_caption_tells_that_a_qr_is_verified() -> None:
+    """A QR from a line that the bot signed says so, and by whom; its image file, which nobody signed, does not."""
+    operation, context = rescue(), logged_in()
+    qr = Qr(payload=URL, first_seen=START, verified=True)
+    await meet(operation, context, event(EventKind.SCAN, qr=qr, path=LOG, verified=True))
+    image = context.sent[-1].content
+    assert isinstance(image, Attachment)
+    assert image.caption.splitlines()[:2] == ["Login QR of bob, from bob.log", "VERIFIED: signed by bob"]
+    assert image.qr is not None
+    assert image.qr.verified
+    operation, context = rescue(), logged_in()
+    context.host.files[Path("/bot/QR.png")] = PNG
+    qr = Qr(image_path=Path("/bot/QR.png"), verified=True)
+    await meet(operation, context, event(EventKind.SCAN, qr=qr, path=LOG, verified=True))
+    image = context.sent[-1].content
+    assert isinstance(image, Attachment)
+    assert "VERIFIED" not in image.caption
+
+
+async def hear(operation: Operation, context: RecordingContext, *refusals: Refusal | None, seconds: float = 0) -> None:
+    """Let the operation hear of scan lines, each refused for a reason or verified, and time pass after each."""
+    assert operation.on_event is not None
+    for refusal in refusals:
+        heard = replace(scan(), watch="bob", refused=refusal, verified=refusal is None)
+        await operation.on_event(context, heard)
+        context.move_on(seconds)
+
+
+REPORTS = {
+    Refusal.UNSIGNED: (
+        "a line about bob in bob.log is not signed as it has to be; nothing was changed."
+        " Does bob have the twins' key and sign? If so, who else writes to that log?"
+    ),
+    Refusal.WRONG: (
+        "a line about bob in bob.log has a wrong signature; nothing was changed."
+        " Do both twins have the same key, and is bob the name it gives itself? If so, who else writes to that log?"
+    ),
+    Refusal.REPLAYED: (
+        "a line about bob in bob.log is the copy of one that bob signed before; nothing was changed."
+        " Who else writes to that log?"
+    ),
+}
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+async def test_refused_line_is_reported_once(refusal: Refusal) -> None:
+    """A line that does not prove who wrote it is one sentence, without its QR, until a line of that bot is verified."""
+    operation, context = rescue(), logged_in()
+    await hear(operation, context, refusal, refusal, refusal, seconds=1000)
+    assert context.sent == [Sent(content=REPORTS[refusal], priority=Priority.ALERT)]
+    await hear(operation, context, None, refusal, refusal, seconds=1000)
+    assert texts(context) == [REPORTS[refusal]] * 2
+
+
+async def test_refused_lines_are_reported_once_in_ten_minutes() -> None:
+    """Whoever writes all kinds of refused lines, between verified ones too, causes one message in ten minutes."""
+    operation, context = rescue(), logged_in()
+    wrong, unsigned = Refusal.WRONG, Refusal.UNSIGNED
+    await hear(operation, context, wrong, unsigned, None, wrong, unsigned, wrong, seconds=100)
+    assert texts(context) == [REPORTS[wrong]]
+    await hear(operation, context, unsigned, wrong, None, seconds=100)
+    assert texts(context) == [REPORTS[wrong], REPORTS[unsigned]]
+
+
+async def test_refused_lines_are_reported_apart_for_each_bot() -> None:
+    """What is wrong in one bot's log does not keep another's from being reported; nor does one without a path."""
+    operation, context = qr_rescue(OperationConfig()), RecordingContext()
+    assert operation.on_event is not None
+    for bot in ("bob", "carol"):
+        await operation.on_event(context, event(EventKind.LOGIN, watch=bot, refused=Refusal.REPLAYED))
+    replayed = REPORTS[Refusal.REPLAYED].replace("bob.log", "?")
+    assert texts(context) == [replayed, replayed.replace("bob", "carol")]
+
+
+async def test_refused_line_is_not_reported_while_disabled() -> None:
+    """Disabled, the rescue says nothing of it; enabled again, it does when it happens again."""
+    operation, context = rescue(), logged_in()
+    await command(operation, context, "disable-qr-rescue")
+    await hear(operation, context, Refusal.WRONG)
+    await command(operation, context, "enable-qr-rescue")
+    await hear(operation, context, Refusal.WRONG)
+    assert texts(context)[2:] == [REPORTS[Refusal.WRONG]]
+
+
+async def test_refused_line_never_shows_a_qr() -> None:
+    """Not even to who asks: a refused line left unconfirmed has no QR to show."""
+    operation, context = rescue(), logged_in()
+    transition = leave_unconfirmed(context.session("bob"), replace(scan(), trusted=False, refused=Refusal.UNSIGNED))
+    context.sessions["bob"] = transition.after
+    assert operation.on_transition is not None
+    await operation.on_transition(context, transition)
+    await command(operation, context, "qr")
+    assert texts(context) == ["bob is logged in; no scan is needed"]
+
+
+def test_login_test_is_a_signal() -> None:
+    """Twins that are each other's admins do not answer each other's login test."""
+    assert rescue(login_test="您好世界").signals == ("您好世界",)
+    assert rescue().signals == ()
 
 
 async def test_logout_is_told_before_there_is_a_qr() -> None:
