@@ -151,8 +151,9 @@ class _Runtime:
 
     async def _meet_own_events(self, transport: CanReportOwnEvents) -> None:
         """Write what happens to this bot's account to its log, for its twin; look the admins up after a login."""
-        path = self._config.bot.self_log
-        self_log = SelfLog(path) if path is not None else None
+        bot = self._config.bot
+        path = bot.self_log
+        self_log = SelfLog(path, bot=bot.name, key=bot.twin_key) if path is not None else None
         async for event in transport.own_events():
             if self_log is not None:
                 try:

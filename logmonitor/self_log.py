@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import secrets
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from logmonitor.records import Event, EventKind
+from logmonitor.records import Event, EventKind, Signature
+from logmonitor.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 _NAME: Final = "StarterBot"
+_BOOT_BYTES: Final = 8
 
 
 def self_log_line(event: Event, *, at: datetime, sign: Callable[[str], str] | None = None) -> str | None:
@@ -48,13 +52,31 @@ def _printable(name: str) -> str:
 
 
 class SelfLog:
-    """The file that this bot's own session lines are appended to, each in one write and never behind a torn one."""
+    """The file that this bot's own session lines are appended to, each in one write and never behind a torn one.
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Write to `path`; neither it nor its folder need exist yet."""
+    With a key each line is signed: in the order in which they stand, with a boot of this object's own and a sequence
+    that no two lines have, also where one was not written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        bot: str = "",
+        key: bytes | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Write to `path`; neither it nor its folder need exist yet. Sign as the bot called `bot` with the twins' key.
+
+        That name is the one that the twin watches this bot by.
+        """
         self._path = path
+        self._bot = bot
+        self._key = key
         self._now = now
-        self._is_torn = False
+        self._boot = secrets.token_hex(_BOOT_BYTES)
+        self._sequence = 0
+        self._turn = asyncio.Lock()
 
     async def write(self, event: Event) -> None:
         """Append the line of `event`.
@@ -62,17 +84,28 @@ class SelfLog:
         Raises:
             OSError: the file cannot be written.
         """
-        line = self_log_line(event, at=self._now().astimezone())
-        if line is not None:
-            await asyncio.to_thread(self._append, f"{line}\n".encode())
+        async with self._turn:
+            now = self._now()
+            suffix = None if self._key is None else partial(self._signed, at=now, key=self._key)
+            line = self_log_line(event, at=now.astimezone(), sign=suffix)
+            if line is not None:
+                await asyncio.to_thread(self._append, f"{line}\n".encode())
+
+    def _signed(self, line: str, *, at: datetime, key: bytes) -> str:
+        """Return what `line` is signed with, and use its sequence up."""
+        signature = Signature(at=at, boot=self._boot, sequence=self._sequence)
+        self._sequence += 1
+        return sign(line, signature, bot=self._bot, key=key)
 
     def _append(self, data: bytes) -> None:
+        """Append a line; what this bot or an earlier start of it left torn is ended first."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
-            written = os.write(descriptor, b"\n" * self._is_torn + data)
-            self._is_torn = written < len(data) + self._is_torn
-            if self._is_torn:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                data = b"\n" + data
+            if os.write(descriptor, data) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(self._path))
         finally:
             os.close(descriptor)

@@ -86,20 +86,25 @@ class Evidence:
 def advance(session: Session, event: Event, *, evidence: Evidence | None = None) -> tuple[Session, Transition | None]:
     """Apply one event; return the session after it, and the transition if the event changed anything.
 
-    Without `evidence`, traffic never brings a lost session back.
+    Without `evidence`, traffic never brings a lost session back. A verified line that shows again what an unverified
+    one has shown makes the session verified and no transition: what an admin was told of is the same.
     """
     move = TABLE[session.state].get(event.kind) if event.trusted else None
     if move is None or (move.evidence and not _is_proof(session, event, evidence)):
         return session, None
     after = _moved(session, event, move)
-    if after == session:
-        return session, None
+    if replace(after, qr=session.qr, verified=session.verified) == session and _shows_same(after, session):
+        return after, None
     return after, Transition(before=session, after=after, event=event)
 
 
 def leave_unconfirmed(session: Session, event: Event) -> Transition:
     """Record a suspect scan that nothing has confirmed in time: the state stays, the admin is to be told."""
     return Transition(before=session, after=replace(session, unconfirmed=event), event=event)
+
+
+def _shows_same(session: Session, other: Session) -> bool:
+    return session.qr is other.qr or (session.qr is not None and session.qr.is_same(other.qr))
 
 
 def _is_proof(session: Session, event: Event, evidence: Evidence | None) -> bool:
@@ -113,7 +118,7 @@ def _is_proof(session: Session, event: Event, evidence: Evidence | None) -> bool
 
 
 def _moved(session: Session, event: Event, move: Move) -> Session:
-    """Carry out one move of the table."""
+    """Carry out one move of the table; what a line that proves nothing shows again is as good as it was."""
     happened_at: datetime | None = event.at or event.seen_at
     entered = move.to is not session.state
     after = replace(
@@ -125,8 +130,13 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
     )
     if event.kind is EventKind.SCAN:
         shown = event.qr and replace(event.qr, log_path=event.path)
-        unchanged = not move.loss and session.qr is not None and (shown is None or session.qr.is_same(shown))
-        after = replace(after, qr=session.qr if unchanged else shown, verified=event.verified, unconfirmed=None)
+        if move.loss or (shown is not None and not shown.is_same(session.qr)):
+            after = replace(after, qr=shown, verified=event.verified)
+        elif event.verified and shown is None and session.qr is None:
+            after = replace(after, verified=True)
+        elif shown is not None and shown.verified and session.qr is not None:
+            after = replace(after, qr=session.qr if session.qr.verified else shown, verified=True)
+        after = replace(after, unconfirmed=None)
     if move.loss:
         after = replace(after, loss=session.loss + 1, is_lost=True, loss_clock=event.clock, loss_seen_at=event.seen_at)
     if move.to is _IN:

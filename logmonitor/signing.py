@@ -28,6 +28,7 @@ _MARK: Final = "lm1"
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}=?")
 _PLACE: Final = re.compile(r"(?P<boot>[0-9a-f]{8,32})\.(?P<sequence>[0-9]{1,15})", re.ASCII)
 _CONTEXT: Final = b"logmonitor session line 1\0"
+_NOWHERE: Final = (None, -1)
 
 
 def key_text(key: bytes) -> str:
@@ -93,6 +94,12 @@ def accept(accepted: Accepted, signature: Signature, *, path: Path | None, offse
         del places[boot, sequence]
         forgotten = {**forgotten, boot: max(sequence, forgotten.get(boot, -1))}
     return replace(accepted, places=places, forgotten=forgotten), True
+
+
+def begin_anew(accepted: Accepted, path: Path) -> Accepted:
+    """Note that the file at `path` starts anew: no line that stood in the old one is in its own place in the new."""
+    places = {mark: _NOWHERE if place[0] == path else place for mark, place in accepted.places.items()}
+    return replace(accepted, places=places)
 
 
 def _mac(signed: bytes, *, bot: str, key: bytes) -> str:

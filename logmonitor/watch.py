@@ -6,6 +6,7 @@ state and what was observed, in order. A replay and a running watch differ only 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,21 +15,13 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.qr import decode
 from logmonitor.reading.choice import Choice, choose_profile
 from logmonitor.reading.clock import TOLERANCE
-from logmonitor.reading.page import (
-    Circumstances,
-    FileState,
-    begin,
-    finished,
-    is_genuine,
-    is_near_in_tail,
-    leave,
-    read,
-    traffic,
-    turn_to,
-)
+from logmonitor.reading.file_state import Circumstances, FileState, begin, leave
+from logmonitor.reading.page import finished, is_genuine, is_near_in_tail, read, traffic, turn_to
 from logmonitor.reading.pairing import flush, pair
-from logmonitor.records import Event, EventKind, Qr, Session, Transition
+from logmonitor.reading.proof import SIGNED_KINDS
+from logmonitor.records import Event, EventKind, Qr, Refusal, Session, Transition
 from logmonitor.session import TABLE, Evidence, advance, leave_unconfirmed
+from logmonitor.signing import Accepted, begin_anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,8 +40,10 @@ __all__ = [
     "Choice",
     "Doubt",
     "Observation",
+    "SignedLines",
     "WatchState",
     "choose_profile",
+    "count_signed",
     "finish",
     "observe",
     "tick",
@@ -92,7 +87,8 @@ class WatchState:
     """Where a watch stands: its session, the reading of each of its files, and what it waits for.
 
     `scans` counts the different QRs since the last login or logout. `latest` is the log and the clock, in seconds, of
-    the newest dated event that the session has met, among those that are trusted and not from the future.
+    the newest dated event that the session has met, among those that are trusted and not from the future. `accepted`
+    are the signatures that were verified; a state that is begun anew for the same bot takes them over.
     """
 
     session: Session
@@ -100,6 +96,15 @@ class WatchState:
     doubt: Doubt | None = None
     scans: int = 0
     latest: tuple[Path, float] | None = None
+    accepted: Accepted = field(default_factory=Accepted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedLines:
+    """How many of a log's session lines are verified, and how many are refused for which reason."""
+
+    verified: int = 0
+    refused: Mapping[Refusal, int] = field(default_factory=dict)
 
 
 def observe(
@@ -112,8 +117,12 @@ def observe(
     zone: tzinfo | None = None,
     file_date: date | None = None,
     qr_path: Path | None = None,
+    key: bytes | None = None,
+    require_signed: bool = False,
 ) -> tuple[WatchState, tuple[Observation, ...]]:
     """Take the next chunk of one of the logs.
+
+    What is verified is trusted, whatever stands around it. What is refused is observed, and changes nothing.
 
     Args:
         state: where the watch stands.
@@ -125,6 +134,8 @@ def observe(
         zone: the time zone that the user named, for stamps that tell none.
         file_date: the date at which the log's first line was written, for stamps without date; used with `zone` alone.
         qr_path: the image file of the QR; by default the profile's, beside the log.
+        key: the twins' key; session lines are verified with it as those of the bot that the session is of.
+        require_signed: refuse each session line that does not verify, without `key` all of them; heed no traffic.
     """
     is_live = live and not chunk.backlog
     source = profile.source
@@ -138,15 +149,19 @@ def observe(
         zone=zone,
         file_date=file_date,
         qr_path=qr_path,
+        key=key,
+        require_signed=require_signed,
     )
     observed: list[Observation] = []
     file = state.files.get(chunk.path, FileState())
     if file.next_offset != chunk.start_offset:
         state, file = _give_out(state, file, circumstances, observed)
+        if file.next_offset is not None and chunk.start_offset <= 0:
+            state = replace(state, accepted=begin_anew(state.accepted, chunk.path))
         file = begin(file, chunk, profile)
     before, clock = (file.pairing.held, file.drawing), file.clock
     candidates = tuple(profile.marks.candidates(chunk))
-    if candidates or file.drawing is not None or file.awaits_line or _wants_traffic(state.session, profile):
+    if candidates or file.drawing is not None or file.awaits_line or _wants_traffic(state.session, circumstances):
         state, file = _turn_over(state, file, turn_to(file, chunk, circumstances), candidates, observed)
     file = leave(file, chunk, circumstances, is_stamped=file.clock != clock)
     held = (file.pairing.held, file.drawing)
@@ -194,12 +209,26 @@ def wake_at(state: WatchState) -> datetime | None:
     return min(dues, default=None)
 
 
+def count_signed(chunks: Iterable[Chunk], *, profile: CompiledProfile, bot: str, key: bytes) -> SignedLines:
+    """Count what the signatures in a log of the bot called `bot` prove, line by line."""
+    state = WatchState(session=Session(watch=bot))
+    counts: Counter[Refusal | None] = Counter()
+    for chunk in chunks:
+        state, observed = observe(state, chunk, profile=profile, key=key, require_signed=True)
+        counts.update(seen.event.refused for seen in observed if seen.event.kind in SIGNED_KINDS)
+    _, observed = finish(state, profile=profile)
+    counts.update(seen.event.refused for seen in observed)
+    return SignedLines(verified=counts[None], refused={one: counts[one] for one in Refusal if counts[one]})
+
+
 def _turn_over(
     state: WatchState, file: FileState, page: Page, candidates: Iterable[Candidate], observed: list[Observation]
 ) -> tuple[WatchState, FileState]:
     """Take what a page tells, in order."""
     position, clock = page.base, file.clock
-    file, readings = read(file, page, candidates)
+    file, accepted, readings = read(file, page, candidates, state.accepted)
+    if accepted is not state.accepted:
+        state = replace(state, accepted=accepted)
     for reading in readings:
         start = max(position, reading.event.offset - page.chunk.start_offset + page.base)
         state, file = _take_traffic(state, file, page, (position, start), clock=clock, observed=observed)
@@ -244,7 +273,7 @@ def _take_traffic(
     observed: list[Observation],
 ) -> tuple[WatchState, FileState]:
     """Take the traffic between two events, as far as it can move the session."""
-    if not _wants_traffic(state.session, page.profile):
+    if not _wants_traffic(state.session, page.circumstances):
         return state, file
     for event in traffic(page, *span, clock):
         pairing, events = flush(file.pairing)
@@ -265,14 +294,19 @@ def _evidence(profile: CompiledProfile) -> Evidence:
     return Evidence(traffic_is_login=profile.source.traffic_is_login, margin=profile.source.margin)
 
 
-def _wants_traffic(session: Session, profile: CompiledProfile) -> bool:
-    """Tell whether traffic could move the session."""
+def _wants_traffic(session: Session, circumstances: Circumstances) -> bool:
+    """Tell whether traffic could move the session; nobody signs it."""
     move = TABLE[session.state].get(EventKind.TRAFFIC)
-    return move is not None and (profile.source.traffic_is_login or not move.evidence)
+    if move is None or circumstances.require_signed:
+        return False
+    return circumstances.profile.source.traffic_is_login or not move.evidence
 
 
 def _apply(state: WatchState, event: Event, circumstances: Circumstances, observed: list[Observation]) -> WatchState:
-    """Let the session meet an event."""
+    """Let the session meet an event; one that is refused is only seen."""
+    if event.refused is not None:
+        observed.append(Observation(event=event, transition=None, session=state.session))
+        return state
     if event.kind is EventKind.SCAN and event.qr is not None:
         event = _lived(_decoded(event, event.qr, circumstances.profile), state, circumstances)
     if not circumstances.is_live and _is_outdated(state, event, circumstances.profile):

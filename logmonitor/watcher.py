@@ -61,6 +61,7 @@ class Watcher:
         """
         self.name = watch.name
         self._watch = watch
+        self._key = bot.twin_key
         self._own_logs = [bot.self_log] if bot.self_log else []
         self._workers = [worker for worker in workers if worker.is_about(watch.name)]
         self._scanners = {worker.name: Scanner(worker.operation.patterns) for worker in self._workers}
@@ -143,14 +144,19 @@ class Watcher:
                 live=True,
                 zone=self._watch.timezone,
                 qr_path=self._watch.qr_file,
+                key=self._key,
+                require_signed=self._watch.require_signed,
             )
             await self._tell(observations, is_past=each.backlog)
 
     def _pass_over(self, error: Exception) -> None:
-        """Tell of what could not be understood, and forget what was being read; what is known of the session stays."""
+        """Tell of what could not be understood, and forget what was being read; what is known of the session stays.
+
+        So does the memory of which signed lines were there: none of them may count again.
+        """
         _log.error("%s: passing over what could not be understood", self.name, exc_info=error)
         self._passed_over += 1
-        self._state = WatchState(session=self._state.session)
+        self._state = WatchState(session=self._state.session, accepted=self._state.accepted)
 
     def _choose(self, chunks: Sequence[Chunk]) -> None:
         choice = choose_profile(self._profiles, chunks)
@@ -204,7 +210,9 @@ class Watcher:
         qr = session.qr
         if not session.is_lost or qr is None or (qr.expires is not None and qr.expires <= datetime.now(UTC)):
             return
-        event = Event(kind=EventKind.SCAN, line=0, offset=0, watch=self.name, path=qr.log_path, qr=qr)
+        event = Event(
+            kind=EventKind.SCAN, line=0, offset=0, watch=self.name, path=qr.log_path, qr=qr, verified=qr.verified
+        )
         transition = Transition(before=replace(session, qr=None, loss=session.loss - 1), after=session, event=event)
         for worker in self._workers:
             await _submit(worker, "on_transition", worker.operation.on_transition, transition)

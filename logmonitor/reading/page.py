@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from logmonitor.qr import unwrap
-from logmonitor.reading.clock import TOLERANCE, clock_of, point_of
+from logmonitor.reading.clock import TOLERANCE, Stamp, clock_of, point_of
 from logmonitor.reading.drawing import ROWS, is_row, read_drawing
-from logmonitor.reading.pairing import NEAR_LINES, NOTHING, Pairing, Reading
-from logmonitor.reading.recognition import find, plain, stamp_of
+from logmonitor.reading.file_state import Drawing, is_open, is_stampless
+from logmonitor.reading.pairing import NEAR_LINES, Reading
+from logmonitor.reading.proof import SIGNED_KINDS, Proof, prove, unsigned
+from logmonitor.reading.recognition import find, plain
 from logmonitor.reading.suspicion import (
-    reach_bytes,
-    shows_message,
-    spans_before,
     stamps_before,
     stamps_of,
     suspect_by_cut,
@@ -26,69 +24,13 @@ from logmonitor.records import Chunk, Event, EventKind, Line, Qr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from datetime import date, datetime, tzinfo
-    from pathlib import Path
+    from datetime import datetime
 
-    from logmonitor.reading.clock import Stamp
+    from logmonitor.reading.file_state import Circumstances, FileState
     from logmonitor.reading.recognition import CompiledProfile, Finding
     from logmonitor.reading.suspicion import Suspect
     from logmonitor.scan import Candidate
-
-SETTLED: Final = timedelta(milliseconds=100)
-"""How long after a part of a write the next may still come, live: a writer splits what is long."""
-
-_SAMPLED_LINES: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """A drawing that may go on: the scan it will be, and its rows so far."""
-
-    event: Event
-    end: int
-    rows: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileState:
-    """Where the reading of one file stands.
-
-    `tail` are the whole lines right before `next_offset`, as far as later lines may be judged by them. `shown_at` is
-    when a message was read last, as far as can be told apart from what else came with it; what comes next may belong to
-    it, surely so unless the file was `caught_up`. `is_past` says that the lines were not read as they were written.
-    Lines before `known_from` cannot be judged: what stands before them was not read. `clock` is the log's own, in
-    seconds. `due` is when what is held back is given out at the latest.
-    """
-
-    next_offset: int | None = None
-    tail: bytes = b""
-    shown_at: datetime | None = None
-    caught_up: bool = True
-    is_past: bool = False
-    is_tainted: bool = False
-    known_from: int = 0
-    clock: float | None = None
-    pairing: Pairing = NOTHING
-    drawing: Drawing | None = None
-    awaits_line: bool = False
-    due: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What a chunk is read with besides its bytes.
-
-    `now` is None in a replay. `is_live` says that the lines were written just before. `zone` is the one that the user
-    named. `qr_path` is the image that an image file's scan means.
-    """
-
-    profile: CompiledProfile
-    watch: str
-    now: datetime | None = None
-    is_live: bool = False
-    zone: tzinfo | None = None
-    file_date: date | None = None
-    qr_path: Path | None = None
+    from logmonitor.signing import Accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,21 +64,6 @@ def is_near_in_tail(file: FileState, end_offset: int, *, start_offset: int) -> b
     return _is_near(file.tail, end_offset, start_offset, data_offset=data_offset)
 
 
-def begin(file: FileState, chunk: Chunk, profile: CompiledProfile) -> FileState:
-    """Return where the reading of a file stands before a chunk that does not go on where the last one ended.
-
-    A file that starts anew takes up what the old one ended with. Of one that is read from its middle nobody knows which
-    message the first lines belong to.
-    """
-    if file.next_offset is not None and chunk.start_offset <= 0:
-        known_from = max(0, file.known_from - file.next_offset)
-        return replace(file, known_from=known_from, pairing=NOTHING, drawing=None, awaits_line=False, due=None)
-    if chunk.start_offset <= 0 or not profile.message_starts:
-        return FileState(clock=file.clock)
-    known_from = chunk.start_offset + reach_bytes(profile)
-    return FileState(clock=file.clock, known_from=known_from, is_tainted=_is_stampless(profile))
-
-
 def turn_to(file: FileState, chunk: Chunk, circumstances: Circumstances) -> Page:
     """Lay the next chunk of a file open, behind what is known of the lines before it."""
     data = file.tail + chunk.data
@@ -158,8 +85,13 @@ def turn_to(file: FileState, chunk: Chunk, circumstances: Circumstances) -> Page
     )
 
 
-def read(file: FileState, page: Page, candidates: Iterable[Candidate]) -> tuple[FileState, tuple[Reading, ...]]:
-    """Read the events out of a chunk at its candidate lines, in order; a drawing that may go on stays in the state."""
+def read(
+    file: FileState, page: Page, candidates: Iterable[Candidate], accepted: Accepted
+) -> tuple[FileState, Accepted, tuple[Reading, ...]]:
+    """Read the events out of a chunk at its candidate lines, in order; a drawing that may go on stays in the state.
+
+    Only a line that a bot could have signed is verified, and nothing that follows a refused one belongs to it.
+    """
     readings: list[Reading] = []
     drawing, position = file.drawing, page.base
     if drawing is not None:
@@ -183,37 +115,16 @@ def read(file: FileState, page: Page, candidates: Iterable[Candidate]) -> tuple[
                 readings.extend(_finished(drawing))
                 drawing = None
         elif finding := find(hit.text, page.profile.recognisers, page.profile.framing):
-            readings.append(reading_of(page, hit.line, finding, clock))
+            accepted, proof = _proved(accepted, page, hit.line, finding)
+            readings.append(reading_of(page, hit.line, finding, clock, proof=proof))
             clock = readings[-1].event.clock if readings[-1].event.trusted else clock
-            if finding.rule.qr_from == "next_line" and finding.rule.kind is EventKind.SCAN:
+            is_followed = finding.rule.qr_from == "next_line" and finding.rule.kind is EventKind.SCAN
+            if is_followed and proof.refused is None:
                 following, awaits_line = _next_line(page, start + len(hit.line.raw) + 1, clock)
                 readings.extend(following)
     if (drawing, awaits_line, clock) != (file.drawing, file.awaits_line, file.clock):
         file = replace(file, drawing=drawing, awaits_line=awaits_line, clock=clock)
-    return file, tuple(readings)
-
-
-def leave(file: FileState, chunk: Chunk, circumstances: Circumstances, *, is_stamped: bool) -> FileState:
-    """Return where the reading of the file stands behind this chunk, `is_stamped` if its clock was set by it."""
-    profile = circumstances.profile
-    reach = reach_bytes(profile)
-    data = chunk.data if len(chunk.data) > reach else file.tail + chunk.data
-    tail = data[data.rfind(b"\n", 0, max(0, len(data) - reach)) + 1 :]
-    if not tail.endswith(b"\n"):
-        tail += b"\n"
-    is_tainted = file.is_tainted
-    if not circumstances.is_live and not is_tainted and profile.message_starts and _is_stampless(profile):
-        is_tainted = next(profile.messages().hits(chunk), None) is not None
-    return replace(
-        file,
-        next_offset=chunk.end_offset,
-        tail=tail,
-        shown_at=_shown_at(file, chunk, circumstances),
-        caught_up=chunk.caught_up or not circumstances.is_live,
-        is_past=not circumstances.is_live,
-        is_tainted=is_tainted,
-        clock=file.clock if is_stamped or not profile.cycle else _sampled_clock(file, chunk.data, circumstances),
-    )
+    return file, accepted, tuple(readings)
 
 
 def finished(file: FileState) -> tuple[FileState, tuple[Reading, ...]]:
@@ -236,20 +147,21 @@ def traffic(page: Page, start: int, end: int, clock: float | None) -> Iterator[E
     )
     for hit in profile.traffic().candidates(part):
         if finding := find(hit.text, profile.traffic_recognisers, profile.framing):
-            yield reading_of(page, hit.line, finding, clock).event
+            yield reading_of(page, hit.line, finding, clock, proof=Proof()).event
 
 
-def reading_of(page: Page, line: Line, finding: Finding, clock: float | None) -> Reading:
-    """Turn what a line says into an event."""
+def reading_of(page: Page, line: Line, finding: Finding, clock: float | None, *, proof: Proof) -> Reading:
+    """Turn what a line says, and what it proves, into an event."""
     rule = finding.rule
     kind = rule.kind or EventKind.ERROR
     qr: Qr | None = None
     if kind is EventKind.SCAN:
         payload = unwrap(finding.qr) if finding.qr else None
         image_path = page.circumstances.qr_path if rule.qr_from == "file" else None
-        qr = Qr(payload=payload, image_path=image_path) if payload or image_path else None
+        is_verified = bool(payload) and proof.signature is not None
+        qr = Qr(payload=payload, image_path=image_path, verified=is_verified) if payload or image_path else None
     user = (finding.user or "").strip() or None
-    event = _event(page, line, kind, stamp=finding.stamp, clock=clock, qr=qr, user=user)
+    event = _event(page, line, kind, stamp=finding.stamp, clock=clock, qr=qr, user=user, proof=proof)
     return Reading(event=event, end=line.offset + len(line.raw) + 1, shows_qr=finding.qr is not None)
 
 
@@ -287,7 +199,7 @@ def _judge(
     if (cut := profile.source.message_cut) is not None:
         judges = [suspect_by_cut(known.data, profile, cut=cut)]
     elif circumstances.is_live:
-        judges = [suspect_by_write(known, profile, fresh_at=base, is_open=_is_open(file, circumstances.now))]
+        judges = [suspect_by_write(known, profile, fresh_at=base, is_open=is_open(file, circumstances.now))]
     else:
         judges = []
 
@@ -303,25 +215,6 @@ def _judge(
     return lambda start, end: start < unknown_to or any(is_suspect(start, end) for is_suspect in judges)
 
 
-def _is_open(file: FileState, now: datetime | None) -> bool:
-    """Tell whether what is read now may belong to a write that has a message record."""
-    if file.shown_at is None or not file.caught_up:
-        return file.shown_at is not None
-    return now is not None and timedelta(0) <= now - file.shown_at < SETTLED
-
-
-def _shown_at(file: FileState, chunk: Chunk, circumstances: Circumstances) -> datetime | None:
-    """Return when a message was read last, now that `chunk` was: parts of one write were all read with the last."""
-    profile, now = circumstances.profile, circumstances.now
-    if now is None or not profile.message_starts or profile.source.message_cut is not None:
-        return None
-    if shows_message(chunk, profile):
-        return now
-    if not _is_open(file, now):
-        return None
-    return file.shown_at if file.caught_up else now
-
-
 def _point(stamp: Stamp, clock: float, circumstances: Circumstances) -> datetime | None:
     now = circumstances.now
     zone = circumstances.zone
@@ -330,54 +223,72 @@ def _point(stamp: Stamp, clock: float, circumstances: Circumstances) -> datetime
     return point_of(stamp, within, zone=zone, file_date=today, now=now)
 
 
+def _proved(accepted: Accepted, page: Page, line: Line, finding: Finding) -> tuple[Accepted, Proof]:
+    """Verify a line, if it says what a bot signs."""
+    if finding.rule.kind not in SIGNED_KINDS:
+        return accepted, Proof()
+    return prove(accepted, line, page.circumstances, path=page.chunk.path)
+
+
 def _event(
     page: Page,
     line: Line,
     kind: EventKind,
     *,
+    proof: Proof,
     clock: float | None,
     stamp: Stamp | None = None,
     qr: Qr | None = None,
     user: str | None = None,
 ) -> Event:
-    """Make an event of what a line says: where and when that is, and whether to trust it."""
+    """Make an event of what a line says: where and when that is, and whether to trust it.
+
+    A verified line tells all of that itself: when it was written by its signature, which needs no zone and no date.
+    """
     circumstances = page.circumstances
     start = page.position(line)
-    own = stamp or (None if _is_stampless(page.profile) else page.stamp_before(start))
+    at: datetime | None = None
+    if proof.signature is not None:
+        at = proof.signature.at
+        own = Stamp(moment=at) if page.profile.is_dated else stamp
+    else:
+        own = stamp or (None if is_stampless(page.profile) else page.stamp_before(start))
     if own is not None:
         clock = clock_of(own, clock, circumstances.zone)
+        at = at or _point(own, clock, circumstances)
     return Event(
         kind=kind,
         line=line.number,
         offset=line.offset,
-        at=None if own is None or clock is None else _point(own, clock, circumstances),
+        at=at,
         clock=clock,
         seen_at=circumstances.now if circumstances.is_live else None,
         watch=circumstances.watch,
         path=page.chunk.path,
         qr=qr,
         user=user,
-        trusted=is_genuine(qr, page.profile) and not page.is_suspect(start, start + len(line.raw)),
+        trusted=proof.signature is not None or _is_trusted(page, line, qr, proof),
+        verified=proof.signature is not None,
+        signature=proof.signature,
+        refused=proof.refused,
     )
 
 
-def _is_stampless(profile: CompiledProfile) -> bool:
-    framing = profile.framing
-    return framing.time_format is None and (framing.json is None or framing.json.time is None)
-
-
-def _sampled_clock(file: FileState, data: bytes, circumstances: Circumstances) -> float | None:
-    """Set a clock without date by one of the last lines, so that no midnight passes unseen."""
-    profile = circumstances.profile
-    for (start, end), _ in zip(spans_before(data, len(data)), range(_SAMPLED_LINES), strict=False):
-        if stamp := stamp_of(plain(data[start:end], profile.framing), profile):
-            return clock_of(stamp, file.clock, circumstances.zone)
-    return file.clock
+def _is_trusted(page: Page, line: Line, qr: Qr | None, proof: Proof) -> bool:
+    """Tell whether to trust a line that proves nothing; where proof is required, none is."""
+    if proof.refused is not None or page.circumstances.require_signed or not is_genuine(qr, page.profile):
+        return False
+    start = page.position(line)
+    return not page.is_suspect(start, start + len(line.raw))
 
 
 def _begun(page: Page, line: Line, clock: float | None) -> Drawing:
     """Begin a drawing at its first row."""
-    return Drawing(event=_event(page, line, EventKind.SCAN, clock=clock), end=line.offset, rows=())
+    return Drawing(
+        event=_event(page, line, EventKind.SCAN, clock=clock, proof=unsigned(page.circumstances)),
+        end=line.offset,
+        rows=(),
+    )
 
 
 def _grown(drawing: Drawing, page: Page, position: int) -> tuple[Drawing, int]:
@@ -417,7 +328,8 @@ def _next_line(page: Page, position: int, clock: float | None) -> tuple[tuple[Re
                 offset=start_offset,
                 number=page.chunk.number + page.data.count(b"\n", page.base, position),
             )
-            event = _event(page, line, EventKind.SCAN, clock=clock, qr=Qr(payload=unwrap(text)))
+            proof = unsigned(page.circumstances)
+            event = _event(page, line, EventKind.SCAN, clock=clock, qr=Qr(payload=unwrap(text)), proof=proof)
             return (Reading(event=event, end=start_offset + end - position + 1),), False
         position = end + 1
     return (), True

@@ -1,7 +1,8 @@
 """Several records, one event: the link and the drawing of one QR, written next to each other, are one scan.
 
 Families write a link then a drawing, a drawing then a link, or one link twice. What has no payload yet is held until
-something that completes it comes, or something else.
+something that completes it comes, or something else. A verified record is an event by itself: it neither waits for
+another one nor completes one, so that a stranger's adds nothing to it and takes nothing from it.
 """
 
 from __future__ import annotations
@@ -45,22 +46,28 @@ NOTHING: Final = Pairing()
 def pair(pairing: Pairing, reading: Reading, is_near: Callable[[int], bool]) -> tuple[Pairing, tuple[Event, ...]]:
     """Take the next record of a file; return the events that are now complete, in file order.
 
-    `is_near` tells whether the record stands next to one that ends at the given offset.
+    `is_near` tells whether the record stands next to one that ends at the given offset. A refused record leaves all
+    others as if it did not stand there, and comes before what is held.
     """
+    if reading.event.refused is not None:
+        return pairing, (reading.event,)
     _, flushed = flush(pairing)
-    if reading.event.kind is not EventKind.SCAN:
+    if reading.event.kind is not EventKind.SCAN or reading.event.verified:
         return Pairing(shown=reading) if reading.shows_qr else NOTHING, (*flushed, reading.event)
     held = pairing.held if pairing.held is not None and is_near(pairing.held.end) else None
     shown = pairing.shown if pairing.shown is not None and is_near(pairing.shown.end) else None
     if held is not None and (joined := _joined(held, reading)) is not None:
-        if _is_complete(joined):
-            return Pairing(shown=joined), (joined.event,)
-        return Pairing(held=joined), ()
+        return _kept(joined, before=())
     if shown is not None and _is_repeated(shown, reading):
         return Pairing(shown=replace(shown, end=reading.end)), flushed
+    return _kept(reading, before=flushed)
+
+
+def _kept(reading: Reading, *, before: tuple[Event, ...]) -> tuple[Pairing, tuple[Event, ...]]:
+    """Give a scan out behind the events before it, or hold it back for its payload."""
     if _is_complete(reading):
-        return Pairing(shown=reading), (*flushed, reading.event)
-    return Pairing(held=reading), flushed
+        return Pairing(shown=reading), (*before, reading.event)
+    return Pairing(held=reading), before
 
 
 def flush(pairing: Pairing) -> tuple[Pairing, tuple[Event, ...]]:
