@@ -5,8 +5,10 @@ BIN = $(VENV)/bin
 NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,\
 	$(shell $(python) -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $(python))))
+GATEWAY = tests/gateway
+HAS_NODE = node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: demo test lint types tests messages lock bench clean
+.PHONY: demo test lint types tests gateway messages lock bench clean
 
 demo: $(VENV)/installed
 	@$(BIN)/logmonitor demo
@@ -20,7 +22,7 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
-tests: $(VENV)/installed
+tests: $(VENV)/installed gateway
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 $(VENV)/installed: pyproject.toml requirements.lock
@@ -33,6 +35,16 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# A real Wechaty gateway without any account, for tests and the example.
+gateway:
+	@if $(HAS_NODE); then $(MAKE) --silent $(GATEWAY)/node_modules/installed; else \
+		echo 'The tests against a real Wechaty gateway are left out: they need Node 18 or newer with npm.'; fi
+
+$(GATEWAY)/node_modules/installed: $(GATEWAY)/package.json $(GATEWAY)/package-lock.json $(GATEWAY)/.npmrc
+	@echo 'Installing into $(GATEWAY)/node_modules ...'
+	@cd $(GATEWAY) && npm ci --loglevel=error >/dev/null
+	@touch $@
+
 # The Chinese catalogue, after an edit of its .po file.
 messages: $(VENV)/installed
 	$(BIN)/pybabel compile --domain logmonitor --directory logmonitor/locale
@@ -43,4 +55,4 @@ lock:
 		--output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv .venv-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache $(GATEWAY)/node_modules
