@@ -42,7 +42,7 @@ A file goes as base64 within one gRPC message, and the gateway takes messages of
 LOST: Final = (StreamTerminatedError, ProtocolError, OSError)
 """What a call ends with when it was the connection that failed; `asyncio.timeout` raises an `OSError` too."""
 
-_BROKEN: Final = (AssertionError, ArithmeticError, LookupError, TypeError, ValueError)
+BROKEN: Final = (AssertionError, ArithmeticError, LookupError, TypeError, ValueError)
 _FOR_GOOD: Final = frozenset({Status.RESOURCE_EXHAUSTED, Status.INVALID_ARGUMENT, Status.NOT_FOUND})
 _ASK_SECONDS: Final = 15.0
 _SEND_SECONDS: Final = 45.0
@@ -141,18 +141,14 @@ class Puppet:
             raise ValueError("nobody wrote it")
         if len(payload.text) > _TEXT_CHARACTERS:
             raise ValueError("its text is too long")
-        try:
-            sender = await self.contact(payload.from_id)
-        except TransportError as error:
-            if not _is_answer(error):
-                raise
-            sender = Sender(id=payload.from_id)
+        is_mentioned = bool(payload.room_id) and own_id is not None and own_id in payload.mention_ids
+        own_name = (await self._known(own_id)).name if is_mentioned and own_id is not None else None
         return Message(
             id=message_id,
-            sender=sender,
+            sender=await self._known(payload.from_id),
             conversation=payload.room_id or payload.from_id,
             room=payload.room_id or None,
-            text=message_text(payload, own_id=own_id),
+            text=message_text(payload, is_mentioned=is_mentioned, own_name=own_name),
             mentions=tuple(payload.mention_ids),
             sent_at=sent_at(payload.timestamp),
         )
@@ -163,19 +159,29 @@ class Puppet:
             async with asyncio.timeout(seconds):
                 return await call
         except GRPCError as error:
-            raise self._refusal(error) from error
+            raise self.refusal(error) from error
         except TimeoutError as error:
             raise TransportError(f"the gateway did not answer within {seconds:g} s") from error
         except LOST as error:
             raise TransportError("the connection to the gateway was lost") from error
-        except _BROKEN as error:
+        except BROKEN as error:
             raise TransportError("the gateway gave an answer that cannot be read") from error
+
+    async def _known(self, contact_id: str) -> Sender:
+        """Return a contact, without more than its id where the gateway tells no more."""
+        try:
+            return await self.contact(contact_id)
+        except TransportError as error:
+            if not _is_answer(error):
+                raise
+            return Sender(id=contact_id)
 
     async def _sent(self, call: Awaitable[Any]) -> Receipt:
         answer = await self.ask(call, seconds=_SEND_SECONDS)
         return Receipt(message_id=answer.id or None, accepted_at=datetime.now(UTC))
 
-    def _refusal(self, error: GRPCError) -> TransportError:
+    def refusal(self, error: GRPCError, /) -> TransportError:
+        """Return what the gateway says as an error of ours: its first line, without secrets."""
         if error.status is Status.UNAUTHENTICATED:
             return TransportError("the gateway refuses the token")
         first = (error.message or "").strip().partition("\n")[0].removeprefix("Error: ")
@@ -220,15 +226,18 @@ def file_box(file: Attachment, /) -> str:
     return json.dumps(box)
 
 
-def message_text(payload: Any, /, *, own_id: str | None) -> str:  # noqa: ANN401  # the bindings have no types
+def message_text(payload: Any, /, *, is_mentioned: bool = False, own_name: str | None = None) -> str:  # noqa: ANN401  # the bindings have no types
     """Return what a person typed, without the mention of the account itself; empty for anything but text."""
     text = str(payload.text)
     if payload.type not in _TEXT_TYPES or payload.filename or _XML.match(text):
         return ""
-    if payload.room_id and own_id in payload.mention_ids:
-        mention = _MENTIONS.match(text) or _MENTION.match(text)
-        return text[mention.end() :] if mention else text
-    return text
+    if not is_mentioned:
+        return text
+    mention = _MENTIONS.match(text)
+    if mention is None and own_name and text.startswith(f"@{own_name} "):
+        return text[len(own_name) + 2 :]
+    mention = mention or _MENTION.match(text)
+    return text[mention.end() :] if mention else text
 
 
 def sent_at(timestamp: int, /) -> datetime:
