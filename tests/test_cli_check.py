@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,11 @@ import pytest
 
 from logmonitor import cli
 from logmonitor.cli import check
+from logmonitor.config import WatchConfig
+from logmonitor.records import Event, EventKind, Signature
+from logmonitor.self_log import self_log_line
+from logmonitor.signing import key_text, sign
+from logmonitor.watch import SignedLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +25,22 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parent / "data"
 CHATS = '''
 import asyncio
+from datetime import UTC, datetime
 from logmonitor import Health, Limits, RejectedError, Sender, TransportError
 
 class Chat:
     """A chat that knows one contact."""
     limits = Limits()
-    def __init__(self, *, up: bool = True, fault: str = ""):
-        self.up, self.fault = up, fault
-    def health(self): return Health(is_up=self.up, reason="" if self.up else "the gateway does not answer")
+    def __init__(self, *, up: bool = True, fault: str = "", down: str = "", token: str = "", insecure: bool = False):
+        self.up, self.fault, self.down = up, fault, down
+    def health(self):
+        if self.down: return Health(is_up=False, since=datetime.now(UTC), reason=self.down)
+        return Health(is_up=self.up, reason="" if self.up else "the gateway does not answer")
     async def messages(self): yield
     async def send(self, to, content, /): raise AssertionError
     async def resolve(self, who, /):
-        if who == "busy": raise TransportError("try again later")
+        if who.startswith("busy"): raise TransportError("try again later")
+        if who == "slow": await asyncio.Event().wait()
         if who != "AdminWeixin": raise RejectedError(f"no contact fits {who!r}")
         return Sender(id="id-1")
     async def __aenter__(self):
@@ -234,40 +244,187 @@ def test_check_finds_a_self_log_that_cannot_be_written(
     ]
 
 
+CHECK_KEYS = "check the keys of [chat], and whether the service it names is up from this machine"
+AGAIN = "; then check again, since no admin could be looked up"
+
+
 @pytest.mark.parametrize(
-    ("keys", "text"),
+    ("keys", "told"),
     [
-        ('fault = "refused"', "cannot be reached: the token is not accepted"),
-        ('fault = "network"', "cannot be reached: [Errno 111] Connection refused"),
-        ('fault = "hang"', "no answer within 0.1 s"),
-        ("up = false", "no answer within 0.1 s: the gateway does not answer"),
+        (
+            'fault = "refused"',
+            (
+                "cannot be reached: the token is not accepted",
+                f"give [chat] the token with which its service was started{AGAIN}",
+            ),
+        ),
+        ('fault = "network"', ("cannot be reached: [Errno 111] Connection refused", CHECK_KEYS + AGAIN)),
+        ('fault = "hang"', ("no answer within 0.1 s", CHECK_KEYS)),
+        ("up = false", ("no answer within 0.1 s: the gateway does not answer", CHECK_KEYS)),
+        ('down = "nobody listens there"', ("is down: nobody listens there", CHECK_KEYS + AGAIN)),
+        (
+            'down = "the certificate is not trusted"',
+            (
+                "is down: the certificate is not trusted",
+                f"name in ca_file who vouches for the certificate, and in server_name whom it is for{AGAIN}",
+            ),
+        ),
+        (
+            'down = "it speaks no TLS"',
+            ("is down: it speaks no TLS", f"say with tls whether the service speaks TLS{AGAIN}"),
+        ),
+        (
+            'down = "the account is logged out"',
+            (
+                "can be reached, but the account is logged out",
+                f"scan the login QR that it asks for, or let its twin rescue it{AGAIN}",
+            ),
+        ),
     ],
 )
 def test_check_finds_a_chat_that_cannot_be_reached(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, keys: str, text: str
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, keys: str, told: tuple[str, str]
 ) -> None:
-    """A chat that refuses, is not there or says nothing is told, and nobody is looked up."""
+    """A chat that refuses, is down or says nothing is told once with what helps, and nobody is looked up."""
     monkeypatch.setattr(check, "CONNECT_SECONDS", 0.1)
+    text, remedy = told
     assert findings(folder, capsys, FINE.replace("[[watch]]", f"{keys}\n[[watch]]")) == [
         f"finding: chat check_chats:Chat: {text}",
-        "  remedy: check the keys of [chat], and whether the service it names is up from this machine",
+        f"  remedy: {remedy}",
     ]
 
 
 def test_check_finds_an_admin_that_is_unknown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Admins of the chat and of operations, and who else an operation writes to, are looked up, each once."""
-    text = FINE.replace('"AdminWeixin"', '"AdminWeixin", "nobody", "busy"')
+    text = FINE.replace('"AdminWeixin"', '"AdminWeixin", "nobody", "busy", "busy too"')
     text += 'admins = ["nobody", "someone"]\nlogin_test = "x"\nlogin_test_to = "other"\n'
+    remedy = "  remedy: name one contact by id, number or alias; a display name is none of these"
     assert findings(folder, capsys, text) == [
         "finding: admin nobody: unknown to the chat: no contact fits 'nobody'",
-        "  remedy: name a contact by id, number or alias",
-        "finding: admin busy: cannot be looked up: try again later",
-        "  remedy: check again once the chat can be reached",
+        remedy,
         "finding: admin other: unknown to the chat: no contact fits 'other'",
-        "  remedy: name a contact by id, number or alias",
+        remedy,
         "finding: admin someone: unknown to the chat: no contact fits 'someone'",
-        "  remedy: name a contact by id, number or alias",
+        remedy,
+        "finding: admins busy, busy too: cannot be looked up: try again later",
+        "  remedy: check again once the chat can be reached",
     ]
+
+
+def test_check_does_not_wait_for_a_look_up_for_ever(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chat that is up and never answers is told as such."""
+    monkeypatch.setattr(check, "LOOK_UP_SECONDS", 0.1)
+    text = FINE.replace('"AdminWeixin"', '"AdminWeixin", "slow", "busy"')
+    assert findings(folder, capsys, text) == [
+        "finding: chat check_chats:Chat: no answer within 0.1 s",
+        f"  remedy: {CHECK_KEYS}",
+    ]
+
+
+def test_check_finds_secrets_that_others_can_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token in a file that is not its owner's alone is told by its key, with both remedies; it is never shown."""
+    (folder / "bots.toml").touch(0o644)
+    text = FINE.replace("[[watch]]", 'token = "hunter22"\ndown = "hunter22 is no token"\n[[watch]]')
+    found = findings(folder, capsys, text)
+    assert found[:3] == [
+        "finding: configuration: others than its owner can reach what stands in it: [chat] token",
+        "  remedy: chmod 600 @/bots.toml, or write ${NAME} there and set NAME in the environment",
+        "finding: chat check_chats:Chat: is down: [redacted] is no token",
+    ]
+    (folder / "bots.toml").chmod(0o600)
+    assert checked(folder, capsys, text.replace("hunter22 is no token", ""))[0] == 0
+
+
+def test_check_finds_a_chat_that_proves_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `insecure` the chat works, and that is told as what it is."""
+    assert findings(folder, capsys, FINE.replace("[[watch]]", "insecure = true\n[[watch]]")) == [
+        (
+            "finding: chat check_chats:Chat: insecure = true: no certificate is checked,"
+            " so whoever stands in between can read the token and all else"
+        ),
+        "  remedy: name in ca_file who vouches for a certificate of its own, and take insecure out",
+    ]
+
+
+TWIN_KEY = bytes(range(32))
+
+
+def signed_line(sequence: int = 0, *, bot: str = "bob", key: bytes = TWIN_KEY) -> str:
+    """Return a line that a bot signs."""
+    signature = Signature(at=datetime(2026, 11, 20, 12, tzinfo=UTC), boot="0123456789abcdef", sequence=sequence)
+    line = self_log_line(
+        Event(kind=EventKind.LOGIN, line=0, offset=0, user="Bob"),
+        at=signature.at,
+        sign=lambda text: sign(text, signature, bot=bot, key=key),
+    )
+    return f"{line}\n"
+
+
+UNSIGNED = "12:00:00 INFO StarterBot Contact<Bob> login\n"
+WRONG_REMEDY = "give both bots the same twin_key, and this [[watch]] the [bot] name of its twin, if that is not bob"
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_required", "said", "remedy"),
+    [
+        ([signed_line()], True, "its lines are signed by bob", None),
+        (
+            [UNSIGNED, signed_line(), signed_line()],
+            True,
+            "its lines are signed by bob; 2 other session lines are refused",
+            None,
+        ),
+        ([signed_line(), UNSIGNED], False, "its lines are signed by bob", None),
+        ([UNSIGNED], False, "its lines are not signed by bob; they are believed as they are", None),
+        (
+            [UNSIGNED],
+            True,
+            "require_signed = true, and none of its session lines is signed: all are refused",
+            "give bob the same twin_key and watch its self_log, or take require_signed out",
+        ),
+        (
+            [signed_line(bot="bobby")],
+            False,
+            "no signature in its log is that of bob, so these lines are refused",
+            WRONG_REMEDY,
+        ),
+        (
+            [signed_line(key=bytes(32)), UNSIGNED],
+            True,
+            "no signature in its log is that of bob, so these lines are refused",
+            WRONG_REMEDY,
+        ),
+    ],
+)
+def test_check_tells_who_signed_a_log(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    lines: list[str],
+    said: str,
+    remedy: str | None,
+    *,
+    is_required: bool,
+) -> None:
+    """With a twins' key the lines of a log prove who wrote them, or what keeps them from it is told."""
+    (folder / "bob.log").write_text("".join(lines))
+    (folder / "bots.toml").touch(0o600)
+    text = FINE.replace("[chat]", f'twin_key = "{key_text(TWIN_KEY)}"\n[chat]')
+    if is_required:
+        text = text.replace("[[operation]]", "require_signed = true\n[[operation]]")
+    code, told = checked(folder, capsys, text)
+    at = next(index for index, line in enumerate(told) if line.endswith(f": watch bob: {said}"))
+    assert (code, told[at].partition(":")[0]) == ((0, "ok") if remedy is None else (1, "finding"))
+    assert told[at + 1] == f"  remedy: {remedy}" or remedy is None
+
+
+def test_check_awaits_the_first_signed_line() -> None:
+    """A log in which no session line stands yet is no finding."""
+    watch = WatchConfig(name="bob", logs=("bob.log",), require_signed=True)
+    assert check.signed_row(watch, SignedLines()) == check.Row(
+        subject="watch bob", text="no session line to be signed stands in its log yet"
+    )
 
 
 @pytest.mark.parametrize("transport", ["console", "stdio"])

@@ -28,7 +28,7 @@ from logmonitor import Health, Limits, TransportError
 class Chat:
     """A chat in which nothing happens; it says when it is entered."""
     limits = Limits()
-    def __init__(self): ...
+    def __init__(self, *, token: str = ""): self.token = token
     def health(self): return Health(is_up=True)
     async def messages(self):
         await asyncio.Event().wait()
@@ -37,6 +37,7 @@ class Chat:
     async def resolve(self, who, /): raise TransportError("not now")
     async def __aenter__(self):
         logging.getLogger("chats").warning("entered \\x1b[31m")
+        logging.getLogger("chats").warning("the token is %s", self.token)
         logging.getLogger("chats").debug("a detail")
         return self
     async def __aexit__(self, *_): ...
@@ -47,7 +48,7 @@ class Stuck(Chat):
 
 class Closed(Chat):
     """A chat that cannot be entered."""
-    async def __aenter__(self): raise TransportError("the gateway refuses the token")
+    async def __aenter__(self): raise TransportError(f"the gateway refuses the token {self.token}".strip())
 '''
 
 
@@ -75,10 +76,10 @@ class Process:
         return self.process.returncode
 
 
-async def start(folder: Path, transport: str, *options: str) -> Process:
-    """Start `logmonitor run` on a configuration with this transport."""
+async def start(folder: Path, transport: str, *options: str, keys: str = "") -> Process:
+    """Start `logmonitor run` on a configuration with this transport and more of its keys."""
     (folder / "chats.py").write_text(CHATS)
-    (folder / "bots.toml").write_text(BOT + CHAT.format(transport) + WATCH)
+    (folder / "bots.toml").write_text(BOT + CHAT.format(transport) + keys + WATCH)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -161,6 +162,23 @@ def test_run_tells_why_the_chat_cannot_be_entered(tmp_path: Path) -> None:
     assert code == 1
     assert errors[-1] == f"{tmp_path}/bots.toml: the gateway refuses the token\n"
     assert "Traceback" not in "".join(errors)
+
+
+def test_run_shows_no_secret(tmp_path: Path) -> None:
+    """Whatever a transport logs or says of its end, the configured token is not in it."""
+
+    async def story(transport: str) -> str:
+        async with asyncio.timeout(60):
+            running = await start(tmp_path, transport, keys='token = "hunter22"\n')
+            line = await running.error_with("the token")
+            if transport == "chats:Chat":
+                running.process.send_signal(signal.SIGTERM)
+            await running.end()
+            assert "hunter22" not in "".join(running.errors)
+            return line
+
+    assert asyncio.run(story("chats:Chat")).endswith("WARNING chats: the token is [redacted]\n")
+    assert asyncio.run(story("chats:Closed")).endswith("bots.toml: the gateway refuses the token [redacted]\n")
 
 
 def test_run_shows_control_characters_in_its_log(tmp_path: Path) -> None:

@@ -23,22 +23,35 @@ from logmonitor.profile import AUTO
 from logmonitor.profile_folder import load_profiles
 from logmonitor.reader import read_chunks
 from logmonitor.reading.choice import choose_profile
+from logmonitor.reading.recognition import compile_profile
+from logmonitor.records import Refusal
+from logmonitor.redact import redact
+from logmonitor.watch import count_signed
 from logmonitor.watcher import BACKLOG_BYTES
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from logmonitor.config import Config
+    from logmonitor.config import ChatConfig, Config, WatchConfig
     from logmonitor.profile import Profile
-    from logmonitor.records import Chunk
+    from logmonitor.records import Chunk, Health
     from logmonitor.transport import Transport
+    from logmonitor.watch import SignedLines
 
 CONNECT_SECONDS: Final = 10.0
+LOOK_UP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _FILES_READ: Final = 100
 _LEAST_BYTES: Final = 1 << 16
 _CONNECT_REMEDY: Final = "check the keys of [chat], and whether the service it names is up from this machine"
+_REMEDIES: Final = (
+    ("logged out", "scan the login QR that it asks for, or let its twin rescue it"),
+    ("token", "give [chat] the token with which its service was started"),
+    ("certificate", "name in ca_file who vouches for the certificate, and in server_name whom it is for"),
+    ("TLS", "say with tls whether the service speaks TLS"),
+)
+"""What helps, by a word of the reason why a chat is down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the configuration that `run` is to be given")
     parser.epilog = (
-        "Exit codes: 0 nothing found, 1 something found, 2 the configuration cannot be read or is not valid."
+        "Exit codes: 0 nothing found, 1 something found, 2 the configuration cannot be read or is not valid. "
+        "Check before the bot runs: a Wechaty gateway serves one client, and this one takes the other's place."
     )
 
 
@@ -72,12 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 1 if isinstance(error, RefusedPatternError) else 2
     contacts = {name for operation in operations for name in (*(operation.config.admins or ()), *operation.contacts)}
     names = dict.fromkeys((*config.chat.admins, *sorted(contacts)))
+    show = _printer(config.secrets)
     found = 0
     for row in (
         Row(subject="configuration", text=f"{config.path} is valid"),
+        *_secret_rows(config),
         *_watch_rows(config),
         *_operation_rows(config),
         *_self_log_rows(config),
+        *_tls_rows(config.chat),
         *asyncio.run(chat_rows(config.chat.transport, transport, tuple(names))),
     ):
         show(row)
@@ -87,6 +104,24 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     print(f"Nothing stands in the way of: logmonitor run {config.path}")
     return 0
+
+
+def _secret_rows(config: Config) -> Iterator[Row]:
+    """Look whether others can read the secrets that stand in the configuration."""
+    if config.exposed:
+        text = f"others than its owner can reach what stands in it: {', '.join(config.exposed)}"
+        remedy = f"chmod 600 {config.path}, or write ${{NAME}} there and set NAME in the environment"
+        yield Row(subject="configuration", text=text, remedy=remedy)
+
+
+def _tls_rows(chat: ChatConfig) -> Iterator[Row]:
+    """Look whether the chat's service proves who it is."""
+    if chat.parameters.get("insecure") is True:
+        text = (
+            "insecure = true: no certificate is checked, so whoever stands in between can read the token and all else"
+        )
+        remedy = "name in ca_file who vouches for a certificate of its own, and take insecure out"
+        yield Row(subject=f"chat {chat.transport}", text=text, remedy=remedy)
 
 
 def _watch_rows(config: Config) -> Iterator[Row]:
@@ -106,32 +141,62 @@ def _watch_rows(config: Config) -> Iterator[Row]:
                 yield problem or Row(subject=subject, text=f"{path} can be read")
                 readable += [] if problem else [path]
         if readable:
-            yield _family(subject, watch.profile, readable, profiles)
+            yield from _content_rows(watch, readable, profiles, config.bot.twin_key)
 
 
-def _family(subject: str, name: str, paths: Sequence[Path], profiles: Mapping[str, Profile]) -> Row:
-    """Tell whose log it is, by the part of it that `run` would start from."""
+def _content_rows(
+    watch: WatchConfig, paths: Sequence[Path], profiles: Mapping[str, Profile], key: bytes | None
+) -> Iterator[Row]:
+    """Tell whose log it is and who signed it, by the part of it that `run` would start from."""
+    subject, name = f"watch {watch.name}", watch.profile
     chunks: list[Chunk] = []
     share_bytes = max(_LEAST_BYTES, BACKLOG_BYTES // len(paths))
     try:
         for path in paths[:_FILES_READ]:
             chunks += read_chunks(path, start_offset=max(0, path.stat().st_size - share_bytes))
     except OSError as error:
-        return Row(subject=subject, text=f"cannot be read: {_reason(error)}", remedy="check again")
+        yield Row(subject=subject, text=f"cannot be read: {_reason(error)}", remedy="check again")
+        return
     if not any(chunk.data.strip() for chunk in chunks):
-        return Row(subject=subject, text="its log is empty; the family shows when it is written to")
-    if name == AUTO:
-        choice = choose_profile(profiles, chunks)
-        if choice.profile is not None:
-            return _known(subject, choice.profile)
+        yield Row(subject=subject, text="its log is empty; the family shows when it is written to")
+        return
+    choice = choose_profile(profiles if name == AUTO else {name: profiles[name]}, chunks)
+    if choice.profile is not None:
+        yield _known(subject, choice.profile)
+        if key is not None:
+            signed = count_signed(chunks, profile=compile_profile(choice.profile), bot=watch.name, key=key)
+            yield signed_row(watch, signed)
+    elif name == AUTO:
         problem, _, remedy = choice.reason.partition("; ")
-        return Row(
-            subject=subject, text=problem, remedy=f"{remedy} as its profile; `logmonitor profiles` tells about each"
+        remedy += " as its profile; `logmonitor profiles` tells about each"
+        yield Row(subject=subject, text=problem, remedy=remedy)
+    else:
+        remedy = "name another profile, or auto; `logmonitor profiles` lists them"
+        yield Row(subject=subject, text=f"no line of its log is one of {name}", remedy=remedy)
+
+
+def signed_row(watch: WatchConfig, signed: SignedLines) -> Row:
+    """Tell what the signatures in a log prove, and what keeps them from it."""
+    subject, name = f"watch {watch.name}", watch.name
+    refused = sum(
+        count for reason, count in signed.refused.items() if watch.require_signed or reason is not Refusal.UNSIGNED
+    )
+    if signed.verified:
+        others = f"; {refused} other session lines are refused" if refused else ""
+        return Row(subject=subject, text=f"its lines are signed by {name}{others}")
+    if Refusal.WRONG in signed.refused:
+        text = f"no signature in its log is that of {name}, so these lines are refused"
+        remedy = (
+            f"give both bots the same twin_key, and this [[watch]] the [bot] name of its twin, if that is not {name}"
         )
-    if choose_profile({name: profiles[name]}, chunks).profile is not None:
-        return _known(subject, profiles[name])
-    remedy = "name another profile, or auto; `logmonitor profiles` lists them"
-    return Row(subject=subject, text=f"no line of its log is one of {name}", remedy=remedy)
+        return Row(subject=subject, text=text, remedy=remedy)
+    if not watch.require_signed:
+        return Row(subject=subject, text=f"its lines are not signed by {name}; they are believed as they are")
+    if refused:
+        text = "require_signed = true, and none of its session lines is signed: all are refused"
+        remedy = f"give {name} the same twin_key and watch its self_log, or take require_signed out"
+        return Row(subject=subject, text=text, remedy=remedy)
+    return Row(subject=subject, text="no session line to be signed stands in its log yet")
 
 
 def _known(subject: str, profile: Profile) -> Row:
@@ -209,41 +274,74 @@ async def chat_rows(name: str, transport: Transport, contacts: tuple[str, ...]) 
         return [Row(subject=subject, text="needs no connection")]
     rows: list[Row] = []
     try:
-        async with asyncio.timeout(CONNECT_SECONDS), transport:
-            while not transport.health().is_up:  # noqa: ASYNC110  # a chat tells its health only when asked
-                await asyncio.sleep(_POLL_SECONDS)
-            rows += [Row(subject=subject, text="can be reached")]
-            rows += [await _contact_row(transport, contact) for contact in contacts]
+        async with asyncio.timeout(CONNECT_SECONDS) as deadline, transport:
+            health = await _settled(transport)
+            if not health.is_up:
+                return [_down_row(subject, health)]
+            rows.append(Row(subject=subject, text="can be reached"))
+            deadline.reschedule(asyncio.get_running_loop().time() + LOOK_UP_SECONDS)
+            rows += await _contact_rows(transport, contacts)
     except TimeoutError:
         reason = transport.health().reason
-        text = f"no answer within {CONNECT_SECONDS:g} s" + (f": {reason}" if reason else "")
+        text = f"no answer within {LOOK_UP_SECONDS if rows else CONNECT_SECONDS:g} s" + (
+            f": {reason}" if reason else ""
+        )
         rows.append(Row(subject=subject, text=text, remedy=_CONNECT_REMEDY))
     except (LogMonitorError, OSError) as error:
-        rows.append(Row(subject=subject, text=f"cannot be reached: {error}", remedy=_CONNECT_REMEDY))
+        rows.append(Row(subject=subject, text=f"cannot be reached: {error}", remedy=_remedy(str(error))))
     return rows
 
 
-async def _contact_row(transport: Transport, contact: str) -> Row:
-    subject = f"admin {contact}"
-    try:
-        sender = await transport.resolve(contact)
-    except RejectedError as error:
-        return Row(
-            subject=subject, text=f"unknown to the chat: {error}", remedy="name a contact by id, number or alias"
-        )
-    except TransportError as error:
-        return Row(
-            subject=subject, text=f"cannot be looked up: {error}", remedy="check again once the chat can be reached"
-        )
-    return Row(subject=subject, text=f"is the contact {sender.id}")
+async def _settled(transport: Transport) -> Health:
+    """Wait while a chat is still connecting for the first time; return how it is then."""
+    while True:
+        health = transport.health()
+        if health.is_up or health.since is not None:
+            return health
+        await asyncio.sleep(_POLL_SECONDS)  # a chat tells its health only when asked
 
 
-def _printer() -> Callable[[Row], None]:
-    """Return what shows a row: in colour on a terminal, else as plain lines."""
+def _down_row(subject: str, health: Health) -> Row:
+    """Tell why a chat is down; what else depends on it is not told again."""
+    how = "can be reached, but" if "logged out" in health.reason else "is down:"
+    return Row(subject=subject, text=f"{how} {health.reason}", remedy=_remedy(health.reason))
+
+
+def _remedy(reason: str) -> str:
+    """Return what helps against a chat's being down."""
+    fitting = (remedy for word, remedy in _REMEDIES if word in reason)
+    return f"{next(fitting, _CONNECT_REMEDY)}; then check again, since no admin could be looked up"
+
+
+async def _contact_rows(transport: Transport, contacts: tuple[str, ...]) -> list[Row]:
+    """Look everyone up; those that cannot be for one reason are told in one row."""
+    rows: list[Row] = []
+    failed: dict[str, list[str]] = {}
+    for contact in contacts:
+        subject = f"admin {contact}"
+        try:
+            sender = await transport.resolve(contact)
+        except RejectedError as error:
+            remedy = "name one contact by id, number or alias; a display name is none of these"
+            rows.append(Row(subject=subject, text=f"unknown to the chat: {error}", remedy=remedy))
+        except TransportError as error:
+            failed.setdefault(str(error), []).append(contact)
+        else:
+            rows.append(Row(subject=subject, text=f"is the contact {sender.id}"))
+    for reason, names in failed.items():
+        subject = f"admin{'s' * (len(names) > 1)} {', '.join(names)}"
+        remedy = "check again once the chat can be reached"
+        rows.append(Row(subject=subject, text=f"cannot be looked up: {reason}", remedy=remedy))
+    return rows
+
+
+def _printer(secrets: Sequence[str] = ()) -> Callable[[Row], None]:
+    """Return what shows a row, without secrets: in colour on a terminal, else as plain lines."""
     console = Console(highlight=False, markup=False, emoji=False)
 
     def show(row: Row) -> None:
-        subject, text, remedy = (visible(part, one_line=True) for part in (row.subject, row.text, row.remedy or ""))
+        parts = (row.subject, row.text, row.remedy or "")
+        subject, text, remedy = (visible(redact(part, secrets), one_line=True) for part in parts)
         if not console.is_terminal:
             print(f"{'ok' if row.remedy is None else 'finding'}: {subject}: {text}")
             if remedy:

@@ -22,6 +22,7 @@ from logmonitor.runtime import serve
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from logmonitor.config import Config
     from logmonitor.operation import Operation
@@ -35,9 +36,14 @@ _FORCED: Final = 128 + signal.SIGINT
 class _Visible(logging.Formatter):
     """Shows control characters instead of sending them to the terminal: what is logged may quote a stranger."""
 
+    def __init__(self, layout: str, secrets: Sequence[str]) -> None:
+        """Lay records out as `layout` says, without any of `secrets`."""
+        super().__init__(layout)
+        self._secrets = tuple(secrets)
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text that nothing obeys and that gives no credential away."""
-        return visible(redact(super().format(record)))
+        return visible(redact(super().format(record), self._secrets))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     is_shared = config.chat.transport == "console" and sys.stderr.isatty()
-    set_up_logging(_level(is_verbose=arguments.verbose, is_shared=is_shared))
+    set_up_logging(_level(is_verbose=arguments.verbose, is_shared=is_shared), secrets=config.secrets)
     try:
         asyncio.run(_serve(config, transport, operations))
     except* LogMonitorError as group:
@@ -67,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         wrong = []
     for sentence in wrong:
-        print(f"{arguments.config}: {sentence}", file=sys.stderr)
+        print(f"{arguments.config}: {redact(sentence, config.secrets)}", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -78,17 +84,17 @@ def _level(*, is_verbose: bool, is_shared: bool) -> int:
     return logging.WARNING if is_shared else logging.INFO
 
 
-def set_up_logging(level: int) -> None:
-    """Send log records to standard error, coloured where that is a terminal."""
+def set_up_logging(level: int, *, secrets: Sequence[str]) -> None:
+    """Send log records to standard error, without `secrets`, coloured where that is a terminal."""
     handler: logging.Handler
     if sys.stderr.isatty():
         handler = RichHandler(
             console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S", highlighter=NullHighlighter()
         )
-        handler.setFormatter(_Visible("%(message)s"))
+        handler.setFormatter(_Visible("%(message)s", secrets))
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s", secrets))
     logging.basicConfig(handlers=[handler], level=level)
 
 
