@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import RejectedError, TransportError
+from logmonitor.transport import CanWait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +45,7 @@ class Directory:
         """
         for name in sorted(self._names):
             while True:
+                await self.wait_until_up()
                 try:
                     await self._resolve(name)
                 except RejectedError:
@@ -68,6 +70,11 @@ class Directory:
         if to in self._names:
             to = (self._found.get(to) or await self._resolve(to)).id
         return await self._transport.send(to, content)
+
+    async def wait_until_up(self) -> None:
+        """Return once the chat can be reached, at once where it does not say."""
+        if isinstance(self._transport, CanWait):
+            await self._transport.wait_until_up()
 
     async def _resolve(self, name: str) -> Sender:
         try:

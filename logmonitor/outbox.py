@@ -1,6 +1,7 @@
 """Delivery: what is to be sent waits here, in order, until the chat has taken it or it is too late.
 
-Kept in memory. Nothing of a message's content is ever logged.
+Kept in memory. Nothing of a message's content is ever logged. While a chat says that it is down nothing is tried and
+nothing ages, and a newer message still takes the place of an older.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from logmonitor.records import Attachment, Content, Priority
 from logmonitor.redact import redact
 from logmonitor.split import split
 from logmonitor.throttle import Throttle, admit
+from logmonitor.transport import CanWait
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from logmonitor.records import Receipt
     from logmonitor.transport import Limits
@@ -32,7 +34,7 @@ _SHORTEST_SECRET: Final = 4
 
 
 class Carrier(Protocol):
-    """As much of a transport as the outbox needs."""
+    """As much of a transport as the outbox needs; one that is `CanWait` is waited for."""
 
     @property
     def limits(self) -> Limits:
@@ -47,7 +49,8 @@ class Retry:
     """How a message that did not go is tried again: after `first` seconds, doubled each time up to `longest`.
 
     Each pause is a random part of that, so that what failed together does not come back together. A send that takes
-    `patience` seconds has failed; a message older than `give_up_after` is given up at its next failure.
+    `patience` seconds has failed; a message that has waited `give_up_after` is given up at its next failure, the time
+    until an outage's end not counted.
     """
 
     first: float = 1.0
@@ -104,11 +107,6 @@ class _Lane:
     active: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def waiting(self) -> Iterator[_Letter]:
-        """Yield what waits, without what is being sent."""
-        for queue in self.queues.values():
-            yield from queue.letters
-
     def count(self) -> int:
         """Count what is not delivered yet."""
         return sum(len(queue.letters) for queue in self.queues.values()) + (self.sending is not None)
@@ -150,6 +148,7 @@ class Outbox:
         self._idle = asyncio.Event()
         self._idle.set()
         self._failing_since: float | None = None
+        self._back_at = self._monotonic()
         self._reason = ""
         self._drop_reports = Throttle(limit=1, period=60.0)
         self.failed = 0
@@ -227,6 +226,7 @@ class Outbox:
     async def _serve(self, lane: _Lane, group: asyncio.TaskGroup) -> None:
         """Send what waits for one recipient, until nothing does."""
         while lane.count():
+            await self._sit_out()
             queue = next((queue for queue in lane.queues.values() if queue.letters and not queue.held), None)
             if queue is None:
                 lane.changed.clear()
@@ -254,8 +254,12 @@ class Outbox:
             self._give_up(lane, letter, _reason(error, part))
             return False
         except TransportError as error:
-            self._fail(lane, queue, left, _reason(error, part))
-            return True
+            is_outage = await self._is_down()
+            if not is_outage:
+                self._fail(lane, queue, left, _reason(error, part))
+            elif not lane.recalled:
+                queue.letters.appendleft(left)
+            return not is_outage
         self._succeed(queue)
         if others and not lane.recalled:
             queue.letters.appendleft(replace(letter, parts=tuple(others)))
@@ -269,6 +273,25 @@ class Outbox:
             if not deadline.expired():
                 raise
             raise TransportError(f"the chat took longer than {self._retry.patience:g} s") from error
+
+    async def _is_down(self) -> bool:
+        """Tell whether the chat says that it is down: whether one would have to wait for it."""
+        if not isinstance(self._carrier, CanWait):
+            return False
+        waiting = asyncio.ensure_future(self._carrier.wait_until_up())
+        await asyncio.sleep(0)
+        return waiting.cancel()
+
+    async def _sit_out(self) -> None:
+        """Wait while the chat says that it is down; after that everything is tried at once."""
+        if not isinstance(self._carrier, CanWait) or not await self._is_down():
+            return
+        await self._carrier.wait_until_up()
+        self._back_at = self._monotonic()
+        for lane in self._lanes.values():
+            for queue in lane.queues.values():
+                queue.failures, queue.held = 0, False
+            lane.changed.set()
 
     async def _release(self, lane: _Lane, queue: _Queue) -> None:
         """Let the first of a queue be tried again after a while."""
@@ -294,7 +317,7 @@ class Outbox:
         queue.failures += 1
         if not lane.recalled:
             queue.letters.appendleft(letter)
-        while queue.letters and now - queue.letters[0].put_at >= self._retry.give_up_after:
+        while queue.letters and now - max(queue.letters[0].put_at, self._back_at) >= self._retry.give_up_after:
             self._give_up(lane, queue.letters.popleft(), reason)
 
     def _give_up(self, lane: _Lane, letter: _Letter, reason: str) -> None:
@@ -335,7 +358,9 @@ class Outbox:
             ).format(filename=content.filename, size=size, limit=limits.attachment_bytes)
             return split(f"{content.caption}\n{sentence}" if content.caption else sentence, limits)
         caption = split(content.caption, limits)
-        return (content,) if len(caption) == 1 else (*caption, replace(content, caption=""))
+        if not content.caption or (limits.captions and len(caption) == 1):
+            return (content,)
+        return (*caption, replace(content, caption=""))
 
 
 def _take_place(lane: _Lane, letter: _Letter) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from logmonitor.errors import RejectedError
+from logmonitor.contact import find_contact
 from logmonitor.operation import Ticket
 from logmonitor.records import (
     Content,
@@ -208,12 +208,7 @@ class MemoryTransport:
 
     async def resolve(self, who: str, /) -> Sender:
         """Find a contact by id, weixin number or alias."""
-        exact = [contact for contact in self.contacts if who == contact.id]
-        found = exact or [contact for contact in self.contacts if who in (contact.weixin, contact.alias)]
-        if len(found) != 1:
-            known = ", ".join(sorted(contact.id for contact in found or self.contacts))
-            raise RejectedError(f"{len(found)} contacts fit {who!r}; found {known}")
-        return found[0]
+        return find_contact(who, self.contacts)
 
     def health(self) -> Health:
         """Be up, unless the test has failures in store."""

@@ -48,7 +48,7 @@ async def test_directory_reports_an_unknown_name_once(caplog: pytest.LogCaptureF
         await directory.run()
         with pytest.raises(RejectedError):
             await directory.send("Nobody", "hello")
-    assert directory.unknown == {"Nobody": "0 contacts fit 'Nobody'; found admin-id"}
+    assert directory.unknown == {"Nobody": "no contact fits 'Nobody'; expected one of 'admin-id/AdminWeixin/admin'"}
     assert directory.found(["Nobody"]) == ()
     assert len(caplog.records) == 1
 
@@ -97,3 +97,43 @@ async def test_directory_knows_an_admin_until_the_chat_has_answered_anew() -> No
     await directory.run()
     assert directory.found(["AdminWeixin"]) == ()
     assert directory.unknown == {"AdminWeixin": "gone"}
+
+
+class Sleeping(MemoryTransport):
+    """A chat that is down until a test says otherwise."""
+
+    def __init__(self) -> None:
+        """Be down."""
+        super().__init__()
+        self.up = asyncio.Event()
+        self.waited_for = asyncio.Event()
+
+    async def wait_until_up(self) -> None:
+        """Wait for the test."""
+        self.waited_for.set()
+        await self.up.wait()
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Answer only when up."""
+        if not self.up.is_set():
+            raise TransportError("down")
+        return await super().resolve(who)
+
+
+async def test_directory_waits_for_a_chat_that_says_it_is_down(caplog: pytest.LogCaptureFixture) -> None:
+    """It asks a chat that goes down and comes back as soon as it is there, and not before."""
+    transport = Sleeping()
+    directory = Directory(transport, ["AdminWeixin"])
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(directory.run())
+        await transport.waited_for.wait()
+        assert directory.found(["AdminWeixin"]) == ()
+        transport.up.set()
+    assert directory.found(["AdminWeixin"]) == (ADMIN,)
+    assert caplog.records == []
+
+
+async def test_directory_waits_for_no_chat_that_cannot_say() -> None:
+    """A chat that does not tell when it is down is always taken to be up."""
+    async with asyncio.timeout(10):
+        await Directory(MemoryTransport(), []).wait_until_up()

@@ -628,3 +628,135 @@ def test_outbox_delivers_everything_once_and_in_order(messages: list[tuple[str, 
         assert len(chat.sent) == len(messages)
 
     _run(story())
+
+
+class _Outage(MemoryTransport):
+    """A chat that says whether it is up, and takes nothing while it is down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = asyncio.Event()
+        self.waited_for = asyncio.Event()
+
+    async def wait_until_up(self) -> None:
+        if not self.up.is_set():
+            self.waited_for.set()
+        await self.up.wait()
+
+    async def send(self, to: str, content: Content, /) -> Receipt:
+        if not self.up.is_set():
+            raise _DOWN
+        return await super().send(to, content)
+
+
+def test_outbox_tries_nothing_while_the_chat_says_it_is_down() -> None:
+    """What waits out an outage fails in nothing, does not grow old, and is sent at once when the chat is back."""
+
+    async def story() -> None:
+        chat, clock = _Outage(), _Clock()
+        outbox = _outbox(chat, clock)
+        outbox.put("admin", "old QR", slot="qr", priority=Priority.QR)
+        outbox.put("admin", "taken back", slot="text")
+        outbox.put("other", "hello")
+        async with _running(outbox):
+            await chat.waited_for.wait()
+            outbox.put("admin", "new QR", slot="qr", priority=Priority.QR)
+            outbox.withdraw("text")
+            clock.time += 100_000
+            assert outbox.delivery() == Delivery(waiting=2, failed=0, dropped=0)
+            assert not await outbox.flush(0)
+            chat.fail_next(TransportError("not yet"))
+            chat.up.set()
+            assert await outbox.flush(20)
+        assert sorted(chat.sent) == [("admin", "new QR"), ("other", "hello")]
+        assert (outbox.failed, clock.pauses) == (0, [1.0])
+
+    _run(story())
+
+
+class _Breaking(_Outage):
+    """A chat that goes down in the middle of the first message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.broken = asyncio.Event()
+
+    async def send(self, to: str, content: Content, /) -> Receipt:
+        if not self.broken.is_set():
+            self.begun.set()
+            await self.broken.wait()
+            raise _DOWN
+        return await super().send(to, content)
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_outbox_counts_no_failure_that_an_outage_brings(
+    *, is_withdrawn: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is being sent when the chat goes down goes back to its place, unless it was taken back meanwhile."""
+
+    async def story() -> None:
+        chat, clock = _Breaking(), _Clock()
+        chat.up.set()
+        outbox = _outbox(chat, clock)
+        outbox.put("admin", "QR", slot="qr")
+        async with _running(outbox):
+            await chat.begun.wait()
+            if is_withdrawn:
+                outbox.withdraw("qr")
+            outbox.put("admin", "text")
+            chat.up.clear()
+            chat.broken.set()
+            await chat.waited_for.wait()
+            chat.up.set()
+            assert await outbox.flush(20)
+        assert _texts(chat) == (["text"] if is_withdrawn else ["QR", "text"])
+        assert (outbox.failed, clock.pauses) == (0, [])
+
+    _run(story())
+    assert caplog.records == []
+
+
+def test_outbox_lets_a_pause_end_with_an_outage() -> None:
+    """What waits for its retry when an outage ends is tried at once, and fails with a short pause again."""
+
+    async def story() -> None:
+        chat, clock = _Outage(), _Clock(stopped=True)
+        chat.up.set()
+        outbox = _outbox(chat, clock)
+        chat.fail_next(_DOWN)
+        outbox.put("admin", "held")
+        async with _running(outbox):
+            await clock.asleep.wait()
+            chat.up.clear()
+            outbox.put("other", "hello")
+            await chat.waited_for.wait()
+            assert chat.sent == []
+            chat.up.set()
+            assert await outbox.flush(20)
+        assert sorted(chat.sent) == [("admin", "held"), ("other", "hello")]
+        assert clock.pauses == [1.0]
+
+    _run(story())
+
+
+def test_outbox_sends_a_caption_before_a_file_that_carries_none() -> None:
+    """In a chat without captions the text goes first, by itself, and a file that fails is tried again by itself."""
+
+    async def story() -> None:
+        gate = _Gate()
+        gate.limits = Limits(captions=False)
+        outbox = _outbox(gate)
+        outbox.put("admin", _IMAGE)
+        outbox.put("admin", Attachment(filename="f", content_type="image/png", data=b"x"))
+        async with _running(outbox):
+            gate.take()
+            gate.fail()
+            gate.take()
+            gate.take()
+            assert await outbox.flush(20)
+        bare = Attachment(filename="qr.png", content_type="image/png", data=_IMAGE.data)
+        assert gate.sent == ["bob needs a scan", bare, Attachment(filename="f", content_type="image/png", data=b"x")]
+
+    _run(story())

@@ -57,6 +57,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Base64Bytes, Field, TypeAdapter, ValidationError
 
+from logmonitor.contact import find_contact
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Attachment, Event, EventKind, Health, Link, Message, Qr, Receipt, Sender
 from logmonitor.transport import Limits, TextUnit
@@ -72,7 +73,6 @@ _log = logging.getLogger(__name__)
 
 _PROTOCOL: Final = 1
 _WAITING: Final = 1000
-_LISTED: Final = 20
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -262,12 +262,7 @@ class Stdio:
                 await self._announced.wait()
         except TimeoutError:
             raise TransportError(f"the peer has announced no contacts within {self._contacts_timeout:g} s") from None
-        exact = [contact for contact in self._contacts if who == contact.id]
-        found = exact or [contact for contact in self._contacts if who in {contact.weixin, contact.alias}]
-        if len(found) == 1:
-            return found[0]
-        problem = f"{len(found)} contacts fit {who!r}" if found else f"no contact fits {who!r}"
-        raise RejectedError(f"{problem}; expected one of {_listed(found or self._contacts)}")
+        return find_contact(who, self._contacts, nobody="the peer knows nobody")
 
     def health(self) -> Health:
         """Up while standard input is open and the peer says nothing else."""
@@ -407,11 +402,3 @@ def _problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(map(str, first["loc"]))
     return f"{place}: {first['msg']}" if place else first["msg"]
-
-
-def _listed(contacts: tuple[Sender, ...] | list[Sender]) -> str:
-    names = sorted(
-        "/".join(dict.fromkeys(filter(None, (contact.id, contact.weixin, contact.alias)))) for contact in contacts
-    )
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return (", ".join(map(repr, names[:_LISTED])) or "none: the peer knows nobody") + more

@@ -201,9 +201,11 @@ class Wechaty:
             try:
                 async with connection:
                     await connection.open()
+                    if connection.has_answered:
+                        self._account = settle(self._account, has_answered=True)
                     self._go_on()
                     await connection.probe()
-                    self._account = settle(self._account)
+                    self._account = settle(self._account, has_answered=connection.has_answered)
                     self._refresh()
                     await connection.hold()
             except TransportError as error:

@@ -41,14 +41,16 @@ class EventType(IntEnum):
 class Account:
     """What is known of the account: whose it was last (`id`), and whether it is logged in, None if nobody said.
 
-    `told` is the scan that was told last, until a login or logout. A gateway repeats its login and its scan on each new
-    connection: `is_old` says that what is known is from before this one.
+    `told` is the scan that was told last, until a login or logout. A gateway of today repeats its login and its scan on
+    each new connection: `is_old` says that what is known is from before this one, `is_repeating` that this gateway has
+    been seen to repeat a login.
     """
 
     id: str | None = None
     is_in: bool | None = None
     told: tuple[EventKind, str | None] | None = None
     is_old: bool = False
+    is_repeating: bool = False
 
 
 def read_payload(text: str, /) -> Mapping[str, object]:
@@ -94,9 +96,15 @@ def connect(account: Account, /) -> Account:
     return replace(account, is_old=True)
 
 
-def settle(account: Account, /) -> Account:
-    """Note that the gateway has repeated what it does: what was known before and was not repeated is known no more."""
-    return replace(account, is_in=None, is_old=False) if account.is_old else account
+def settle(account: Account, /, *, has_answered: bool) -> Account:
+    """Note that the gateway has had its time to repeat; `has_answered` that it has answered behind all of that.
+
+    What it has not repeated is not known any more; of one that does repeat it is known that nobody is logged in.
+    """
+    if not account.is_old:
+        return account
+    is_out = has_answered and account.is_repeating
+    return replace(account, is_in=False if is_out else None, is_old=False)
 
 
 def meet(
@@ -115,7 +123,8 @@ def meet(
         case EventType.LOGOUT:
             given = payload.get("contactId")
             user = given if isinstance(given, str) and given else account.id
-            return Account(id=user, is_in=False), _event(EventKind.LOGOUT, now, user=user)
+            after = Account(id=user, is_in=False, is_repeating=account.is_repeating)
+            return after, _event(EventKind.LOGOUT, now, user=user)
         case EventType.SCAN:
             return _meet_scan(account, payload, now)
         case _:
@@ -123,8 +132,9 @@ def meet(
 
 
 def _meet_login(account: Account, user: str, now: datetime) -> tuple[Account, Event | None]:
-    is_repeated = account.is_in is True and account.id == user
-    return Account(id=user, is_in=True), None if is_repeated else _event(EventKind.LOGIN, now, user=user)
+    is_told = account.is_in is True and account.id == user
+    after = Account(id=user, is_in=True, is_repeating=account.is_repeating or account.is_old)
+    return after, None if is_told else _event(EventKind.LOGIN, now, user=user)
 
 
 def _meet_scan(account: Account, payload: Mapping[str, object], now: datetime) -> tuple[Account, Event | None]:
