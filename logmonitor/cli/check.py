@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import glob
+import logging
 import os
 import stat
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Refusal
 from logmonitor.redact import redact
+from logmonitor.transport import CanWait
 from logmonitor.watch import count_signed
 from logmonitor.watcher import BACKLOG_BYTES
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 10.0
 LOOK_UP_SECONDS: Final = 60.0
+SETTLE_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
 _FILES_READ: Final = 100
 _LEAST_BYTES: Final = 1 << 16
@@ -74,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at everything a configuration needs; return 0 if it is there, 1 if not, 2 for a bad configuration."""
+    logging.getLogger("logmonitor").addHandler(logging.NullHandler())  # what a chat logs stands in its row
     show = _printer()
     try:
         config = load(arguments.config)
@@ -275,12 +279,14 @@ async def chat_rows(name: str, transport: Transport, contacts: tuple[str, ...]) 
     rows: list[Row] = []
     try:
         async with asyncio.timeout(CONNECT_SECONDS) as deadline, transport:
-            health = await _settled(transport)
+            health = await _connected(transport)
+            if health.is_up:
+                rows.append(Row(subject=subject, text="can be reached"))
+                deadline.reschedule(asyncio.get_running_loop().time() + LOOK_UP_SECONDS)
+                rows += await _contact_rows(transport, contacts)
+                health = await _settled(transport)
             if not health.is_up:
                 return [_down_row(subject, health)]
-            rows.append(Row(subject=subject, text="can be reached"))
-            deadline.reschedule(asyncio.get_running_loop().time() + LOOK_UP_SECONDS)
-            rows += await _contact_rows(transport, contacts)
     except TimeoutError:
         reason = transport.health().reason
         text = f"no answer within {LOOK_UP_SECONDS if rows else CONNECT_SECONDS:g} s" + (
@@ -292,13 +298,22 @@ async def chat_rows(name: str, transport: Transport, contacts: tuple[str, ...]) 
     return rows
 
 
-async def _settled(transport: Transport) -> Health:
+async def _connected(transport: Transport) -> Health:
     """Wait while a chat is still connecting for the first time; return how it is then."""
     while True:
         health = transport.health()
         if health.is_up or health.since is not None:
             return health
         await asyncio.sleep(_POLL_SECONDS)  # a chat tells its health only when asked
+
+
+async def _settled(transport: Transport) -> Health:
+    """Give a chat that can go down a moment to learn that its account is logged out; return how it is then."""
+    loop = asyncio.get_running_loop()
+    settled_at = loop.time() + (SETTLE_SECONDS if isinstance(transport, CanWait) else 0)
+    while (health := transport.health()).is_up and loop.time() < settled_at:  # noqa: ASYNC110  # told only when asked
+        await asyncio.sleep(_POLL_SECONDS)
+    return health
 
 
 def _down_row(subject: str, health: Health) -> Row:
