@@ -22,7 +22,7 @@ _QR_HOST = (
     r"(?:(?:(?:login|liteapp)\.weixin|weixin|login\.wx2?|txz)\.qq\.com|wa\.me"
     rf"|wechaty\.js\.org{_SLASH}qrcode|api\.qrserver\.com{_SLASH}v1{_SLASH}create-qr-code)"
 )
-_KEY = r"(?:token|secret|password|passwd|api_?key|qrcode)"
+_KEY = r"(?:token|secret|password|passwd|api_?key|twin_?key|qrcode)"
 _CODE = r"(?:\b(?:totp|otp|2fa|one-time code|verif(?:y|ication) ?code)|验证码|动态码|动态口令)"
 
 _PATTERNS: Final = tuple(
@@ -42,6 +42,8 @@ _PATTERNS: Final = tuple(
         (rf"""{_KEY}["']?\s*[:=]\s*'""", r"""(?:[^'\\\n]|\\.)+""", r""),
         (rf"""{_KEY}\\+["']\s*[:=]\s*\\+["']""", r"""[^"'\\\n]+""", r""),
         (rf"{_KEY}<", r"[^>\s]+", r""),
+        # What a Wechaty gateway says of a token that it refuses.
+        (r"""\bwechaty token ["']""", r"""[^\s"']+""", r""),
         (rf"{_KEY}=", r"""[^\s"'&;,<>(){}]+""", r""),
         (r"[?&]key=", r"""[^\s"'&<>]+""", r""),
         # A password in a URL, up to the `@` before its host.
