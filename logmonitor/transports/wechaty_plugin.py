@@ -1,0 +1,261 @@
+"""logmonitor inside a bot that runs on the Python SDK of Wechaty: one line in the bot, and no second connection.
+
+Import this module before `wechaty`: the SDK cannot be imported on today's Python until what keeps it from that has been
+mended, which importing this module does (`wechaty_plugin_mending`). Nothing else here reaches into the SDK but the two
+places that a comment explains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.isolation import isolated
+from logmonitor.runtime import serve
+from logmonitor.transports.wechaty_account import AccountChat
+from logmonitor.transports.wechaty_event import EventType
+from logmonitor.transports.wechaty_plugin_mending import mend
+from logmonitor.transports.wechaty_plugin_settings import make_configuration
+from logmonitor.transports.wechaty_puppet import Puppet
+
+mend()
+
+from wechaty import Wechaty, WechatyPlugin  # noqa: E402  # cannot be imported before it is mended
+from wechaty.schema import PluginStatus  # noqa: E402  # the same
+from wechaty_puppet_service import PuppetService  # noqa: E402  # the same
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wechaty import WechatyPluginOptions
+
+    from logmonitor.config import Config, WatchConfig
+    from logmonitor.operation import Operation
+
+__all__ = ["WechatyLogMonitor"]
+
+_log = logging.getLogger(__name__)
+_EVENTS: Final = {
+    "heartbeat": EventType.HEARTBEAT,
+    "message": EventType.MESSAGE,
+    "scan": EventType.SCAN,
+    "login": EventType.LOGIN,
+    "logout": EventType.LOGOUT,
+}
+"""What the SDK's puppet calls the events that matter here."""
+
+_STOPPED: Final = "the bot has stopped"
+_FIELDS: Final = {"message_id": "messageId", "contact_id": "contactId", "qrcode": "qrcode", "status": "status"}
+
+
+class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no types
+    """Follows the logs of other bots and rescues them, by the account of the bot that uses it.
+
+        from logmonitor import OperationConfig
+        from logmonitor.transports.wechaty_plugin import WechatyLogMonitor  # before wechaty
+        from operations.qr_rescue import qr_rescue
+        from wechaty import Wechaty, WechatyOptions
+
+        config = OperationConfig(watch="bob", admins=("AdminWeixin",))  # follows bob.log
+        bot = Wechaty(WechatyOptions(endpoint="127.0.0.1:8788", token="secret"))
+        bot.use(WechatyLogMonitor(operations=[qr_rescue(config, login_test="您好世界")], self_log="alice.log"))
+        asyncio.run(bot.start())
+
+    It works from the start of the bot, before the first scan, through every login and restart, and ends with it. The
+    bot's own handlers and its other plugins are told everything as they would be without it.
+    """
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        *,
+        watches: Sequence[WatchConfig] = (),
+        admins: Sequence[str] = (),
+        rooms: Sequence[str] = (),
+        self_log: str | Path | None = None,
+        twin_key: str | None = None,
+        require_signed: bool = False,
+        bot_name: str = "",
+        language: str = "en",
+        options: WechatyPluginOptions | None = None,
+    ) -> None:
+        """Say what to do; nothing is started. Relative paths are taken from the working directory of now.
+
+        Args:
+            operations: what to do about which bot; a bot called `bob` that `watches` does not name is followed at
+                `bob.log`.
+            watches: bots whose logs are elsewhere, several, or of a certain family: `WatchConfig(name="bob",
+                logs=("/srv/bob/*.log",))`.
+            admins: who may run every command and is told what an operation without admins of its own tells: ids, weixin
+                numbers or aliases. An operation's own admins may run its commands, and are told what it tells.
+            rooms: ids of rooms in which an admin is heard as in a direct message.
+            self_log: the file for what happens to this bot's own account, so that a twin can rescue it.
+            twin_key: the key that `logmonitor key` prints and twins share; it signs `self_log` and verifies the others.
+            require_signed: let nothing but lines signed with `twin_key` move the session of any bot.
+            bot_name: the name by which its twin watches this bot; without it that of `self_log`, as in `alice.log`.
+            language: that of what is said about bots and commands: `en` or `zh`.
+            options: the SDK's, for its web page.
+
+        Raises:
+            ConfigurationError: something about that is wrong.
+        """
+        self._operations = tuple(operations)
+        self._config = make_configuration(
+            self._operations,
+            watches=watches,
+            admins=admins,
+            rooms=rooms,
+            self_log=self_log,
+            twin_key=twin_key,
+            require_signed=require_signed,
+            bot_name=bot_name,
+            language=language,
+            folder=Path.cwd(),
+        )
+        self._puppet: PuppetService | None = None
+        self._ear: _Ear | None = None
+        self._work: _Work | None = None
+        super().__init__(options)
+
+    async def on_running(self) -> None:
+        """Begin again, because the SDK's web page says so."""
+        if self._puppet is not None and self._ear is not None and self._ear.is_closed:
+            self.listen(self._puppet)
+
+    async def on_stoped(self) -> None:
+        """End, because the SDK's web page says so."""
+        self.end()
+
+    def listen(self, puppet: PuppetService) -> None:
+        """Work by `puppet`, which is about to be started; go on with what is at work already."""
+        if self._puppet is not puppet:
+            self._report_life(puppet)
+            self._puppet = puppet
+        if self._ear is not None:
+            self._ear.close("the bot starts anew")
+        if self._work is None or self._work.is_over:
+            self._work = _Work(self._config, self._operations)
+        self._ear = _Ear(puppet, self._work.chat)
+
+    def end(self) -> None:
+        """Stop what is at work; what is still to be sent is given a moment."""
+        if self._ear is not None:
+            self._ear.close(_STOPPED)
+        if self._work is not None:
+            self._work.stop.set()
+
+    def _report_life(self, puppet: PuppetService) -> None:
+        """Learn when the stream of events ends, and when the bot stops: the SDK's puppet tells neither in an event."""
+        start, stop = puppet.start, puppet.stop
+
+        @wraps(start)
+        async def reported_start() -> None:
+            ear = self._ear
+            reason = "the gateway has ended the connection"
+            try:
+                await start()
+            except asyncio.CancelledError:
+                reason = _STOPPED
+                raise
+            except BaseException as error:
+                reason = f"the bot has lost its gateway ({type(error).__name__})"
+                raise
+            finally:
+                if ear is not None:
+                    ear.close(reason)
+
+        @wraps(stop)
+        async def reported_stop() -> None:
+            ear = self._ear
+            if ear is not None:
+                ear.close(_STOPPED)
+            await stop()
+            # `Wechaty.restart` is a stop with a start right behind it, without a turn of the loop between the two: what
+            # has not begun to listen anew by the next turn has stopped.
+            asyncio.get_running_loop().call_soon(lambda: self.end() if self._ear is ear else None)
+
+        puppet.start = reported_start  # type: ignore[method-assign]  # of this puppet alone
+        puppet.stop = reported_stop  # type: ignore[method-assign]  # of this puppet alone
+
+
+class _Work:
+    """The runtime at work in the bot's loop."""
+
+    def __init__(self, config: Config, operations: tuple[Operation, ...]) -> None:
+        self.chat = AccountChat(reason="the bot has not reached its gateway yet")
+        self.stop = asyncio.Event()
+        self._task = asyncio.create_task(self._serve(config, operations), name=__name__)
+
+    @property
+    def is_over(self) -> bool:
+        return self.stop.is_set() or self._task.done()
+
+    async def _serve(self, config: Config, operations: tuple[Operation, ...]) -> None:
+        with isolated(lambda error: _log.error("logmonitor has ended; the bot goes on without", exc_info=error)):
+            await serve(config, transport=self.chat, operations=operations, stop=self.stop)
+
+
+class _Ear:
+    """What is heard of one start of the SDK's puppet, until it is closed."""
+
+    def __init__(self, puppet: PuppetService, chat: AccountChat) -> None:
+        self.is_closed = False
+        self._puppet = puppet
+        self._chat = chat
+        self._has_heard = False
+        for name, kind in _EVENTS.items():
+            puppet.on(name, partial(self._hear, kind))
+
+    def close(self, reason: str) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self._chat.stop_at(reason)
+
+    def _hear(self, kind: EventType, payload: object) -> None:
+        """Pass an event on; nothing that goes wrong here reaches the SDK."""
+        if self.is_closed:
+            return
+        with isolated(lambda error: _log.error("an event of the gateway was not understood", exc_info=error)):
+            if not self._has_heard:
+                self._has_heard = True
+                secrets = filter(None, (self._puppet.options.token,))
+                self._chat.begin(Puppet(self._puppet.puppet_stub, secrets=tuple(secrets)))
+                self._chat.go_on()
+            elif kind is EventType.HEARTBEAT:
+                self._chat.settle()
+            self._chat.take(kind, _fields(payload))
+
+
+def _fields(payload: object) -> dict[str, object]:
+    """Return what an event carries by the names that the gateway gave it, which the SDK has changed."""
+    given = {field: getattr(payload, name, None) for name, field in _FIELDS.items()}
+    return {field: value.value if isinstance(value, Enum) else value for field, value in given.items()}
+
+
+# The SDK tells its plugins which bot is theirs at its first login, and `use` does not tell them either; a scan comes
+# before that, and `login` comes once. The one place that each start of a bot passes before its puppet speaks is where
+# the SDK itself begins to listen to that puppet, also after `stop` has emptied the puppet's list of listeners.
+_listen_as_the_sdk_does = Wechaty.init_puppet_event_bridge
+
+
+@wraps(_listen_as_the_sdk_does)
+async def _listen_too(bot: Wechaty, puppet: object) -> None:
+    await _listen_as_the_sdk_does(bot, puppet)
+    manager = bot._plugin_manager  # noqa: SLF001  # the SDK has no other way to its plugins
+    for plugin in manager.plugins():
+        if not isinstance(plugin, WechatyLogMonitor) or manager.plugin_status(plugin.name) is not PluginStatus.Running:
+            continue
+        if not isinstance(puppet, PuppetService):
+            _log.error(
+                "%s is no puppet service, which logmonitor needs; the bot goes on without", type(puppet).__name__
+            )
+            continue
+        with isolated(lambda error: _log.error("logmonitor cannot begin; the bot goes on without", exc_info=error)):
+            plugin.listen(puppet)
+
+
+Wechaty.init_puppet_event_bridge = _listen_too
