@@ -17,6 +17,7 @@ from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Session, Transition
+from logmonitor.refusal import Refusals, note, reason_text, refusal_rows, tell
 from logmonitor.scan import Scanner
 from logmonitor.watch import WatchState, finish, observe, tick, wake_at
 from logmonitor.worker import job_of
@@ -76,6 +77,7 @@ class Watcher:
         self._settles_at: float | None = None
         self._lost_bytes = 0
         self._passed_over = 0
+        self._refusals = Refusals()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -107,7 +109,7 @@ class Watcher:
         if self._passed_over:
             text = translate("{count} pieces of its log could not be understood; the log of logmonitor tells more")
             rows.append(text.format(count=self._passed_over))
-        return tuple(rows)
+        return (*rows, *refusal_rows(self._refusals, translate))
 
     async def _take(self, item: Chunk | Notice) -> None:
         if not isinstance(item, Chunk):
@@ -171,6 +173,7 @@ class Watcher:
         """Keep the session, and tell the operations of what is not past."""
         for observation in observations:
             self._sessions[self.name] = observation.session
+            self._refusals = note(self._refusals, observation.event)
             event, transition = observation.event, observation.transition
             if transition is not None:
                 level = logging.DEBUG if is_past else logging.INFO
@@ -181,6 +184,14 @@ class Watcher:
                 await _submit(worker, "on_event", worker.operation.on_event, event)
                 if transition is not None:
                     await _submit(worker, "on_transition", worker.operation.on_transition, transition)
+        if not is_past:
+            self._warn()
+
+    def _warn(self) -> None:
+        """Tell the operator why lines are refused; what they say is nobody's business here."""
+        self._refusals, news = tell(self._refusals)
+        for refusal in news:
+            _log.warning("%s: refused a session line: %s", self.name, reason_text(refusal, str))
 
     async def _hand_out(self, chunk: Chunk) -> None:
         """Give each operation the lines that it asked for."""
@@ -206,6 +217,7 @@ class Watcher:
             return
         self._state, observations = finish(self._state, profile=self._profile)
         await self._tell(observations, is_past=True)
+        self._warn()
         session = self._state.session
         qr = session.qr
         if not session.is_lost or qr is None or (qr.expires is not None and qr.expires <= datetime.now(UTC)):

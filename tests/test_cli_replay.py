@@ -7,12 +7,15 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from logmonitor.cli import main
+from logmonitor.records import Signature
+from logmonitor.signing import KEY_BYTES, key_text, sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,3 +259,87 @@ def test_replay_believes_no_line_from_the_future_behind_a_message(
         ("login", "logged_in", True),
         ("logout", "logged_in", False),
     ]
+
+
+SIGNED_AT = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
+
+
+def signed_log(folder: Path) -> tuple[Path, Path]:
+    """Write a log with lines of which some are signed by bob, and the key; return both paths."""
+    path, key_path = folder / "somewhere.log", folder / "twin.key"
+    lines = []
+    for sequence, text in enumerate(("onScan: Waiting(2) - 2@abc", "Contact<Bob> login")):
+        line = f"22:44:35 INFO StarterBot {text}"
+        signature = Signature(at=SIGNED_AT, boot="00c0ffee", sequence=sequence)
+        lines.append(line + sign(line, signature, bot="bob", key=bytes(KEY_BYTES)))
+    logout = "22:44:35 INFO StarterBot Contact<Bob> logout"
+    path.write_text("\n".join([*lines, lines[0], f"{logout} lm1 a b c", logout, ""]))
+    key_path.write_text(f"{key_text(bytes(KEY_BYTES))}\n")
+    return path, key_path
+
+
+def test_replay_verifies_signed_lines(replay: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """With the twins' key and the bot's name the table says what is signed, and what is refused why."""
+    log, key = signed_log(tmp_path)
+    words = (log, "--profile", "wechaty-ts", "--name", "bob", "--twin-key-file", key)
+    assert (
+        replay(*words)[1]
+        == """\
+line  at                        event   state          qr     user
+1     2026-11-20 22:00:00+0000  scan    awaiting_scan  2@abc        signed, loss
+2     2026-11-20 22:00:00+0000  login   logged_in             Bob   signed, return
+3                               scan    logged_in      2@abc        refused: replayed
+4                               logout  logged_in             Bob   refused: wrong signature
+5                               logout  logged_out            Bob   loss
+"""
+    )
+    _, out, _ = replay(*words, "--require-signed", "--json")
+    assert [
+        (record["verified"], record["refused"], record["state"]) for record in map(json.loads, out.splitlines())
+    ] == [
+        (True, None, "awaiting_scan"),
+        (True, None, "logged_in"),
+        (False, "replayed", "logged_in"),
+        (False, "wrong", "logged_in"),
+        (False, "unsigned", "logged_in"),
+    ]
+
+
+def test_replay_takes_the_bots_name_from_the_log(replay: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Without `--name` a log is that of the bot it is called after."""
+    log, key = signed_log(tmp_path)
+    for name, verified in (("bob.log", 2), ("carol.log", 0)):
+        log = log.rename(tmp_path / name)
+        _, out, _ = replay(log, "--profile", "wechaty-ts", "--twin-key-file", key, "--json")
+        assert sum(json.loads(line)["verified"] for line in out.splitlines()) == verified
+
+
+def test_replay_strikes_what_is_refused_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal a refused line is struck through, as an untrusted one is."""
+    log, key = signed_log(tmp_path)
+    shown = on_terminal(log, "--profile", "wechaty-ts", "--name", "bob", "--twin-key-file", key)
+    struck = [line for line in shown.splitlines() if "\x1b[2;9m" in line]
+    assert ["replayed" in line or "wrong" in line for line in struck] == [True, True]
+
+
+def test_replay_refuses_a_key_that_is_none(replay: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """A key file that cannot be read, or holds no key, is one sentence and exit code 2; the key is not shown."""
+    log, key = signed_log(tmp_path)
+    missing = tmp_path / "none.key"
+    assert replay(log, "--twin-key-file", missing) == (
+        2,
+        "",
+        f"logmonitor replay: cannot read {str(missing)!r}: no such file or directory\n",
+    )
+    for content in (b"", b"secret", b"\xff" * 43, key.read_bytes() * 100):
+        key.write_bytes(content)
+        code, out, err = replay(log, "--twin-key-file", key)
+        assert (code, out) == (2, "")
+        assert err == (
+            f"logmonitor replay: {str(key)!r}: bad twin key; expected the 43 characters that `logmonitor key` prints\n"
+        )
+    assert replay(log, "--require-signed") == (
+        2,
+        "",
+        "logmonitor replay: --require-signed needs a key; expected --twin-key-file FILE\n",
+    )

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
 from logmonitor import EventKind, Qr
+from logmonitor.records import Signature
 from logmonitor.self_log import SelfLog, self_log_line
+from logmonitor.signing import KEY_BYTES, verify
 from logmonitor.testing import event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 AT = datetime(2026, 11, 20, 22, 44, 35, tzinfo=timezone(timedelta(hours=8)))
 URL = "https://login.weixin.qq.com/l/Abc123=="
+KEY = bytes(range(KEY_BYTES))
+
+
+def signatures(path: Path) -> list[Signature]:
+    """Return what the lines of a log are signed with; each has to verify, or be torn."""
+    found = [verify(raw, bot="alice", key=KEY) for raw in path.read_bytes().splitlines()]
+    return [one for one in found if isinstance(one, Signature)]
 
 
 @pytest.mark.parametrize(
@@ -80,18 +92,27 @@ async def test_self_log_that_cannot_be_written_raises(tmp_path: Path) -> None:
         await SelfLog(tmp_path).write(event(EventKind.SCANNED))
 
 
-async def test_self_log_keeps_a_torn_line_apart(tmp_path: Path) -> None:
-    """When the disk takes only part of a line that is an error, and the next line starts a line of its own."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (60, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+@contextmanager
+def full_disk(*, size: int) -> Iterator[None]:
+    """Let no file grow beyond `size`."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    self_log = SelfLog(tmp_path / "alice.log")
     try:
-        await self_log.write(event(EventKind.SCANNED))
-        with pytest.raises(OSError, match="No space left"):
-            await self_log.write(event(EventKind.SCANNED))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         signal.signal(signal.SIGXFSZ, previous)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_self_log_keeps_a_torn_line_apart(tmp_path: Path, *, is_restarted: bool) -> None:
+    """When the disk takes only part of a line that is an error; the next one, after a restart too, is on its own."""
+    self_log = SelfLog(tmp_path / "alice.log")
+    with full_disk(size=60):
+        await self_log.write(event(EventKind.SCANNED))
+        with pytest.raises(OSError, match="No space left"):
+            await self_log.write(event(EventKind.SCANNED))
+    self_log = SelfLog(tmp_path / "alice.log") if is_restarted else self_log
     await self_log.write(event(EventKind.LOGIN, user="Alice"))
     lines = (tmp_path / "alice.log").read_text(encoding="utf-8").split("\n")
     assert [line[8:] for line in lines] == [
@@ -100,3 +121,31 @@ async def test_self_log_keeps_a_torn_line_apart(tmp_path: Path) -> None:
         " INFO StarterBot Contact<Alice> login",
         "",
     ]
+
+
+async def test_self_log_signs_its_lines(tmp_path: Path) -> None:
+    """With a key each line is signed as the bot's: by boot, in sequence, with the time at which it was written."""
+    path = tmp_path / "alice.log"
+    for _ in range(2):
+        self_log = SelfLog(path, bot="alice", key=KEY, now=lambda: AT)
+        await self_log.write(event(EventKind.SCAN, qr=Qr(payload=URL)))
+        await self_log.write(event(EventKind.TRAFFIC))
+        await self_log.write(event(EventKind.LOGIN, user="Alice lm1 a b c"))
+    found = signatures(path)
+    assert [(one.at, one.sequence) for one in found] == [(AT, 0), (AT, 1)] * 2
+    first, second = dict.fromkeys(one.boot for one in found)
+    assert (len(first), len(second)) == (16, 16)
+    assert int(first, 16) != int(second, 16)
+
+
+async def test_self_log_uses_no_sequence_twice(tmp_path: Path) -> None:
+    """A line that was torn, or not written at all, takes its sequence with it; lines stand in sequence."""
+    path = tmp_path / "logs" / "alice.log"
+    self_log = SelfLog(path, bot="alice", key=KEY)
+    await asyncio.gather(*(self_log.write(event(EventKind.SCANNED)) for _ in range(5)))
+    with full_disk(size=path.stat().st_size + 100), pytest.raises(OSError, match="No space left"):
+        await self_log.write(event(EventKind.SCANNED))
+    with full_disk(size=path.stat().st_size), pytest.raises(OSError, match="large"):
+        await self_log.write(event(EventKind.SCANNED))
+    await self_log.write(event(EventKind.SCANNED))
+    assert [one.sequence for one in signatures(path)] == [0, 1, 2, 3, 4, 7]

@@ -154,10 +154,16 @@ EVENTS: Final = st.builds(
     line=st.just(1),
     offset=st.just(0),
     clock=st.none() | st.floats(0, 1000),
-    qr=st.sampled_from([None, OLD_QR, NEW_QR]),
+    qr=st.sampled_from([None, OLD_QR, NEW_QR, replace(NEW_QR, verified=True)]),
     user=st.sampled_from([None, "Bob"]),
     trusted=st.booleans(),
+    verified=st.booleans(),
 )
+
+
+def unsigned(session: Session) -> Session:
+    """Return a session as it is where nothing is signed."""
+    return replace(session, verified=False, qr=session.qr and Qr(payload=session.qr.payload))
 
 
 @given(events=st.lists(EVENTS, max_size=30), traffic_is_login=st.booleans())
@@ -169,7 +175,7 @@ def test_advance_never_leaves_its_states_and_says_a_loss_once(events: list[Event
         before = session
         session, transition = advance(before, event, evidence=Evidence(traffic_is_login=traffic_is_login))
         assert session.state in SessionState
-        assert (transition is None) == (session == before)
+        assert (transition is None) == (unsigned(session) == unsigned(before))
         assert session.loss - before.loss in {0, 1}
         assert session.is_lost == (session.state not in {SessionState.UNKNOWN, SessionState.LOGGED_IN})
         if session.qr is not None:
@@ -187,3 +193,47 @@ def test_session_keeps_its_qr_through_a_scan_that_shows_none() -> None:
     session, _ = advance(Session(watch="bob"), Event(kind=EventKind.SCAN, line=1, offset=0, qr=qr))
     session, transition = advance(session, Event(kind=EventKind.SCAN, line=2, offset=9))
     assert (session.qr, transition) == (qr, None)
+
+
+def scan(qr: Qr | None, *, verified: bool = False) -> Event:
+    """Return a scan that shows `qr`, signed or not."""
+    shown = qr and replace(qr, verified=verified)
+    return Event(kind=EventKind.SCAN, line=1, offset=0, qr=shown, verified=verified)
+
+
+def test_session_is_verified_as_the_event_that_set_it() -> None:
+    """A signed line makes the session and its QR verified, an unsigned one that changes either makes them not so."""
+    session, _ = advance(Session(watch="bob"), scan(OLD_QR, verified=True))
+    assert (session.verified, session.qr) == (True, replace(OLD_QR, verified=True))
+    session, _ = advance(session, scan(NEW_QR))
+    assert (session.verified, session.qr) == (False, NEW_QR)
+    session, _ = advance(session, Event(kind=EventKind.LOGIN, line=1, offset=0, verified=True))
+    assert (session.verified, session.qr) == (True, None)
+    assert not advance(session, event_of("logout"))[0].verified
+
+
+@pytest.mark.parametrize("again", [OLD_QR, None])
+def test_verified_qr_stays_so_when_an_unsigned_line_shows_it_again(again: Qr | None) -> None:
+    """What was signed once is not in doubt because the same stands there unsigned, or a scan without QR."""
+    session, _ = advance(Session(watch="bob"), scan(OLD_QR, verified=True))
+    assert advance(session, scan(again)) == (session, None)
+
+
+def test_qr_that_is_signed_later_becomes_verified_without_a_transition() -> None:
+    """The same QR, signed now, is the verified line's, and nobody is told of it again."""
+    session, _ = advance(Session(watch="bob"), scan(replace(OLD_QR, first_seen=START)))
+    signed = replace(scan(OLD_QR, verified=True), path=Path("bob.log"))
+    after, transition = advance(session, signed)
+    assert transition is None
+    assert after == replace(session, verified=True, qr=replace(OLD_QR, verified=True, log_path=Path("bob.log")))
+    assert advance(after, replace(signed, line=2, path=None)) == (after, None)
+
+
+def test_scan_that_is_signed_later_makes_a_session_without_qr_verified() -> None:
+    """A signed scan without QR verifies that one is wanted, and no QR that another line showed."""
+    session, _ = advance(Session(watch="bob"), scan(None))
+    after, transition = advance(session, scan(None, verified=True))
+    assert (after, transition) == (replace(session, verified=True), None)
+    assert advance(after, scan(None)) == (after, None)
+    session, _ = advance(Session(watch="bob"), scan(OLD_QR))
+    assert advance(session, scan(None, verified=True)) == (session, None)

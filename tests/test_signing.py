@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from logmonitor import ConfigurationError
 from logmonitor.records import Refusal, Signature
-from logmonitor.signing import KEY_BYTES, Accepted, accept, key_text, parse_key, sign, verify
+from logmonitor.signing import KEY_BYTES, Accepted, accept, begin_anew, key_text, parse_key, sign, verify
 
 KEY = bytes(range(KEY_BYTES))
 LINE = "22:44:35 INFO StarterBot Contact<鲍勃> login"
@@ -104,3 +104,13 @@ def test_accept_refuses_what_it_had_to_forget() -> None:
     assert not accept(accepted, replace(SIGNATURE, sequence=1), path=LOG, offset=1)[1]
     assert accept(accepted, replace(SIGNATURE, sequence=3), path=LOG, offset=3)[1]
     assert accept(accepted, replace(SIGNATURE, boot="1ee7c0de", sequence=0), path=LOG, offset=9)[1]
+
+
+def test_begin_anew_leaves_no_place_in_a_file() -> None:
+    """In a file that starts anew every signature of the old one is a replay, wherever it stands; other files stay."""
+    other = replace(SIGNATURE, sequence=8)
+    accepted, _ = accept(Accepted(), SIGNATURE, path=LOG, offset=10)
+    accepted, _ = accept(accepted, other, path=Path("other.log"), offset=10)
+    accepted = begin_anew(accepted, LOG)
+    assert accept(accepted, SIGNATURE, path=LOG, offset=10) == (accepted, False)
+    assert accept(accepted, other, path=Path("other.log"), offset=10) == (accepted, True)

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logmonitor.cli.output import folder
 from logmonitor.display import visible
-from logmonitor.errors import LogMonitorError
+from logmonitor.errors import ConfigurationError, LogMonitorError
 from logmonitor.profile import AUTO
 from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reader import BLOCK_BYTES, read_chunks
 from logmonitor.reading.clock import first_date
 from logmonitor.reading.recognition import CompiledProfile, compile_profile
-from logmonitor.records import EventKind, Session
+from logmonitor.records import EventKind, Refusal, Session
+from logmonitor.signing import parse_key
 from logmonitor.watch import WatchState, choose_profile, finish, observe
 
 if TYPE_CHECKING:
@@ -34,9 +36,16 @@ if TYPE_CHECKING:
 
 _SAMPLE_BYTES: Final = 1 << 20
 _LONG_BYTES: Final = 32 << 20
+_KEY_FILE_BYTES: Final = 1 << 10
 _SHOWN_CHARACTERS: Final = 48
 _COLUMNS: Final = ("line", "at", "event", "state", "qr", "user", "")
 _STYLES: Final = {"scan": "yellow", "scanned": "yellow", "expired": "dim", "login": "green", "logout": "red"}
+
+_REFUSED: Final = {
+    Refusal.UNSIGNED: "refused: not signed",
+    Refusal.WRONG: "refused: wrong signature",
+    Refusal.REPLAYED: "refused: replayed",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +59,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timezone", metavar="ZONE", help="the zone of the log's times, such as Asia/Shanghai; default: this machine's"
     )
+    parser.add_argument("--name", metavar="NAME", help="the bot's name, which it signs with; default: the log's")
+    parser.add_argument(
+        "--twin-key-file", metavar="FILE", type=Path, help="verify signed lines with the twins' key in FILE"
+    )
+    parser.add_argument("--require-signed", action="store_true", help="let only signed lines count; needs a key")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,14 +71,15 @@ def run(arguments: argparse.Namespace) -> int:
     log = Path(arguments.log)
     try:
         zone = _zone(arguments.timezone)
+        twin = _twin(arguments, log)
         with _regular(log) as path:
             profile = _profile(arguments.profile, [arguments.profiles] if arguments.profiles else [], path)
             if profile is None:
                 return 1
             compiled = compile_profile(profile, without=[EventKind.ERROR])
-            observed = _replay(path, compiled, zone)
+            observed = _replay(path, compiled, zone, twin)
             if arguments.json:
-                _print_json(observed)
+                _print_json(observed, is_verified=twin.key is not None)
             else:
                 _print_table(observed)
     except LogMonitorError as error:
@@ -74,6 +89,35 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         return _fail(_unreadable(log, error))
     return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Twin:
+    """Whose log it is, and what its lines are verified with."""
+
+    name: str
+    key: bytes | None
+    require_signed: bool
+
+
+def _twin(arguments: argparse.Namespace, log: Path) -> _Twin:
+    """Read what the arguments say of signatures; the key stands in a file, for others see a command line."""
+    path: Path | None = arguments.twin_key_file
+    if arguments.require_signed and path is None:
+        raise LogMonitorError("--require-signed needs a key; expected --twin-key-file FILE")
+    key = _key(path) if path is not None else None
+    return _Twin(name=arguments.name or log.stem, key=key, require_signed=arguments.require_signed)
+
+
+def _key(path: Path) -> bytes:
+    """Read a key from its file."""
+    try:
+        with path.open("rb") as file:
+            return parse_key(file.read(_KEY_FILE_BYTES).decode("ascii", "replace").strip())
+    except OSError as error:
+        raise LogMonitorError(_unreadable(path, error)) from None
+    except ConfigurationError as error:
+        raise LogMonitorError(f"{str(path)!r}: {error}") from None
 
 
 def _fail(sentence: str) -> int:
@@ -152,14 +196,23 @@ def _sample(path: Path) -> list[Chunk]:
     return chunks
 
 
-def _replay(path: Path, profile: CompiledProfile, zone: tzinfo | None) -> Iterator[Observation]:
+def _replay(path: Path, profile: CompiledProfile, zone: tzinfo | None, twin: _Twin) -> Iterator[Observation]:
     """Yield what is observed in a log, and show how far the reading of a long one is."""
     file_date = _first_date(path, profile, zone) if zone is not None and profile.cycle else None
-    state = WatchState(session=Session(watch=path.stem))
+    state = WatchState(session=Session(watch=twin.name))
     now = datetime.now(UTC)
     with _progress(path) as advance:
         for chunk in _read(path):
-            state, observed = observe(state, chunk, profile=profile, now=now, zone=zone, file_date=file_date)
+            state, observed = observe(
+                state,
+                chunk,
+                profile=profile,
+                now=now,
+                zone=zone,
+                file_date=file_date,
+                key=twin.key,
+                require_signed=twin.require_signed,
+            )
             yield from observed
             advance(chunk.end_offset)
     _, observed = finish(state, profile=profile)
@@ -193,7 +246,8 @@ def _progress(path: Path) -> Iterator[Any]:
         yield lambda offset: progress.update(task, completed=offset)
 
 
-def _print_json(observed: Iterable[Observation]) -> None:
+def _print_json(observed: Iterable[Observation], *, is_verified: bool) -> None:
+    """Print each event; why it is refused is told where its signature was looked at."""
     encode = json.JSONEncoder().encode
     for observation in observed:
         event = observation.event
@@ -207,7 +261,7 @@ def _print_json(observed: Iterable[Observation]) -> None:
             "at": event.at.isoformat() if event.at is not None else None,
             "trusted": event.trusted,
             "verified": event.verified,
-        }
+        } | ({"refused": event.refused} if is_verified else {})
         sys.stdout.write(f"{encode(record)}\n")
     sys.stdout.flush()
 
@@ -226,7 +280,7 @@ def _print_table(observed: Iterable[Observation]) -> None:
         for column in _COLUMNS:
             table.add_column(column, justify="right" if column == "line" else "left", overflow="fold")
         for row in rows:
-            style = "strike dim" if row[-1].startswith("untrusted") else _STYLES.get(row[2], "")
+            style = "strike dim" if row[-1].startswith(("untrusted", "refused")) else _STYLES.get(row[2], "")
             table.add_row(*(Text(cell) for cell in row), style=style)
         Console().print(table)
         return
@@ -240,7 +294,11 @@ def _row(observation: Observation) -> tuple[str, ...]:
     """Return the cells of one event; what a log says of names and QRs is shown, not obeyed."""
     event, transition = observation.event, observation.transition
     remarks = []
-    if not event.trusted:
+    if event.verified:
+        remarks.append("signed")
+    if event.refused is not None:
+        remarks.append(_REFUSED[event.refused])
+    elif not event.trusted:
         remarks.append("untrusted, without effect")
     if transition is not None and transition.is_loss:
         remarks.append("loss")

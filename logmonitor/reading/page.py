@@ -143,11 +143,14 @@ def traffic(page: Page, start: int, end: int, clock: float | None) -> Iterator[E
         chunk,
         data=page.data[start:end],
         start_offset=chunk.start_offset + start - page.base,
-        number=chunk.number + page.data.count(b"\n", page.base, start),
+        number=0,
     )
+    number: int | None = None
     for hit in profile.traffic().candidates(part):
         if finding := find(hit.text, profile.traffic_recognisers, profile.framing):
-            yield reading_of(page, hit.line, finding, clock, proof=Proof()).event
+            number = chunk.number + page.data.count(b"\n", page.base, start) if number is None else number
+            line = replace(hit.line, number=number + hit.line.number)
+            yield reading_of(page, line, finding, clock, proof=Proof()).event
 
 
 def reading_of(page: Page, line: Line, finding: Finding, clock: float | None, *, proof: Proof) -> Reading:
