@@ -14,6 +14,7 @@ SHELL = (
     "config",
     "configuration.factory",
     "configuration.log_pattern",
+    "configuration.tables",
     "demo",
     "directory",
     "dispatcher",

@@ -333,6 +333,15 @@ def test_load_suggests_the_table_that_was_meant(folder: Path, wrong: str, senten
     assert findings(folder, whole if wrong == "[bto]" else f"{whole}{wrong}\n") == [sentence]
 
 
+def test_load_tells_an_operation_that_its_bot_is_not_watched_for_brackets(folder: Path) -> None:
+    """A [watch] in single brackets watches nobody, and an operation about that bot is told so."""
+    operation = "[[operation]]\nuse = 'kit:greet'\nwatch = 'bob'\n"
+    assert findings(folder, BOT + CHAT + WATCH.replace("[[watch]]", "[watch]") + operation) == [
+        "[watch]: expected [[watch]], in double brackets, one for each",
+        "[[operation]] #1 watch = 'bob': nothing of that name is watched; expected a [[watch]] of that name",
+    ]
+
+
 def test_load_tells_a_key_outside_of_every_table(folder: Path) -> None:
     """A key before the first table belongs to none."""
     assert findings(folder, 'name = "x"\n' + BOT + CHAT + WATCH) == [
@@ -581,7 +590,7 @@ def test_load_tells_that_a_shipped_profile_is_broken(folder: Path, monkeypatch: 
     def refuse() -> None:
         raise ProfileError("cannot read the profile 'x'")
 
-    monkeypatch.setattr("logmonitor.config.load_profiles", refuse)
+    monkeypatch.setattr("logmonitor.configuration.tables.load_profiles", refuse)
     assert findings(folder, BOT + CHAT + WATCH) == ["cannot read the profile 'x'"]
 
 
