@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 STOP_SECONDS: Final = 15.0
 _FORCED: Final = 128 + signal.SIGINT
+_QUIET: Final = ("hpack", "watchdog")
+"""Libraries whose details are never logged.
+
+`hpack` shows headers compressed, the token among them, which no redaction can see; `watchdog` answers every record in a
+file below a folder that is watched with another one.
+"""
 
 
 class _Visible(logging.Formatter):
@@ -96,6 +102,8 @@ def set_up_logging(level: int, *, secrets: Sequence[str]) -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s", secrets))
     logging.basicConfig(handlers=[handler], level=level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 async def _serve(config: Config, transport: Transport, operations: tuple[Operation, ...]) -> None:
