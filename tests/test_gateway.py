@@ -176,6 +176,17 @@ async def test_gateway_holds_up_what_is_sent(gateway: Gateway) -> None:
         late.cancel()
 
 
+async def test_gateway_tells_when_a_client_hears_it(gateway: Gateway) -> None:
+    """Each event stream is counted once, when it is open."""
+    for count in (1, 2):
+        async with connected(gateway) as client:
+            await gateway.wait_for_connection(count)
+            await gateway.do("scan", qr="heard")
+            assert await client.next() == (SCAN, {"qrcode": "heard", "status": 2})
+            await client.stub.stop()
+    assert gateway.connections == 2
+
+
 async def test_gateway_goes_mute(gateway: Gateway) -> None:
     """It answers a ding with a dong until it is mute; then nothing is told any more, though calls are answered."""
     async with connected(gateway) as client:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -71,7 +72,8 @@ class Gateway:
     """A gateway process while it is open, with one account.
 
     Without `certificate` (a certificate's file and its key's) it speaks plain HTTP/2, or TLS with the certificate that
-    every gateway has if `default_certificate` is set. `sent` and `recalled` (message ids) go on through a restart.
+    every gateway has if `default_certificate` is set. `sent`, `recalled` (message ids) and `connections` (how often a
+    client began to hear events) go on through a restart.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Gateway:
         self.name = name
         self.sent: list[Sent] = []
         self.recalled: list[str] = []
+        self.connections = 0
         self._tls = ["--default-cert"] if default_certificate else []
         if certificate is not None:
             self._tls = ["--cert", str(certificate[0]), "--key", str(certificate[1])]
@@ -134,20 +137,24 @@ class Gateway:
         answer = await self.do("say", **{"from": sender, "text": text, **values})
         return str(answer["id"])
 
-    async def wait_for(self, count: int) -> tuple[Sent, ...]:
-        """Wait, under a deadline, until the account has sent `count` messages since the start; return all of them.
+    async def wait_for(self, count: int, *, seconds: float | None = DEADLINE) -> tuple[Sent, ...]:
+        """Wait until the account has sent `count` messages since the start; return all of them.
 
         Raises:
             TimeoutError: it did not in time.
         """
-        try:
-            async with asyncio.timeout(DEADLINE):
-                while len(self.sent) < count:
-                    self._grown.clear()
-                    await self._grown.wait()
-        except TimeoutError:
-            raise TimeoutError(f"expected {count} messages; sent were {self.sent}") from None
+        if not await self._until(lambda: len(self.sent) >= count, seconds=seconds):
+            raise TimeoutError(f"expected {count} messages; sent were {self.sent}")
         return tuple(self.sent)
+
+    async def wait_for_connection(self, count: int = 1) -> None:
+        """Wait until a client has begun to hear events `count` times since the start.
+
+        Raises:
+            TimeoutError: it did not in time.
+        """
+        if not await self._until(lambda: self.connections >= count, seconds=DEADLINE):
+            raise TimeoutError(f"expected {count} connections; there were {self.connections}")
 
     async def kill(self) -> None:
         """End it as a crash does; nothing is told to its clients."""
@@ -168,6 +175,17 @@ class Gateway:
         for action, values in contacts:
             await self.do(action, **values)
 
+    async def _until(self, is_there: Callable[[], bool], *, seconds: float | None) -> bool:
+        """Wait until what the gateway told is as expected; return False if it is not in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not is_there():
+                    self._grown.clear()
+                    await self._grown.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def _start(self) -> None:
         if LACK is not None:
             raise GatewayError(LACK)
@@ -180,6 +198,7 @@ class Gateway:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             limit=_LINE_BYTES,
+            start_new_session=True,  # a Ctrl-C in the terminal is not meant for it
         )
         self._reading = asyncio.create_task(self._read(self._process))
         async with asyncio.timeout(DEADLINE):
@@ -214,6 +233,8 @@ class Gateway:
                 self.sent.append(Sent(**record, data=None if data is None else b64decode(data)))
             case "recalled":
                 self.recalled.append(record["id"])
+            case "connected":
+                self.connections += 1
             case event:
                 if self._answer is not None and not self._answer.done():
                     self._answer.set_result({"event": event, **record})

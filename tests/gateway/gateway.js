@@ -18,6 +18,7 @@
 // Besides, one line for each:
 //
 //   {"event": "listening", "endpoint": …}
+//   {"event": "connected"}                                        a client hears events from now on
 //   {"event": "sent", "id", "type": "text" | "file" | "link", "to", "text"?, "filename"?, "bytes"?, "data"?: BASE64, "url"?}
 //   {"event": "recalled", "id"}
 //
@@ -194,6 +195,11 @@ try {
   fail(`cannot listen on ${options.endpoint}: ${error.message}`)
 }
 await puppet.start()
+puppet.on('newListener', name => {
+  if (name === 'dong') {
+    tell({ event: 'connected' })
+  }
+})
 tell({ event: 'listening', endpoint: options.endpoint })
 
 for await (const line of createInterface({ input: process.stdin })) {
