@@ -419,6 +419,14 @@ async def test_operation_that_is_behind_holds_nobody_up(caplog: pytest.LogCaptur
     assert "operation reader is too far behind; it misses a message" in caplog.messages
 
 
+async def test_message_of_invisible_characters_is_no_command() -> None:
+    """What a phone shows as nothing gets nothing."""
+    async with stage(greeter()) as here:
+        await here.say("\u200b")
+        await here.say("greet")
+        assert await here.replies(1) == [("admin-id", "hello bob")]
+
+
 async def test_stale_command_delivered_twice_is_refused_once() -> None:
     """A redelivery of what was refused is dropped."""
     async with stage(greeter()) as here:

@@ -49,6 +49,7 @@ _FILES_READ: Final = 100
 _LEAST_BYTES: Final = 1 << 16
 _CONNECT_REMEDY: Final = "check the keys of [chat], and whether the service it names is up from this machine"
 _REMEDIES: Final = (
+    ("another client", "stop what else uses this gateway, such as a bot that runs"),
     ("logged out", "scan the login QR that it asks for, or let its twin rescue it"),
     ("token", "give [chat] the token with which its service was started"),
     ("certificate", "name in ca_file who vouches for the certificate, and in server_name whom it is for"),

@@ -463,4 +463,9 @@ async def test_replies_are_chinese_where_asked() -> None:
     operation, context = qr_rescue(OperationConfig(watch="bob", language="zh")), logged_in()
     await meet(operation, context, event(EventKind.LOGOUT))
     assert texts(context) == ["bob 已退出登录；日志中一出现登录二维码就会发给您"]
+    qr = Qr(payload=URL, first_seen=START, verified=True)
+    await meet(operation, context, event(EventKind.SCAN, qr=qr, path=LOG, verified=True))
+    image = context.sent[-1].content
+    assert isinstance(image, Attachment)
+    assert image.caption.splitlines()[1] == "已验证：由 bob 签名"
     assert ADMIN in context.admins
