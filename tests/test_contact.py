@@ -55,7 +55,7 @@ def test_contact_unknown_among_many_lists_the_nearest() -> None:
 
 def test_contact_unknown_where_nobody_is_known_says_so() -> None:
     """Without any contact the text says why there is none."""
-    with pytest.raises(RejectedError, match="^no contact fits 'boss'; expected one of none: the list is empty$"):
+    with pytest.raises(RejectedError, match=r"^no contact fits 'boss'; expected one of none: the list is empty$"):
         find_contact("boss", (), nobody="the list is empty")
 
 

@@ -45,6 +45,9 @@ _Item = TypeVar("_Item")
 _WAITING: Final = 1000
 _SEEN: Final = 10_000
 _NAME_SECONDS: Final = 5.0
+_POLITE: Final = 3
+"""As how many failed attempts it counts to be thrown out by another client, which may be thrown out in turn."""
+
 _MEANT: Final = frozenset({EventType.MESSAGE, EventType.SCAN, EventType.LOGIN, EventType.LOGOUT, EventType.DIRTY})
 _LOGGED_OUT: Final = "the account is logged out; it asks for a scan"
 
@@ -212,12 +215,15 @@ class Wechaty:
                 self._stop_at(str(error))
             self._answers_dings |= connection.has_answered
             failures = 0 if connection.open_for >= self.pace.steady else failures
+            if connection.is_taken_over:
+                failures = max(failures, _POLITE)
             await self.pace.sleep(self.pace.pause(failures))
             failures += 1
 
     def _go_on(self) -> None:
         """Be connected."""
         self._failure = None
+        self._told.clear()
         self._open.set()
         self._refresh()
 

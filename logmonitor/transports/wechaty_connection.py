@@ -35,15 +35,19 @@ class Pace:
     """How long things may take, in seconds.
 
     `attempt` is for connecting, `greeting` for the first event of a stream, which older gateways do without. A stream
-    quiet for `quiet` is probed, and deaf once the answer does not come within `answer`. Pauses between attempts double
-    from `first_pause` to `longest_pause` and begin anew after a connection of `steady`; each is a random part of that,
-    by `rand`, and half of it at least. A message is fetched for `fetch` after it was announced.
+    quiet for `quiet` is probed, and deaf once the answer does not come within `answer`. A gateway that another client
+    was thrown out of may take the end of that one's stream for the end of ours: it is left alone for `handover`, and
+    probed once more after `recheck`. Pauses between attempts double from `first_pause` to `longest_pause` and begin
+    anew after a connection of `steady`; each is a random part of that, by `rand`, and half of it at least. A message is
+    fetched for `fetch` after it was announced.
     """
 
     attempt: float = 30.0
     greeting: float = 5.0
     quiet: float = 30.0
     answer: float = 15.0
+    handover: float = 0.25
+    recheck: float = 2.0
     first_pause: float = 0.5
     longest_pause: float = 30.0
     steady: float = 60.0
@@ -78,8 +82,8 @@ class Connection:
     """A connection while it is entered; `take` is given the type and payload of every event.
 
     `expects_answers` says that this gateway is known to answer dings; `has_answered` that it did here. `was_busy` says
-    that another client's stream was ended for ours, which the gateway may then take for the other: where no answer is
-    expected, its missing tells nothing but that.
+    that another client's stream was ended for ours, which may have ended ours too, so that an answer is expected then;
+    `is_taken_over` that another client did the same to us.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Connection:
         self.puppet = Puppet(self._stub, secrets=(token,))
         self.was_busy = False
         self.has_answered = False
+        self.is_taken_over = False
         self._endpoint = endpoint
         self._pace = pace
         self._take = take
@@ -147,6 +152,7 @@ class Connection:
                 if self._is_busy:
                     self.was_busy = True
                     await self._ask(self._stub.stop())
+                    await self._pace.sleep(self._pace.handover)
                     await self._listen()
         except TimeoutError:
             if not deadline.expired():
@@ -173,6 +179,9 @@ class Connection:
         Raises:
             TransportError: always; the text is a sentence of its own.
         """
+        if self.was_busy:
+            await self._wait(lambda: self._end is not None, self._pace.recheck)
+            await self._probe()
         while self._end is None:
             rest = self._heard_at + self._pace.quiet - _now()
             if rest > 0:
@@ -197,10 +206,11 @@ class Connection:
                     self._answers += event.type == EventType.DONG
                     self._take(event.type, event.payload)
                     self._stirred.set()
-            self._end = "another client has taken over the gateway, which serves one"
+            self._end, self.is_taken_over = "another client has taken over the gateway, which serves one", True
         except GRPCError as error:
             self._is_busy = error.status is Status.ALREADY_EXISTS
-            self._end = str(self.puppet.refusal(error))
+            refusal = "another client does not leave the gateway, which serves one"
+            self._end = refusal if self._is_busy else str(self.puppet.refusal(error))
         except LOST:
             self._end = f"the connection to {self._endpoint} was lost"
         except BROKEN:
