@@ -59,7 +59,8 @@ class Endpoint:
             case ssl.SSLError(reason=reason) if reason in _NO_TLS:
                 text = f"{self} does not speak TLS; tls = false speaks to it in the clear"
             case ssl.SSLError():
-                text = f"{self} does not agree on TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
+                reason = getattr(error, "reason", None) or str(error)
+                text = f"{self} does not agree on TLS: {reason.lower().replace('_', ' ')}"
             case TimeoutError():
                 text = f"{self} does not answer"
             case socket.gaierror():

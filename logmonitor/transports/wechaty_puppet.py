@@ -250,7 +250,7 @@ def sent_at(timestamp: int, /) -> datetime:
         return datetime.now(UTC)
     try:
         return datetime.fromtimestamp(timestamp / 1000 if timestamp >= _MILLISECONDS_FROM else timestamp, UTC)
-    except (OverflowError, OSError):
+    except (OverflowError, OSError, ValueError):
         raise ValueError("it was sent at no time there is") from None
 
 
