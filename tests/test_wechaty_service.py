@@ -13,6 +13,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Server
 from wechaty_grpc.wechaty import puppet as protocol
 
+from logmonitor.errors import TransportError
 from logmonitor.records import EventKind
 from logmonitor.transports.wechaty import Wechaty
 from logmonitor.transports.wechaty_connection import Pace
@@ -246,6 +247,50 @@ async def test_wechaty_drops_the_oldest_of_too_many_messages(record: Record) -> 
         assert [event.kind for event in await take_events(chat, 2)] == [EventKind.LOGIN, EventKind.LOGOUT]
         await record.wait_for("wait to be fetched; the oldest is passed over")
         assert int((await take_messages(chat, 1))[0].id) >= 0
+
+
+async def test_wechaty_says_that_a_host_does_not_answer(record: Record) -> None:
+    """Who accepts a connection and says nothing is told as such, after the time that an attempt has."""
+    ended = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        endpoint = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        chat = Wechaty(endpoint=endpoint, token="t", tls=False)  # noqa: S106  # it guards nothing
+        chat.pace = replace(chat.pace, attempt=0.2)
+        async with chat:
+            await record.wait_for(f"the chat is down: {endpoint} did not answer within 0.2 s")
+        async with asyncio.timeout(DEADLINE):
+            await ended.wait()
+
+
+async def test_wechaty_warns_of_a_token_in_the_clear(record: Record) -> None:
+    """Without TLS to another machine the log says who can read the token; to this one there is nothing to say."""
+    for endpoint in ("192.0.2.1:8788", "[::1]:9"):
+        async with Wechaty(endpoint=endpoint, token="t", tls=False):  # noqa: S106
+            pass
+    assert [line for line in record.lines if "in the clear" in line] == [
+        "192.0.2.1:8788 is spoken to in the clear: whoever stands in between can read the token and everything else"
+    ]
+
+
+async def test_wechaty_tells_of_a_fault_within() -> None:
+    """A fault of this program ends the messages with an error, so that it is not taken for silence."""
+
+    async def fail(_seconds: float) -> None:
+        raise ZeroDivisionError
+
+    async with serving(Service(greeting=(), refuses=Status.UNAVAILABLE)) as chat:
+        chat.pace = replace(chat.pace, sleep=fail)
+        async with chat:
+            with pytest.raises(TransportError, match="because of a fault") as caught:
+                await take_messages(chat, 1)
+            assert [event async for event in chat.own_events()] == []
+    assert isinstance(caught.value.__cause__, ExceptionGroup)
 
 
 def test_wechaty_pauses_double_up_to_half_a_minute() -> None:
