@@ -8,10 +8,17 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 GATEWAY = tests/gateway
 HAS_NODE = node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: demo test lint types tests gateway messages lock bench clean
+.PHONY: demo example example-code test lint types tests gateway messages lock bench clean
 
 demo: $(VENV)/installed
 	@$(BIN)/logmonitor demo
+
+# The two bots of examples/alice_bob, by configuration or as code, each with a gateway of its own.
+example: $(VENV)/installed gateway
+	@$(BIN)/python examples/alice_bob/start.py
+
+example-code: $(VENV)/installed gateway
+	@$(BIN)/python examples/alice_bob/start.py --code
 
 test: lint types tests
 
@@ -38,7 +45,7 @@ $(VENV)/installed: pyproject.toml requirements.lock
 # A real Wechaty gateway without any account, for tests and the example.
 gateway:
 	@if $(HAS_NODE); then $(MAKE) --silent $(GATEWAY)/node_modules/installed; else \
-		echo 'The tests against a real Wechaty gateway are left out: they need Node 18 or newer with npm.'; fi
+		echo 'Whatever needs a real Wechaty gateway is left out, tests too: install Node 18 or newer with npm'; fi
 
 $(GATEWAY)/node_modules/installed: $(GATEWAY)/package.json $(GATEWAY)/package-lock.json $(GATEWAY)/.npmrc
 	@echo 'Installing into $(GATEWAY)/node_modules ...'

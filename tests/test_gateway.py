@@ -15,10 +15,11 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from wechaty_grpc.wechaty import PuppetStub
 
-from tests.gateway.driver import DEADLINE, Gateway, GatewayError, Sent, free_port, needs_gateway
+from tests.gateway.driver import DEADLINE, Gateway, GatewayError, Sent, find_lack, free_port, needs_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.gateway.certificate import Certificate
 
@@ -262,3 +263,24 @@ async def test_gateway_that_cannot_start_says_why() -> None:
             await second.__aenter__()
         with pytest.raises(GatewayError, match="does not run"):
             await second.do("login")
+
+
+async def test_gateway_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a test ends, its gateway listens no more, and its files are gone."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gateway = Gateway()
+
+    async def fail() -> None:
+        async with gateway:
+            await gateway.do("reboot")
+
+    with pytest.raises(GatewayError):
+        await fail()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", gateway.port)
+    assert sum(1 for _ in tmp_path.iterdir()) == 0  # noqa: ASYNC240  # nobody else is waiting
+
+
+def test_gateway_without_packages_says_so(tmp_path: Path) -> None:
+    """Where the npm packages are not installed, the sentence tells how they are."""
+    assert find_lack(tmp_path) == "a real Wechaty gateway needs its npm packages; run `make gateway`"

@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import tempfile
 from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,14 +44,14 @@ class Sent:
     url: str | None = None
 
 
-def find_lack() -> str | None:
-    """Return what a gateway lacks here to be started, in one sentence; None where it can be."""
+def find_lack(folder: Path = FOLDER) -> str | None:
+    """Return what a gateway in `folder` lacks to be started, in one sentence; None where it can be."""
     node = shutil.which("node")
     asked = None if node is None else subprocess.run([node, "--version"], check=False, capture_output=True, text=True)
     major = ("" if asked is None else asked.stdout).strip().removeprefix("v").partition(".")[0]
     if not major.isdecimal() or int(major) < OLDEST_NODE:
         return f"a real Wechaty gateway needs Node {OLDEST_NODE} or newer; install it and run `make gateway`"
-    if not (FOLDER / "node_modules" / "wechaty-puppet-service").is_dir():
+    if not (folder / "node_modules" / "wechaty-puppet-service").is_dir():
         return "a real Wechaty gateway needs its npm packages; run `make gateway`"
     return None
 
@@ -98,6 +98,7 @@ class Gateway:
             self._tls = ["--cert", str(certificate[0]), "--key", str(certificate[1])]
         self._contacts: list[tuple[str, dict[str, Any]]] = []
         self._turn = asyncio.Lock()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._answer: asyncio.Future[dict[str, Any]] | None = None
@@ -158,14 +159,15 @@ class Gateway:
 
     async def kill(self) -> None:
         """End it as a crash does; nothing is told to its clients."""
-        if self._process is None:
-            return
-        if self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
-        await self._process.wait()
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.wait()
         if self._reading is not None:
             await self._reading
         self._process = self._reading = None
+        if self._folder is not None:
+            self._folder.cleanup()
 
     async def restart(self) -> None:
         """Start it anew at its endpoint, with the contacts and rooms of before, logged out; end it first if it runs."""
@@ -189,11 +191,12 @@ class Gateway:
     async def _start(self) -> None:
         if LACK is not None:
             raise GatewayError(LACK)
+        self._folder = tempfile.TemporaryDirectory(prefix="gateway-")  # its libraries leave files where they can
         self._answer = asyncio.get_running_loop().create_future()
         self._process = await asyncio.create_subprocess_exec(
             *("node", "gateway.js", "--endpoint", self.endpoint, "--self", self.name, *self._tls),
             cwd=FOLDER,
-            env={**os.environ, "WECHATY_TOKEN": self.token},
+            env={**os.environ, "WECHATY_TOKEN": self.token, "TMPDIR": self._folder.name},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
