@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -15,11 +15,22 @@ from logmonitor.config import build_operations, build_transport, load
 from tests.gateway.driver import needs_gateway
 from tests.terminal import Terminal, plain, scanned
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 EXAMPLE: Final = Path(__file__).parent.parent / "examples" / "alice_bob"
 START: Final = str(EXAMPLE / "start.py")
 KEY: Final = "k" * 43
 PAYLOAD: Final = "http://weixin.qq.com/x/ExampleOfALogin"
 FORMS: Final = pytest.mark.parametrize("form", [(), ("--code",)], ids=["configuration", "code"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder for temporary files; whatever runs in it after a test that failed is ended."""
+    yield tmp_path
+    for process in processes(tmp_path):
+        os.kill(process, signal.SIGKILL)
 
 
 def environ(folder: Path) -> dict[str, str]:
@@ -61,7 +72,7 @@ def test_example_is_a_valid_configuration(name: str, twin: str) -> None:
 
 @needs_gateway
 @FORMS
-def test_example_rescues_either_bot(form: tuple[str, ...], tmp_path: Path) -> None:
+def test_example_rescues_either_bot(form: tuple[str, ...], folder: Path) -> None:
     """Either bot's loss is told by the other, whose QR decodes to what WeChat asked for; its return is greeted."""
     said = ["bob logout", f"bob scan {PAYLOAD}", "bob login", "alice logout", "alice scan another", "alice login"]
     done = subprocess.run(
@@ -70,14 +81,14 @@ def test_example_rescues_either_bot(form: tuple[str, ...], tmp_path: Path) -> No
         capture_output=True,
         text=True,
         check=False,
-        env=environ(tmp_path),
+        env=environ(folder),
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert scanned(done.stdout) == [PAYLOAD, "another"]
     lines = without_qrs(done.stdout)
     told = [line.partition(" (")[0] for line in lines[lines.index(f"you: {said[0]}") :]]
     assert told == [line for bot, twin in (("bob", "alice"), ("alice", "bob")) for line in story(bot, twin, said)]
-    assert (processes(tmp_path), list(tmp_path.iterdir())) == ({}, [])
+    assert (processes(folder), list(folder.iterdir())) == ({}, [])
 
 
 def story(bot: str, twin: str, said: list[str]) -> list[str]:
@@ -99,9 +110,9 @@ def story(bot: str, twin: str, said: list[str]) -> list[str]:
 
 
 @needs_gateway
-def test_example_plays_in_a_terminal(tmp_path: Path) -> None:
+def test_example_plays_in_a_terminal(folder: Path) -> None:
     """What is typed happens, the QR can be scanned, a mistake is explained, and an interrupt ends it all."""
-    with Terminal(START, folder=tmp_path, environ={"TMPDIR": str(tmp_path)}) as terminal:
+    with Terminal(START, folder=folder, environ={"TMPDIR": str(folder)}) as terminal:
         terminal.wait_for("you:")
         terminal.press(f"bob scan {PAYLOAD}\r")
         terminal.wait_for("bytes)")
@@ -113,19 +124,19 @@ def test_example_plays_in_a_terminal(tmp_path: Path) -> None:
         assert terminal.wait() == 0
         assert scanned(terminal.output) == [PAYLOAD]
         assert "Traceback" not in plain(terminal.output)
-    assert (processes(tmp_path), list(tmp_path.iterdir())) == ({}, [])
+    assert (processes(folder), list(folder.iterdir())) == ({}, [])
 
 
 @needs_gateway
-def test_example_misses_a_bot_that_ends(tmp_path: Path) -> None:
+def test_example_misses_a_bot_that_ends(folder: Path) -> None:
     """A bot that dies ends the example, with its name and what it wrote last."""
-    with Terminal(START, folder=tmp_path, environ={"TMPDIR": str(tmp_path)}) as terminal:
+    with Terminal(START, folder=folder, environ={"TMPDIR": str(folder)}) as terminal:
         terminal.wait_for("you:")
-        bob = next(process for process, command in processes(tmp_path).items() if command.endswith("run bob.toml "))
+        bob = next(process for process, command in processes(folder).items() if command.endswith("run bob.toml "))
         os.kill(bob, signal.SIGKILL)
         assert terminal.wait() == 1
         assert "bob has ended by itself with -9; it wrote:" in plain(terminal.output)
-    assert (processes(tmp_path), list(tmp_path.iterdir())) == ({}, [])
+    assert (processes(folder), list(folder.iterdir())) == ({}, [])
 
 
 @pytest.mark.parametrize("version", [None, "v16.20.2"])
