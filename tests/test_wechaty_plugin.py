@@ -1,0 +1,323 @@
+"""The plugin inside a real bot on the Wechaty SDK, in a process of its own, against a real gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import zxingcpp
+from PIL import Image
+
+from logmonitor import Chunk, Refusal
+from logmonitor.follower import Follower, Start
+from logmonitor.signing import key_text, verify
+from tests.gateway.driver import DEADLINE, Gateway, Sent, free_port, needs_gateway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ROOT: Final = Path(__file__).parent.parent
+KEY: Final = bytes(range(32))
+SHOWN: Final = "onScan: Waiting(2) - https://wechaty.js.org/qrcode/https%3A%2F%2Flogin.weixin.qq.com%2Fl%2F{name}%3D%3D"
+SCAN: Final = f"22:44:35 INFO StarterBot {SHOWN}"
+URL: Final = "https://login.weixin.qq.com/l/{name}=="
+LOGIN: Final = "22:44:36 INFO StarterBot Contact<Bob> login"
+ADMIN: Final = "filehelper-admin"
+LOST: Final = "bob has lost its session and asks for a scan"
+NOISE: Final = ("was destroyed", "never retrieved", "never awaited", f"{ROOT / 'logmonitor'}{os.sep}")
+"""What a process must not end with; the SDK's own handlers may fail at a `stop`, and say so, but none of ours."""
+
+
+class Bot:
+    """The bot's process, and what it has told."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        """Listen to `process`, which works in `folder`."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.folder = folder
+        self.process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._told: list[dict[str, Any]] = []
+
+    async def until(self, event: str, **values: object) -> None:
+        """Wait until the process tells something; forget what it told before that."""
+        wanted = {"event": event, **values}
+        async with asyncio.timeout(DEADLINE):
+            while wanted not in self._told:
+                line = await self._stdout.readline()
+                assert line, f"the bot has ended before it told {wanted}; it told {self._told}"
+                self._told += [json.loads(line)] if line.startswith(b"{") else []
+        del self._told[: self._told.index(wanted) + 1]
+
+    def tell(self, command: str) -> None:
+        """Have it do something."""
+        self._stdin.write(f"{command}\n".encode())
+
+    def log(self, *lines: str) -> None:
+        """Write to the log of its twin."""
+        with (self.folder / "bob.log").open("a", encoding="utf-8") as log:
+            log.writelines(f"{line}\n" for line in lines)
+
+    async def self_log(self, count: int) -> list[bytes]:
+        """Wait until so many lines stand in its own log; return them."""
+        lines: list[bytes] = []
+        async with asyncio.timeout(DEADLINE), Follower(self.folder / "alice.log", start=Start.BEGINNING) as follower:
+            async for item in follower:
+                lines += item.data.splitlines() if isinstance(item, Chunk) else []
+                if len(lines) >= count:
+                    break
+        return lines
+
+
+@asynccontextmanager
+async def bot_at(gateway: Gateway, folder: Path) -> AsyncIterator[Bot]:
+    """Run a bot at `gateway` until it ends by itself, or is killed; its standard error stands in `stderr` then."""
+    await gateway.do("contact", id=ADMIN, weixin="AdminWeixin")
+    await gateway.do("contact", id="stranger")
+    arguments = (gateway.endpoint, gateway.token, str(free_port()), key_text(KEY))
+    with (folder / "stderr").open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "default", ROOT / "tests" / "wechaty_plugin_bot.py", *arguments),
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "WECHATY_LOG": "error"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+        try:
+            bot = Bot(process, folder)
+            await bot.until("connected")
+            yield bot
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+
+async def log_in(gateway: Gateway, bot: Bot) -> None:
+    """Let the account log in, and wait until its admin is answered, and with that known; forget the answer."""
+    await gateway.do("login")
+    await bot.until("login", contact="bob")
+    while not gateway.sent:
+        await gateway.say(ADMIN, "help")
+        with suppress(TimeoutError):
+            await gateway.wait_for(1, seconds=5.0)
+    gateway.sent.clear()
+
+
+def shown(sent: Sent) -> str:
+    """Return a text, or what a phone reads from a QR."""
+    if sent.data is None:
+        return sent.text
+    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(sent.data)))
+    return code.text
+
+
+@needs_gateway
+async def test_loss_reaches_the_admin_with_a_qr_and_the_return_the_login_test(gateway: Gateway, tmp_path: Path) -> None:
+    """A scan line in bob.log brings the admin a sentence and a PNG of exactly that payload; a login the login test."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await log_in(gateway, bot)
+        bot.log(SCAN.format(name="one"))
+        text, caption, image = await gateway.wait_for(3)
+        assert [text.to, caption.to, image.to] == [ADMIN] * 3
+        assert text.text == LOST
+        assert caption.text.startswith("Login QR of bob, from bob.log")
+        assert shown(image) == URL.format(name="one")
+        bot.log(LOGIN)
+        sent = [shown(one) for one in (await gateway.wait_for(5))[3:]]
+        assert "您好世界" in sent
+
+
+@needs_gateway
+async def test_command_is_answered_for_the_admin_alone(gateway: Gateway, tmp_path: Path) -> None:
+    """`status` and `qr` are answered in any case from the admin, and not from a stranger or in a room."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await log_in(gateway, bot)
+        await gateway.do("room", id="ops@chatroom", members=["bob", ADMIN])
+        await gateway.say("stranger", "status")
+        await gateway.say(ADMIN, "status", room="ops@chatroom")
+        await gateway.say(ADMIN, "STATUS")
+        await gateway.say(ADMIN, "qr")
+        sent = await gateway.wait_for(2)
+        assert [one.to for one in sent] == [ADMIN] * 2
+        assert [one.text.partition(":")[0] for one in sent] == ["bob", "bob"]
+
+
+@needs_gateway
+async def test_message_reaches_the_authors_handlers(gateway: Gateway, tmp_path: Path) -> None:
+    """What the plugin answers, and what it does not want, reach the bot's own handler and its other plugin."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await log_in(gateway, bot)
+        for sender, text in (("stranger", "hello"), (ADMIN, "status")):
+            await gateway.say(sender, text)
+            await bot.until("message", text=text)
+            await bot.until("plugin", text=text)
+        await gateway.wait_for(1)
+
+
+@needs_gateway
+async def test_self_log_tells_every_login_and_is_signed(gateway: Gateway, tmp_path: Path) -> None:
+    """From the first scan, through two full cycles, each scan, login and logout is a signed line; the SDK sees one."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await gateway.do("scan", qr=URL.format(name="0"))
+        await gateway.do("scan", qr=URL.format(name="0"), status=3)
+        await gateway.do("login")
+        for cycle in ("1", "2"):
+            await gateway.do("logout")
+            await gateway.do("scan", qr=URL.format(name=cycle))
+            await gateway.do("login")
+        lines = await bot.self_log(9)
+    told = [line.decode().partition(" INFO StarterBot ")[2].partition(" lm1 ")[0] for line in lines]
+    scans = [SHOWN.format(name=cycle) for cycle in "012"]
+    login, logout = "Contact<bob> login", "Contact<bob> logout"
+    assert told == [scans[0], "onScan: Scanned(3)", login, logout, scans[1], login, logout, scans[2], login]
+    signatures = [verify(line, bot="alice", key=KEY) for line in lines]
+    assert [one if isinstance(one, Refusal) else one.sequence for one in signatures] == list(range(9))
+    assert verify(lines[0], bot="bob", key=KEY) is Refusal.WRONG
+
+
+@needs_gateway
+async def test_failing_operation_ends_nothing(gateway: Gateway, tmp_path: Path) -> None:
+    """An operation that raises is told of; the bot and the other commands go on."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await log_in(gateway, bot)
+        await gateway.say(ADMIN, "fail")
+        await gateway.wait_for(1)
+        await gateway.say(ADMIN, "status")
+        failure, status = await gateway.wait_for(2)
+        assert failure.text == "fail of failing failed: RuntimeError; the log of logmonitor tells more"
+        assert status.text.startswith("bob:")
+        await gateway.say("stranger", "hello")
+        await bot.until("message", text="hello")
+
+
+@needs_gateway
+async def test_restart_is_survived(gateway: Gateway, tmp_path: Path) -> None:
+    """After the SDK's own restart the plugin listens again: its account's scans, and commands."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await gateway.do("login")
+        await bot.self_log(1)
+        bot.tell("restart")
+        await bot.until("connected")
+        await gateway.do("scan", qr=URL.format(name="anew"))
+        await gateway.do("login")
+        assert len(await bot.self_log(3)) == 3
+        await gateway.say(ADMIN, "status")
+        (status,) = await gateway.wait_for(1)
+        assert status.text.startswith("bob:")
+
+
+@needs_gateway
+async def test_loss_during_an_outage_arrives_once_after_it(gateway: Gateway, tmp_path: Path) -> None:
+    """A QR that is due while the gateway is gone waits, and is sent once the SDK has connected again."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await gateway.do("login")
+        await bot.until("login", contact="bob")
+        await gateway.kill()
+        bot.log(SCAN.format(name="late"))
+        await gateway.restart()
+        bot.tell("restart")  # what the SDK does by itself after 60 s
+        await bot.until("connected")
+        await gateway.do("login")
+        assert [shown(one) for one in (await gateway.wait_for(3))[::2]] == [LOST, URL.format(name="late")]
+        await gateway.say(ADMIN, "status")
+        assert (await gateway.wait_for(4))[3].text.startswith("bob:")
+
+
+@needs_gateway
+async def test_runtime_ends_with_the_bot(gateway: Gateway, tmp_path: Path) -> None:
+    """After `stop` nothing is answered any more, and the process ends without a word about what was left behind."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await log_in(gateway, bot)
+        bot.tell("stop")
+        await bot.until("stopped")
+        bot.tell("exit")
+        assert await asyncio.wait_for(bot.process.wait(), DEADLINE) == 0
+    assert [word for word in NOISE if word in (tmp_path / "stderr").read_text()] == []
+
+
+@needs_gateway
+async def test_exit_of_the_sdk_is_quiet(gateway: Gateway, tmp_path: Path) -> None:
+    """When the process is ended from within while all is at work, as the SDK does at a signal, it ends in silence."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await log_in(gateway, bot)
+        bot.log(SCAN.format(name="one"))
+        await gateway.wait_for(3)
+        bot.tell("exit")
+        assert await asyncio.wait_for(bot.process.wait(), DEADLINE) == 0
+    assert [word for word in NOISE if word in (tmp_path / "stderr").read_text()] == []
+
+
+def run_python(code: str, folder: Path, *, warnings: str = "ignore") -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process of its own, since the SDK leaves its marks in one that imports it."""
+    return subprocess.run(
+        (sys.executable, "-W", warnings, "-c", code),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "WECHATY_LOG": "error"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+
+
+def test_plugin_is_used_as_the_documentation_says(tmp_path: Path) -> None:
+    """The line of the README works as written, on a bot that is not started; the SDK can be imported behind it."""
+    done = run_python(
+        """
+from logmonitor import OperationConfig
+from logmonitor.transports.wechaty_plugin import WechatyLogMonitor
+from operations.qr_rescue import qr_rescue
+from wechaty import Wechaty, WechatyOptions
+config = OperationConfig(watch="bob", admins=("AdminWeixin",))
+bot = Wechaty(WechatyOptions(endpoint="127.0.0.1:8788", token="secret"))
+bot.use(WechatyLogMonitor(operations=[qr_rescue(config, login_test="您好世界")], self_log="alice.log"))
+""",
+        tmp_path,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_plugin_refuses_when_it_is_made(tmp_path: Path) -> None:
+    """What is wrong is refused by the constructor, before the SDK has made the plugin's folder."""
+    done = run_python(
+        """
+from logmonitor.transports.wechaty_plugin import WechatyLogMonitor
+from logmonitor import ConfigurationError
+try:
+    WechatyLogMonitor(operations=[])
+except ConfigurationError as error:
+    print(error)
+""",
+        tmp_path,
+    )
+    assert done.stdout == "WechatyLogMonitor: nothing to do; expected at least one operation\n"
+    assert [path.name for path in tmp_path.glob(".wechaty/*")] == []
+
+
+def test_import_adds_no_warning_to_the_sdks_own(tmp_path: Path) -> None:
+    """With every warning an error but the one that the SDK itself causes, the module is imported."""
+    allowed = "import warnings; warnings.filterwarnings('ignore', message='.*telnetlib')\n"
+    done = run_python(f"{allowed}import logmonitor.transports.wechaty_plugin", tmp_path, warnings="error")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_logging_is_not_configured(tmp_path: Path) -> None:
+    """The module puts no handler on the loggers of logmonitor nor on the root, and sets no level."""
+    code = """
+import logging
+import logmonitor.transports.wechaty_plugin
+for name in (None, "logmonitor", "logmonitor.transports.wechaty_plugin"):
+    logger = logging.getLogger(name)
+    print(logger.handlers, logger.propagate, logging.getLevelName(logger.level))
+"""
+    assert run_python(code, tmp_path).stdout.splitlines() == ["[] True WARNING", "[] True NOTSET", "[] True NOTSET"]
