@@ -135,6 +135,7 @@ class AccountChat:
     def go_on(self) -> None:
         """Note that it is open."""
         self._failure = None
+        self._told.clear()
         self._open.set()
         self._refresh()
 

@@ -1,0 +1,234 @@
+"""An account as a chat, whoever keeps the connection: what is told, what is asked, and what waits for what."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pytest
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from logmonitor import EventKind, TransportError
+from logmonitor.transports import wechaty_account
+from logmonitor.transports.wechaty_account import AccountChat
+from logmonitor.transports.wechaty_event import EventType
+from logmonitor.transports.wechaty_puppet import Puppet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wechaty_grpc.wechaty import PuppetStub
+
+    from logmonitor import Event, Message
+
+OUT: Final = "the account is logged out; it asks for a scan"
+BOB: Final = {"contactId": "bob"}
+SECONDS: Final = 10.0
+
+
+class Stub:
+    """A gateway that knows some messages and the account; it fails as it is told to, once for each failure."""
+
+    def __init__(self, **messages: str) -> None:
+        """Know messages, each by its sender."""
+        self.messages = messages
+        self.failures: list[Exception] = []
+        self.asked: list[str] = []
+        self.has_failed = asyncio.Event()
+
+    async def message_payload(self, *, id: str) -> Any:  # noqa: A002, ANN401  # as the bindings have it
+        """Return a message."""
+        self.asked.append(id)
+        if self.failures:
+            self.has_failed.set()
+            raise self.failures.pop()
+        sender = self.messages[id]
+        return SimpleNamespace(
+            from_id=sender, room_id="", text=id, type=7, filename="", mention_ids=[], timestamp=1_700_000_000_000
+        )
+
+    async def contact_payload(self, *, id: str) -> Any:  # noqa: A002, ANN401  # the same
+        """Return a contact."""
+        self.asked.append(id)
+        return SimpleNamespace(name=id.title(), alias="", weixin="")
+
+    async def message_send_text(self, *, conversation_id: str, text: str) -> Any:  # noqa: ANN401  # the same
+        """Take a text."""
+        self.asked.append(f"{conversation_id}: {text}")
+        return SimpleNamespace(id="sent-1")
+
+
+def puppet_of(stub: Stub) -> Puppet:
+    """Ask by `stub`."""
+    return Puppet(cast("PuppetStub", stub))
+
+
+def connected(stub: Stub) -> AccountChat:
+    """Return a chat whose connection is open and whose account, bob, is logged in."""
+    chat = AccountChat(reason="not yet")
+    chat.begin(puppet_of(stub))
+    chat.go_on()
+    chat.take(EventType.LOGIN, BOB)
+    return chat
+
+
+def announce(chat: AccountChat, *ids: str) -> None:
+    """Tell of messages."""
+    for message_id in ids:
+        chat.take(EventType.MESSAGE, {"messageId": message_id})
+
+
+async def received(chat: AccountChat, count: int) -> list[str]:
+    """Wait for so many messages; return their texts."""
+    messages: list[Message] = []
+    async with asyncio.timeout(SECONDS):
+        async for message in chat.messages():
+            messages.append(message)
+            if len(messages) == count:
+                break
+    return [message.text for message in messages]
+
+
+async def happened(chat: AccountChat, count: int) -> list[Event]:
+    """Wait for so many events of the account."""
+    events: list[Event] = []
+    async with asyncio.timeout(SECONDS):
+        async for event in chat.own_events():
+            events.append(event)
+            if len(events) == count:
+                break
+    return events
+
+
+async def test_chat_is_down_until_it_goes_on() -> None:
+    """Before the connection is open the chat is down for the reason given, and whoever waits, waits."""
+    chat = AccountChat(reason="not yet")
+    waiting = asyncio.ensure_future(chat.wait_until_up())
+    assert (chat.health().is_up, chat.health().reason) == (False, "not yet")
+    with pytest.raises(TransportError, match=r"^not yet$"):
+        await chat.send("admin", "hi")
+    chat.begin(puppet_of(Stub()))
+    chat.go_on()
+    await asyncio.wait_for(waiting, SECONDS)
+    assert chat.health().is_up
+
+
+@pytest.mark.parametrize(("kind", "payload"), [(EventType.SCAN, {"qrcode": "x", "status": 2}), (EventType.LOGOUT, BOB)])
+async def test_chat_is_down_while_the_account_is_out(kind: EventType, payload: Mapping[str, object]) -> None:
+    """A scan or a logout takes the chat down, a login brings it back; what is sent reaches the gateway then."""
+    stub = Stub()
+    chat = connected(stub)
+    chat.take(kind, payload)
+    assert (chat.health().is_up, chat.health().reason) == (False, OUT)
+    chat.take(EventType.LOGIN, BOB)
+    assert (await chat.send("admin", "hi")).message_id == "sent-1"
+    assert stub.asked == ["admin: hi"]
+
+
+async def test_chat_says_since_when_it_is_down() -> None:
+    """The time is that of the first reason, whatever reason comes after it."""
+    chat = connected(Stub())
+    chat.take(EventType.LOGOUT, BOB)
+    since = chat.health().since
+    chat.stop_at("gone")
+    assert (chat.health().reason, chat.health().since) == ("gone", since)
+
+
+async def test_message_comes_once_and_none_of_the_accounts_own() -> None:
+    """A message that is announced twice comes once; one that the account wrote does not come."""
+    chat = connected(Stub(one="adm", mine="bob", two="adm"))
+    announce(chat, "one", "one", "mine", "two")
+    assert await received(chat, 2) == ["one", "two"]
+
+
+async def test_message_is_fetched_by_the_next_connection() -> None:
+    """A connection that dies while a message is fetched costs no message."""
+    dying, living = Stub(one="adm"), Stub(one="adm")
+    dying.failures.append(StreamTerminatedError("Connection lost"))
+    chat = connected(dying)
+    announce(chat, "one")
+    receiving = asyncio.ensure_future(received(chat, 1))
+    await asyncio.wait_for(dying.has_failed.wait(), SECONDS)
+    chat.stop_at("gone")
+    chat.begin(puppet_of(living))
+    chat.go_on()
+    assert await receiving == ["one"]
+    assert living.asked[0] == "one"
+
+
+@pytest.mark.parametrize("failure", [GRPCError(Status.UNKNOWN, "Error: no such message"), None])
+async def test_message_that_cannot_be_had_is_passed_over(failure: Exception | None) -> None:
+    """A message that the gateway refuses, or that nobody wrote, does not hold up the next."""
+    stub = Stub(broken="", fine="adm")
+    stub.failures += [] if failure is None else [failure]
+    chat = connected(stub)
+    announce(chat, "broken", "fine")
+    assert await received(chat, 1) == ["fine"]
+
+
+async def test_message_that_takes_too_long_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that cannot be fetched within its time does not hold up the next."""
+    stub = Stub(slow="adm", fine="adm")
+    stub.failures.append(StreamTerminatedError("Connection lost"))
+    monkeypatch.setattr(wechaty_account, "_FETCH_SECONDS", 0.01)
+    chat = connected(stub)
+    announce(chat, "slow", "fine")
+    assert await received(chat, 1) == ["fine"]
+
+
+async def test_oldest_of_too_many_messages_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing grows without bound: over its limit the oldest announcement is dropped, and so is what was seen."""
+    monkeypatch.setattr(wechaty_account, "_WAITING", 2)
+    monkeypatch.setattr(wechaty_account, "_SEEN", 2)
+    chat = connected(Stub(one="adm", two="adm", three="adm"))
+    announce(chat, "one", "two", "three")
+    assert await received(chat, 2) == ["two", "three"]
+
+
+async def test_own_events_bear_the_accounts_name() -> None:
+    """A login and a logout tell the account's name, a scan its payload."""
+    chat = connected(Stub())
+    chat.take(EventType.LOGOUT, BOB)
+    chat.take(EventType.SCAN, {"qrcode": "x", "status": 2})
+    login, logout, scan = await happened(chat, 3)
+    assert [(event.kind, event.user) for event in (login, logout)] == [
+        (EventKind.LOGIN, "Bob"),
+        (EventKind.LOGOUT, "Bob"),
+    ]
+    assert scan.qr is not None
+    assert scan.qr.payload == "x"
+
+
+async def test_repeated_login_is_told_once() -> None:
+    """What a gateway repeats on a new connection is no event; what it has not repeated once settled is a new one."""
+    chat = connected(Stub())
+    chat.begin(puppet_of(Stub()))
+    chat.take(EventType.LOGIN, BOB)
+    chat.begin(puppet_of(Stub()))
+    chat.settle()
+    chat.take(EventType.LOGIN, BOB)
+    chat.take(EventType.LOGOUT, BOB)
+    kinds = [event.kind for event in await happened(chat, 3)]
+    assert kinds == [EventKind.LOGIN, EventKind.LOGIN, EventKind.LOGOUT]
+
+
+async def test_changed_contact_is_asked_for_anew() -> None:
+    """A contact that the gateway calls changed is fetched again for the next message."""
+    stub = Stub(one="adm", two="adm", three="adm")
+    chat = connected(stub)
+    announce(chat, "one", "two")
+    await received(chat, 2)
+    chat.take(EventType.DIRTY, {"payloadType": 2, "payloadId": "adm"})
+    announce(chat, "three")
+    await received(chat, 1)
+    assert stub.asked == ["one", "adm", "two", "three", "adm"]
+
+
+async def test_event_that_is_none_takes_no_effect() -> None:
+    """A login that does not say whose it is is refused, and the account stays as it was."""
+    chat = connected(Stub())
+    with pytest.raises(ValueError, match="contactId"):
+        chat.take(EventType.LOGIN, {"contactId": None})
+    assert chat.health().is_up
