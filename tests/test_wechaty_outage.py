@@ -70,14 +70,13 @@ async def test_wechaty_fetches_after_an_outage_what_was_announced_before(gateway
         assert [message.text for message in await take_messages(chat, 1)] == ["first"]
         kept_back = await network.keep_back()
         await gateway.say("admin", "second")
-        await gateway.say("admin", "third")
         async with asyncio.timeout(DEADLINE):
             await kept_back.wait()
         await network.cut()
         await record.wait_for("the chat is back")
-        await gateway.say("admin", "fourth")
-        texts = [message.text for message in await take_messages(chat, 3)]
-    assert texts == ["second", "third", "fourth"]
+        await gateway.say("admin", "third")
+        texts = [message.text for message in await take_messages(chat, 2)]
+    assert texts == ["second", "third"]
 
 
 async def test_wechaty_passes_over_what_cannot_be_fetched_in_time(gateway: Gateway, record: Record) -> None:
@@ -129,6 +128,7 @@ async def test_wechaty_is_down_until_a_restarted_gateway_logs_in(gateway: Gatewa
     """A gateway that repeated the login before and does not after its restart holds an account that is logged out."""
     await gateway.do("login")
     async with up(client(gateway)) as chat:
+        assert [event.kind for event in await take_events(chat, 1)] == [EventKind.LOGIN]
         await gateway.restart()
         await record.wait_for(f"the chat is down: {LOGGED_OUT}")
         assert chat.health().since is not None
@@ -137,7 +137,7 @@ async def test_wechaty_is_down_until_a_restarted_gateway_logs_in(gateway: Gatewa
         await gateway.do("login")
         async with asyncio.timeout(DEADLINE):
             await chat.wait_until_up()
-        assert [event.kind for event in await take_events(chat, 2)] == [EventKind.LOGIN, EventKind.LOGIN]
+        assert [event.kind for event in await take_events(chat, 1)] == [EventKind.LOGIN]
 
 
 async def test_wechaty_says_that_nobody_listens(record: Record) -> None:

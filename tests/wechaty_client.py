@@ -142,8 +142,10 @@ class Network:
         if task is None:
             return
         self._links.add(task)
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        ends = [writer]
         try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            ends.append(far_writer)
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(self._pass(reader, far_writer, is_to_gateway=True))
                 ways.create_task(self._pass(far_reader, writer, is_to_gateway=False))
@@ -151,8 +153,9 @@ class Network:
             pass
         finally:
             self._links.discard(task)
-            for end in (writer, far_writer):
-                end.close()
+            for end in ends:
+                end.transport.abort()
+            for end in ends:
                 with suppress(OSError):
                     await end.wait_closed()
 
