@@ -234,6 +234,24 @@ async def test_loss_during_an_outage_arrives_once_after_it(gateway: Gateway, tmp
 
 
 @needs_gateway
+async def test_plugin_can_be_switched_off_and_on(gateway: Gateway, tmp_path: Path) -> None:
+    """What the SDK's web page switches off neither answers nor hears, and does again when it is switched on."""
+    async with bot_at(gateway, tmp_path) as bot:
+        await log_in(gateway, bot)
+        bot.tell("off")
+        await bot.until("off")
+        await gateway.say(ADMIN, "status")
+        await bot.until("message", text="status")
+        bot.tell("on")
+        await bot.until("on")
+        while not gateway.sent:
+            await gateway.say(ADMIN, "help")
+            with suppress(TimeoutError):
+                await gateway.wait_for(1, seconds=5.0)
+        assert gateway.sent[0].text.startswith("status [BOT]:")
+
+
+@needs_gateway
 async def test_runtime_ends_with_the_bot(gateway: Gateway, tmp_path: Path) -> None:
     """After `stop` nothing is answered any more, and the process ends without a word about what was left behind."""
     async with bot_at(gateway, tmp_path) as bot:

@@ -2,7 +2,8 @@
 
     python wechaty_plugin_bot.py ENDPOINT TOKEN PORT [TWIN_KEY]
 
-It tells what happens to it, one JSON object a line, and does what is written to it: `stop`, `restart`, `exit`.
+It tells what happens to it, one JSON object a line, and does what is written to it: `stop`, `restart`, `exit`, and
+`off` and `on` for the plugin alone.
 """
 
 from __future__ import annotations
@@ -79,6 +80,12 @@ async def obey(bot: Bot) -> None:
                 tell("stopped")
             case "restart":
                 asyncio.create_task(bot.restart())  # noqa: RUF006  # ends with the process
+            case "off":
+                await bot._plugin_manager.stop_plugin(WechatyLogMonitor.__name__)  # noqa: SLF001  # as its page does
+                tell("off")
+            case "on":
+                await bot._plugin_manager.start_plugin(WechatyLogMonitor.__name__)  # noqa: SLF001  # the same
+                tell("on")
             case "exit":
                 sys.exit(0)  # as the SDK does at a signal
 

@@ -65,8 +65,8 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         bot.use(WechatyLogMonitor(operations=[qr_rescue(config, login_test="您好世界")], self_log="alice.log"))
         asyncio.run(bot.start())
 
-    It works from the start of the bot, before the first scan, through every login and restart, and ends with it. The
-    bot's own handlers and its other plugins are told everything as they would be without it.
+    It is used before the bot is started, works from that start on, before the first scan, through every login and
+    restart, and ends with the bot. The bot's own handlers and other plugins are told everything as without it.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
             language=language,
             folder=Path.cwd(),
         )
+        self._starts = 0
         self._puppet: PuppetService | None = None
         self._ear: _Ear | None = None
         self._work: _Work | None = None
@@ -154,7 +155,8 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
 
         @wraps(start)
         async def reported_start() -> None:
-            ear = self._ear
+            self._starts += 1
+            own = self._starts
             reason = "the gateway has ended the connection"
             try:
                 await start()
@@ -165,8 +167,8 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
                 reason = f"the bot has lost its gateway ({type(error).__name__})"
                 raise
             finally:
-                if ear is not None:
-                    ear.close(reason)
+                if self._ear is not None and self._starts == own:
+                    self._ear.close(reason)
 
         @wraps(stop)
         async def reported_stop() -> None:
@@ -221,10 +223,10 @@ class _Ear:
             return
         with isolated(lambda error: _log.error("an event of the gateway was not understood", exc_info=error)):
             if not self._has_heard:
-                self._has_heard = True
                 secrets = filter(None, (self._puppet.options.token,))
                 self._chat.begin(Puppet(self._puppet.puppet_stub, secrets=tuple(secrets)))
                 self._chat.go_on()
+                self._has_heard = True
             elif kind is EventType.HEARTBEAT:
                 self._chat.settle()
             self._chat.take(kind, _fields(payload))
