@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from logmonitor import Event, Message
 
-OUT: Final = "the account is logged out; it asks for a scan"
+OUT: Final = "the account is not logged in"
 BOB: Final = {"contactId": "bob"}
 SECONDS: Final = 10.0
 
@@ -68,8 +68,7 @@ def puppet_of(stub: Stub) -> Puppet:
 def connected(stub: Stub) -> AccountChat:
     """Return a chat whose connection is open and whose account, bob, is logged in."""
     chat = AccountChat(reason="not yet")
-    chat.begin(puppet_of(stub))
-    chat.go_on()
+    chat.begin(puppet_of(stub), is_in=False)
     chat.take(EventType.LOGIN, BOB)
     return chat
 
@@ -102,15 +101,14 @@ async def happened(chat: AccountChat, count: int) -> list[Event]:
     return events
 
 
-async def test_chat_is_down_until_it_goes_on() -> None:
+async def test_chat_is_down_until_it_begins() -> None:
     """Before the connection is open the chat is down for the reason given, and whoever waits, waits."""
     chat = AccountChat(reason="not yet")
     waiting = asyncio.ensure_future(chat.wait_until_up())
     assert (chat.health().is_up, chat.health().reason) == (False, "not yet")
     with pytest.raises(TransportError, match=r"^not yet$"):
         await chat.send("admin", "hi")
-    chat.begin(puppet_of(Stub()))
-    chat.go_on()
+    chat.begin(puppet_of(Stub()), is_in=None)
     await asyncio.wait_for(waiting, SECONDS)
     assert chat.health().is_up
 
@@ -152,8 +150,7 @@ async def test_message_is_fetched_by_the_next_connection() -> None:
     receiving = asyncio.ensure_future(received(chat, 1))
     await asyncio.wait_for(dying.has_failed.wait(), SECONDS)
     chat.stop_at("gone")
-    chat.begin(puppet_of(living))
-    chat.go_on()
+    chat.begin(puppet_of(living), is_in=False)
     assert await receiving == ["one"]
     assert living.asked[0] == "one"
 
@@ -201,17 +198,28 @@ async def test_own_events_bear_the_accounts_name() -> None:
     assert scan.qr.payload == "x"
 
 
-async def test_repeated_login_is_told_once() -> None:
-    """What a gateway repeats on a new connection is no event; what it has not repeated once settled is a new one."""
+async def test_login_is_told_once_for_each_connection() -> None:
+    """What a gateway repeats within a connection is no event; a login on the next is one, for it is the next login."""
     chat = connected(Stub())
-    chat.begin(puppet_of(Stub()))
     chat.take(EventType.LOGIN, BOB)
-    chat.begin(puppet_of(Stub()))
-    chat.settle()
+    chat.begin(puppet_of(Stub()), is_in=False)
+    assert (chat.health().is_up, chat.health().reason) == (False, OUT)
     chat.take(EventType.LOGIN, BOB)
+    assert chat.health().is_up
     chat.take(EventType.LOGOUT, BOB)
     kinds = [event.kind for event in await happened(chat, 3)]
     assert kinds == [EventKind.LOGIN, EventKind.LOGIN, EventKind.LOGOUT]
+
+
+async def test_message_proves_a_login_that_was_not_told() -> None:
+    """An account that is written to is logged in, unless the gateway has said that it is not."""
+    chat = AccountChat(reason="not yet")
+    chat.begin(puppet_of(Stub()), is_in=False)
+    announce(chat, "one")
+    assert chat.health().is_up
+    chat.take(EventType.LOGOUT, BOB)
+    announce(chat, "late")
+    assert not chat.health().is_up
 
 
 async def test_changed_contact_is_asked_for_anew() -> None:

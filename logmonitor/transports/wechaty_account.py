@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from logmonitor.errors import TransportError
 from logmonitor.records import EventKind, Health
-from logmonitor.transports.wechaty_event import Account, EventType, connect, dirty_contact, meet, settle, text_of
+from logmonitor.transports.wechaty_event import Account, EventType, dirty_contact, meet, text_of
 from logmonitor.transports.wechaty_puppet import LIMITS, LOST
 
 if TYPE_CHECKING:
@@ -31,20 +31,21 @@ _SEEN: Final = 10_000
 _FETCH_SECONDS: Final = 60.0
 _NAME_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.5
-_LOGGED_OUT: Final = "the account is logged out; it asks for a scan"
+_NOT_IN: Final = "the account is not logged in"
 
 
 class AccountChat:
     """A Wechaty account as a chat.
 
-    Whoever keeps the connection says how it stands (`begin`, `go_on`, `settle`, `stop_at`) and passes on what the
-    gateway tells (`take`), from the event loop.
+    Whoever keeps the connection says how it stands (`begin`, `stop_at`) and passes on what the gateway tells (`take`),
+    from the event loop.
     """
 
     def __init__(self, *, reason: str) -> None:
-        """Be down until `go_on`, for that reason."""
+        """Be down until `begin`, for that reason."""
         self._puppet: Puppet | None = None
         self._account = Account()
+        self._is_guess = True
         self._failure: str | None = reason
         self._health = Health(is_up=False, since=datetime.now(UTC), reason=reason)
         self._told: set[str] = {reason}
@@ -127,21 +128,18 @@ class AccountChat:
         """Return once the gateway is connected and the account not known to be logged out."""
         await self._up.wait()
 
-    def begin(self, puppet: Puppet) -> None:
-        """Note that a new connection begins, by which `puppet` asks."""
-        self._puppet = puppet
-        self._account = connect(self._account)
+    def begin(self, puppet: Puppet, *, is_in: bool | None) -> None:
+        """Note that a connection is open, by which `puppet` asks.
 
-    def go_on(self) -> None:
-        """Note that it is open."""
+        `is_in` is False where the gateway's session begins anew with it, so that a login will be told, and None where
+        nobody knows whether the account is logged in.
+        """
+        self._puppet = puppet
+        self._account = Account(id=self._account.id, is_in=is_in)
+        self._is_guess = True
         self._failure = None
         self._told.clear()
         self._open.set()
-        self._refresh()
-
-    def settle(self) -> None:
-        """Note that the gateway has had its time to repeat what it repeats on a new connection."""
-        self._account = settle(self._account, has_answered=False)
         self._refresh()
 
     def stop_at(self, reason: str) -> None:
@@ -159,13 +157,18 @@ class AccountChat:
         match kind:
             case EventType.MESSAGE:
                 self._announce(text_of(payload, "messageId"))
+                if self._is_guess:  # who is written to is logged in, though an old gateway may not have told
+                    self._account = replace(self._account, is_in=None)
+                self._refresh()
                 return
             case EventType.DIRTY:
                 changed = dirty_contact(payload)
                 if self._puppet is not None and changed is not None:
                     self._puppet.forget(changed)
                 return
-        self._account, event = meet(self._account, kind, payload, now=datetime.now(UTC))
+        before = self._account
+        self._account, event = meet(before, kind, payload, now=datetime.now(UTC))
+        self._is_guess &= self._account is before
         if self._puppet is not None and kind == EventType.LOGIN:
             self._puppet.forget()
         if event is not None:
@@ -214,7 +217,7 @@ class AccountChat:
     def _refresh(self) -> None:
         """Work out whether the chat is up, and log it if that has changed or has another reason."""
         before, now = self._health, datetime.now(UTC)
-        reason = self._failure or (_LOGGED_OUT if self._account.is_in is False else None)
+        reason = self._failure or (_NOT_IN if self._account.is_in is False else None)
         if reason is None:
             self._up.set()
             if not before.is_up:

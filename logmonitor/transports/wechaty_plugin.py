@@ -125,14 +125,14 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
     async def on_running(self) -> None:
         """Begin again, because the SDK's web page says so."""
         if self._puppet is not None and self._ear is not None and self._ear.is_closed:
-            self.listen(self._puppet)
+            self.listen(self._puppet, is_from_start=False)
 
     async def on_stoped(self) -> None:
         """End, because the SDK's web page says so."""
         self.end()
 
-    def listen(self, puppet: PuppetService) -> None:
-        """Work by `puppet`, which is about to be started; go on with what is at work already."""
+    def listen(self, puppet: PuppetService, *, is_from_start: bool = True) -> None:
+        """Work by `puppet`, which is about to be started or is at work already; go on with what is being done."""
         if self._puppet is not puppet:
             self._report_life(puppet)
             self._puppet = puppet
@@ -140,7 +140,7 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
             self._ear.close("the bot starts anew")
         if self._work is None or self._work.is_over:
             self._work = _Work(self._config, self._operations)
-        self._ear = _Ear(puppet, self._work.chat)
+        self._ear = _Ear(puppet, self._work.chat, is_from_start=is_from_start)
 
     def end(self) -> None:
         """Stop what is at work; what is still to be sent is given a moment."""
@@ -202,10 +202,15 @@ class _Work:
 
 
 class _Ear:
-    """What is heard of one start of the SDK's puppet, until it is closed."""
+    """What is heard of one start of the SDK's puppet, until it is closed.
 
-    def __init__(self, puppet: PuppetService, chat: AccountChat) -> None:
+    The SDK stops the gateway before it starts it, so that the account has to log in again: a login is told, unless the
+    start has not been heard.
+    """
+
+    def __init__(self, puppet: PuppetService, chat: AccountChat, *, is_from_start: bool) -> None:
         self.is_closed = False
+        self._is_from_start = is_from_start
         self._puppet = puppet
         self._chat = chat
         self._has_heard = False
@@ -224,11 +229,9 @@ class _Ear:
         with isolated(lambda error: _log.error("an event of the gateway was not understood", exc_info=error)):
             if not self._has_heard:
                 secrets = filter(None, (self._puppet.options.token,))
-                self._chat.begin(Puppet(self._puppet.puppet_stub, secrets=tuple(secrets)))
-                self._chat.go_on()
+                puppet = Puppet(self._puppet.puppet_stub, secrets=tuple(secrets))
+                self._chat.begin(puppet, is_in=False if self._is_from_start else None)
                 self._has_heard = True
-            elif kind is EventType.HEARTBEAT:
-                self._chat.settle()
             self._chat.take(kind, _fields(payload))
 
 
