@@ -30,7 +30,7 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 tests: $(VENV)/installed gateway
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term:skip-covered
 
 $(VENV)/installed: pyproject.toml requirements.lock
 	@$(if $(PYTHON),,echo 'logmonitor needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3' >&2; exit 1)

@@ -18,7 +18,7 @@ from logmonitor.errors import (
 )
 from logmonitor.language import translation
 from logmonitor.operation import Command, Context, Host, Invocation, Operation, OperationConfig, Ticket
-from logmonitor.qr import render_png
+from logmonitor.qr import render_png, render_terminal
 from logmonitor.records import (
     Attachment,
     Chunk,
@@ -91,6 +91,7 @@ __all__ = [
     "TransportError",
     "duration_text",
     "render_png",
+    "render_terminal",
     "session_text",
     "throttle",
     "translation",

@@ -318,7 +318,7 @@ def test_demo_writes_nothing_below_a_qr_that_fills_the_window(tmp_path: Path) ->
 def test_demo_breaks_the_lines_of_its_title_as_chinese_is_broken(tmp_path: Path) -> None:
     """A line of the box is full before the next one begins."""
     with on_terminal("--language", "zh", folder=tmp_path) as terminal:
-        shown = terminal.wait_for("╰", deadline=DEADLINE)
+        shown = terminal.wait_for("▸", deadline=DEADLINE)
         terminal.press("\x03")
         assert terminal.wait() == 0
     first = next(line.strip("│ ") for line in shown.splitlines() if line.startswith("│"))

@@ -11,8 +11,7 @@ import zxingcpp
 from PIL import Image
 from rich.text import Text
 
-from logmonitor import Qr
-from logmonitor.qr import render_terminal
+from logmonitor import Qr, render_terminal
 from tests.gateway.driver import GatewayError
 
 if TYPE_CHECKING:
