@@ -211,15 +211,15 @@ def test_load_finds_names_that_no_signature_can_carry(folder: Path) -> None:
     """Twins need two names, and the one that signs a name that a [[watch]] can have."""
     assert findings(folder, SIGNED + CHAT + WATCH.replace('"bob"', '"Ａlice"')) == [
         (
-            "[[watch]] #1 name = 'Ａlice': twins with one key need two names;"
-            " expected the one under which this bot signs, its own [bot] name"
+            "[[watch]] #1 name = 'Ａlice': is this bot's own name, 'alice';"
+            " expected another, as twins with one key are told apart by name"
         )
     ]
     spaced = SIGNED.replace("alice", "our alice")
     assert findings(folder, spaced + 'self_log = "alice.log"\n' + CHAT + WATCH) == [
         (
-            "[bot] name = 'our alice': with twin_key its lines are signed under this name, which its twin's [[watch]]"
-            " has to carry; expected one word of letters, digits, '-' and '_'"
+            "[bot] name = 'our alice': with twin_key its lines are signed under this name, by which its twin has to"
+            " watch it; expected one word of letters, digits, '-' and '_'"
         )
     ]
     assert read(folder, spaced + CHAT + WATCH).bot.name == "our alice"
@@ -387,8 +387,8 @@ def test_load_tells_single_from_double_brackets(folder: Path) -> None:
             "watch",
             "require_signed = true",
             (
-                "[[watch]] #1 require_signed = true: no signature holds without [bot] twin_key;"
-                " expected the key that this bot signs with"
+                "[[watch]] #1 require_signed = true: no signature holds without this bot's twin_key;"
+                " expected the key that it shares with its twin"
             ),
         ),
         ("watch", "require_signed = 'yes'", "[[watch]] #1 require_signed = 'yes': expected true or false"),
@@ -600,7 +600,7 @@ def test_load_finds_names_that_stand_twice(folder: Path) -> None:
     text = BOT + CHAT + WATCH + WATCH.replace('"bob"', '"ＢＯＢ"').replace("bob.log", "c.log") + operation
     found = findings(folder, text + operation + operation + "name = 'other'\n")
     assert found[:2] == [
-        "[[watch]] #2 name = 'ＢＯＢ': another [[watch]] has that name; expected one of its own",
+        "[[watch]] #2 name = 'ＢＯＢ': is the name of another watch, 'bob'; expected one of its own",
         "[[operation]] #2: two operations have the name 'greet'; expected a name of its own for each",
     ]
     assert [line[:78] for line in found[2:]] == [

@@ -128,34 +128,43 @@ def test_operation_about_every_bot_needs_a_watch() -> None:
         (
             [rescue()],
             {"watches": [WatchConfig(name="bob", logs=("b",), profile="cwo")]},
-            "watch 'bob': unknown profile 'cwo'; did you mean 'cow'?",
+            "watch 'bob': profile = 'cwo': unknown profile; did you mean 'cow'?",
         ),
         (
             [rescue(), rescue(watch="Bob", name="other")],
             {},
-            "two watches have the name 'bob'; expected a name of its own for each",
+            "watch 'Bob': name = 'Bob': is the name of another watch, 'bob'; expected one of its own",
         ),
         (
             [rescue()],
             {"self_log": "bob.log", "bot_name": "alice"},
-            "watch 'bob': this bot writes there itself (self_log); expected another bot's log",
+            (
+                "watch 'bob': logs = ['/srv/bots/bob.log']: this bot writes there itself (self_log);"
+                " expected another bot's log"
+            ),
         ),
         (
             [rescue()],
             {"require_signed": True},
-            "watch 'bob': no signature holds without twin_key; expected the one this bot signs with",
+            (
+                "watch 'bob': require_signed = true: no signature holds without this bot's twin_key;"
+                " expected the key that it shares with its twin"
+            ),
         ),
         (
             [rescue()],
             {"twin_key": key_text(KEY), "bot_name": "Bob"},
-            "watch 'bob': twins with one key need two names, and bot_name is the same",
+            (
+                "watch 'bob': name = 'bob': is this bot's own name, 'Bob';"
+                " expected another, as twins with one key are told apart by name"
+            ),
         ),
         (
             [rescue()],
             {"twin_key": key_text(KEY), "self_log": "alice.2.log"},
             (
-                "bot_name = 'alice.2': with twin_key its lines are signed under this name, which its twin's watch has"
-                " to carry; expected one word of letters, digits, '-' and '_'"
+                "bot_name = 'alice.2': with twin_key its lines are signed under this name, by which its twin has to"
+                " watch it; expected one word of letters, digits, '-' and '_'"
             ),
         ),
         (
@@ -171,7 +180,11 @@ def test_operation_about_every_bot_needs_a_watch() -> None:
                 " different bots and a command that takes a bot's name"
             ),
         ),
-        ([rescue(name="logmonitor")], {}, "an operation has the program's own name 'logmonitor'; expected another"),
+        (
+            [rescue(name="logmonitor")],
+            {},
+            "operation 'logmonitor': name = 'logmonitor': is the program's own name; expected another",
+        ),
     ],
 )
 def test_what_is_wrong_is_refused(operations: list[Operation], settings: dict[str, object], sentence: str) -> None:
@@ -179,6 +192,19 @@ def test_what_is_wrong_is_refused(operations: list[Operation], settings: dict[st
     with pytest.raises(ConfigurationError) as caught:
         made(*operations, **settings)
     assert str(caught.value) == f"WechatyLogMonitor: {sentence}"
+
+
+def test_everything_that_clashes_is_told_at_once() -> None:
+    """What cannot stand side by side is one error, a line for each."""
+    with pytest.raises(ConfigurationError) as caught:
+        made(rescue(), watches=[WatchConfig(name="bob", logs=("*.log",), profile="cwo")], self_log="alice.log")
+    assert str(caught.value).splitlines() == [
+        (
+            "WechatyLogMonitor: watch 'bob': logs = ['/srv/bots/*.log']: this bot writes there itself (self_log);"
+            " expected another bot's log"
+        ),
+        "WechatyLogMonitor: watch 'bob': profile = 'cwo': unknown profile; did you mean 'cow'?",
+    ]
 
 
 def test_pattern_that_no_engine_takes_is_refused() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003  # read at run time, to check what is given
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -12,9 +11,10 @@ from pydantic import AfterValidator
 
 from logmonitor.command import build
 from logmonitor.configuration.binding import Parameter, bind, parameters_of
+from logmonitor.configuration.consistency import find_conflicts
 from logmonitor.configuration.document import Document, Finding, Location, alternatives, expected, suggestion
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
-from logmonitor.configuration.keys import Admins, Logs, Rooms, Text, TwinKey, Word, Zone, is_word
+from logmonitor.configuration.keys import Admins, Logs, Rooms, Text, TwinKey, Word, Zone  # noqa: TC001  # the same
 from logmonitor.configuration.log_pattern import absolute, covers
 from logmonitor.configuration.record import BotConfig, ChatConfig, OperationEntry, WatchConfig
 from logmonitor.errors import ConfigurationError, LogMonitorError, OperationError, PatternError, ProfileError
@@ -26,14 +26,16 @@ from logmonitor.profile_folder import load_profiles
 from logmonitor.signing import parse_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 _SINGLE: Final = ("bot", "chat")
 _MANY: Final = ("watch", "operation")
 _TABLES: Final = (*_SINGLE, *_MANY)
 FORMS: Final = {name: f"[{name}]" for name in _SINGLE} | {name: f"[[{name}]]" for name in _MANY}
 _ALL_FORMS: Final = alternatives(FORMS.values())
-_RUNTIME: Final = "logmonitor"
+_KEYS: Final = {"logs": "log"}
+"""The fields of records whose key has another name."""
+
 _Result = TypeVar("_Result")
 
 
@@ -109,6 +111,7 @@ class Reading:
         self._meant = {key: suggestion(key, missing) for key in document.values if key not in _TABLES}
         self._bot: BotConfig | None = None
         self._watches: dict[Location, WatchConfig] = {}
+        self._operations: dict[Location, str] = {}
         self._made: list[Operation] = []
 
     def bot(self) -> BotConfig | None:
@@ -160,15 +163,7 @@ class Reading:
             self._find((key,), f"unknown {kind}; {hint}", shows_value=False)
         if not any(name in self._document.values or name in self._meant.values() for name in _MANY):
             self._find((), "nothing to do; expected at least one [[watch]]")
-        named: dict[str, Location] = {}
-        for location, watch in self._watches.items():
-            earlier = named.setdefault(_folded(watch.name), location)
-            if earlier != location:
-                self._find((*location, "name"), "another [[watch]] has that name; expected one of its own")
-            self._check_self_log((*location, "log"), watch.logs)
-            self._check_signed(location, watch)
-        self._check_name()
-        self._check_profiles()
+        self._check_records(self._profiles())
 
     def _operation(self, location: Location, table: Mapping[str, object]) -> OperationEntry | None:
         general = parameters_of(_operation)
@@ -181,9 +176,7 @@ class Reading:
         entry = _operation(**values)
         language = "en" if self._bot is None else self._bot.language
         entry = replace(entry, config=replace(entry.config, language=language), parameters=parameters)
-        if entry.config.name == _RUNTIME:
-            self._find((*location, "name"), "is the program's own name; expected another")
-            return None
+        self._operations[location] = entry.config.name
         operation = self._attempt(lambda: make_operation(factory, entry.config, parameters), (*location, "use"))
         if operation is not None:
             self._check_operation(location, operation)
@@ -210,49 +203,39 @@ class Reading:
             hint = expected(watch, map(str, names)) if names else "expected a [[watch]] of that name"
             self._find((*location, "watch"), f"nothing of that name is watched; {self._document.scrub(hint)}")
 
-    def _check_self_log(self, location: Location, logs: Sequence[str]) -> None:
-        """Find a watch that follows what this bot itself writes."""
-        own = None if self._bot is None else self._bot.self_log
-        if own is not None and any(covers(log, own) for log in logs):
-            self._find(location, "this bot writes there itself (self_log); expected another bot's log")
+    def _check_records(self, profiles: Collection[str] | None) -> None:
+        """Find what cannot stand side by side, each at its place."""
+        places: dict[str, list[Location]]
+        places = {"bot": [("bot",)], "watch": [*self._watches], "operation": [*self._operations]}
+        conflicts = find_conflicts(
+            self._bot_as_known(),
+            tuple(self._watches.values()),
+            tuple(self._operations.values()),
+            profiles=profiles,
+            covers=covers,
+        )
+        for one in conflicts:
+            key = _KEYS.get(one.field, one.field)
+            self._find((*places[one.record][one.index], key), self._document.scrub(one.text))
 
-    def _check_signed(self, location: Location, watch: WatchConfig) -> None:
-        """Find signatures that have to hold, without the key that tells whether they do, or for both twins alike."""
+    def _bot_as_known(self) -> BotConfig | None:
+        """Return the bot; where its table is wrong, one without anything, unless it has a key that cannot be read."""
         table = self._document.values.get("bot")
-        if watch.require_signed and not (isinstance(table, dict) and "twin_key" in table):
-            text = "no signature holds without [bot] twin_key; expected the key that this bot signs with"
-            self._find((*location, "require_signed"), text)
-        bot = self._bot
-        if bot is not None and bot.twin_key is not None and _folded(bot.name) == _folded(watch.name):
-            text = "twins with one key need two names; expected the one under which this bot signs, its own [bot] name"
-            self._find((*location, "name"), text)
+        has_key = isinstance(table, dict) and "twin_key" in table
+        return self._bot or (None if has_key else BotConfig(name=""))
 
-    def _check_name(self) -> None:
-        """Find a bot whose signed lines its twin could not name."""
-        bot = self._bot
-        if bot is not None and bot.twin_key is not None and bot.self_log is not None and not is_word(bot.name):
-            self._find(
-                ("bot", "name"),
-                "with twin_key its lines are signed under this name, which its twin's [[watch]] has to carry;"
-                " expected one word of letters, digits, '-' and '_'",
-            )
-
-    def _check_profiles(self) -> None:
-        """Find profiles that cannot be read, and watches that name one that is not there."""
+    def _profiles(self) -> Collection[str] | None:
+        """Return the names of all profiles; None, and a finding, where they cannot be read."""
         folder = None if self._bot is None else self._bot.profiles
         place = () if folder is None else ("bot", "profiles")
         if folder is not None and not folder.is_dir():
             self._find(place, "there is no such folder; expected one with profiles in it")
-            return
+            return None
         try:
-            known = load_profiles(*(() if folder is None else (folder,)))
+            return load_profiles(*(() if folder is None else (folder,)))
         except ProfileError as error:
             self._refuse(place, error)
-            return
-        for location, watch in self._watches.items():
-            if watch.profile not in (AUTO, *known):
-                hint = self._document.scrub(expected(watch.profile, (AUTO, *known)))
-                self._find((*location, "profile"), f"unknown profile; {hint}")
+            return None
 
     def _single(self, name: str) -> Mapping[str, object] | None:
         table = self._document.values.get(name)
@@ -317,10 +300,6 @@ class Reading:
 
     def _find(self, location: Location, text: str, *, shows_value: bool = True) -> None:
         self.findings.append(Finding(location=location, text=text, shows_value=shows_value))
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def rank(finding: Finding) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from logmonitor.command import build
 from logmonitor.config import BotConfig, ChatConfig, Config, Language, WatchConfig
 from logmonitor.configuration.binding import bind, parameters_of
-from logmonitor.configuration.document import Document
-from logmonitor.configuration.keys import Admins, Logs, Rooms, Text, TwinKey, Word, is_word
+from logmonitor.configuration.consistency import PROGRAM, Conflict, find_conflicts
+from logmonitor.configuration.document import Document, Finding
+from logmonitor.configuration.keys import Admins, Logs, Rooms, Text, TwinKey, Word  # noqa: TC001  # read at run time
 from logmonitor.configuration.log_pattern import absolute, covers
 from logmonitor.errors import ConfigurationError, LogMonitorError
 from logmonitor.pattern import compile_pattern
-from logmonitor.profile import AUTO
-from logmonitor.profile_folder import load_profile
+from logmonitor.profile_folder import load_profiles
 from logmonitor.signing import parse_key
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from logmonitor.operation import Operation
 
 _PLUGIN: Final = "WechatyLogMonitor"
-_PROGRAM: Final = "logmonitor"
 
 
 def make_configuration(
@@ -51,7 +49,7 @@ def make_configuration(
     """
     given = {
         "self_log": None if self_log is None else str(self_log),
-        "bot_name": bot_name or (Path(self_log).stem if self_log else _PROGRAM),
+        "bot_name": bot_name or (Path(self_log).stem if self_log else PROGRAM),
         "language": language,
         "rooms": _listed(rooms),
         "admins": _listed(admins) or None,
@@ -71,9 +69,9 @@ def make_configuration(
         for watch in (*watches, *_implied(operations, watches))
     )
     _check_operations(operations, chat, folder=folder)
-    _check_names(bot, all_watches)
-    for watch in all_watches:
-        _check_watch(watch, bot)
+    if not all_watches:
+        raise ConfigurationError(f"{_PLUGIN}: nothing is watched; expected an operation about a bot, or watches")
+    _check_together(bot, all_watches, [operation.config.name or operation.name for operation in operations])
     return Config(path=folder / _PLUGIN, bot=bot, chat=chat, watches=all_watches)
 
 
@@ -140,41 +138,30 @@ def _check_operations(operations: Sequence[Operation], chat: ChatConfig, *, fold
         raise ConfigurationError(f"{_PLUGIN}: {error}") from error
     for operation in operations:
         name = operation.config.name or operation.name
-        if name == _PROGRAM:
-            raise ConfigurationError(f"{_PLUGIN}: an operation has the program's own name {name!r}; expected another")
         admins = chat.admins if operation.config.admins is None else operation.config.admins
         _bound(_told, {"admins": _listed(admins)}, name=f"{_PLUGIN}: operation {name!r}", folder=folder)
 
 
-def _check_names(bot: BotConfig, watches: Sequence[WatchConfig]) -> None:
-    """Refuse bots that could not be told apart, and a name that its twin could not give to a watch."""
-    if not watches:
-        raise ConfigurationError(f"{_PLUGIN}: nothing is watched; expected an operation about a bot, or watches")
-    names = [_folded(watch.name) for watch in watches]
-    twice = next((watch.name for watch in watches if names.count(_folded(watch.name)) > 1), None)
-    if twice is not None:
-        raise ConfigurationError(f"{_PLUGIN}: two watches have the name {twice!r}; expected a name of its own for each")
-    if bot.twin_key is not None and bot.self_log is not None and not is_word(bot.name):
-        raise ConfigurationError(
-            f"{_PLUGIN}: bot_name = {bot.name!r}: with twin_key its lines are signed under this name, which its twin's"
-            " watch has to carry; expected one word of letters, digits, '-' and '_'"
-        )
+def _check_together(bot: BotConfig, watches: Sequence[WatchConfig], operations: Sequence[str]) -> None:
+    """Refuse what cannot stand side by side, all of it in one error."""
+    conflicts = find_conflicts(bot, watches, operations, profiles=load_profiles(), covers=covers)
+    if conflicts:
+        raise ConfigurationError("\n".join(_sentence(one, bot, watches, operations) for one in conflicts))
 
 
-def _check_watch(watch: WatchConfig, bot: BotConfig) -> None:
-    where = f"{_PLUGIN}: watch {watch.name!r}"
-    if bot.self_log is not None and any(covers(log, bot.self_log) for log in watch.logs):
-        raise ConfigurationError(f"{where}: this bot writes there itself (self_log); expected another bot's log")
-    if watch.require_signed and bot.twin_key is None:
-        raise ConfigurationError(f"{where}: no signature holds without twin_key; expected the one this bot signs with")
-    if bot.twin_key is not None and _folded(bot.name) == _folded(watch.name):
-        raise ConfigurationError(f"{where}: twins with one key need two names, and bot_name is the same")
-    if watch.profile != AUTO:
-        try:
-            load_profile(watch.profile)
-        except LogMonitorError as error:
-            raise ConfigurationError(f"{where}: {error}") from error
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
+def _sentence(conflict: Conflict, bot: BotConfig, watches: Sequence[WatchConfig], operations: Sequence[str]) -> str:
+    """Return what is wrong as a line: whose argument, its value and what was expected."""
+    key, name = conflict.field, _PLUGIN
+    match conflict.record:
+        case "bot":
+            key = f"bot_{key}"
+            value = getattr(bot, conflict.field)
+        case "watch":
+            watch = watches[conflict.index]
+            value = getattr(watch, key)
+            name += f": watch {watch.name!r}"
+        case _:
+            value = operations[conflict.index]
+            name += f": operation {value!r}"
+    document = Document(name=name, written={key: list(value) if isinstance(value, tuple) else value}, values={})
+    return document.sentence(Finding(location=(key,), text=conflict.text))
