@@ -45,12 +45,13 @@ FORBIDDEN_IN_CORE = {
     "rich",
 }
 SOLE_IMPORTERS = {
-    "grpclib": "transports.wechaty",
+    "grpclib": "transports.puppet_service",
     "prompt_toolkit": "transports",
     "watchdog": "following.observing",
     "wechaty": "transports.wechaty_plugin",
-    "wechaty_grpc": "transports.wechaty",
+    "wechaty_grpc": "transports.puppet_service",
     "wechaty_puppet": "transports.wechaty_plugin",
+    "wechaty_puppet_service": "transports.wechaty_plugin",
 }
 
 
@@ -116,13 +117,13 @@ def test_operations_import_only_the_public_api() -> None:
 
 
 def test_sdk_has_one_importer() -> None:
-    """What is meant to stand behind one module is imported by that module alone."""
+    """What is meant to stand behind one module or package is imported there alone."""
     wrong = [
         (name, target)
         for name, path in modules().items()
         for target in imports(path)
         for sdk, owner in SOLE_IMPORTERS.items()
-        if target.partition(".")[0] == sdk and not name.startswith(owner)
+        if target.partition(".")[0] == sdk and not f"{name}.".startswith(f"{owner}.")
     ]
     assert wrong == []
 

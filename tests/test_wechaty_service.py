@@ -15,8 +15,8 @@ from wechaty_grpc.wechaty import puppet as protocol
 
 from logmonitor.errors import TransportError
 from logmonitor.records import EventKind
+from logmonitor.transports.puppet_service.connection import Pace
 from logmonitor.transports.wechaty import Wechaty
-from logmonitor.transports.wechaty_connection import Pace
 from tests.gateway.driver import DEADLINE
 from tests.wechaty_client import recorded, take_events, take_messages, up
 

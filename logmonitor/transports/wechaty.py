@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from logmonitor.errors import TransportError
 from logmonitor.records import EventKind, Health
-from logmonitor.transports.wechaty_connection import Connection, Pace
-from logmonitor.transports.wechaty_endpoint import check_token, find_endpoint
-from logmonitor.transports.wechaty_event import (
+from logmonitor.transports.puppet_service.connection import Connection, Pace
+from logmonitor.transports.puppet_service.endpoint import check_token, find_endpoint
+from logmonitor.transports.puppet_service.event import (
     Account,
     EventType,
     connect,
@@ -28,7 +28,7 @@ from logmonitor.transports.wechaty_event import (
     settle,
     text_of,
 )
-from logmonitor.transports.wechaty_puppet import LIMITS
+from logmonitor.transports.puppet_service.puppet import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from logmonitor.records import Content, Event, Message, Receipt, Sender
     from logmonitor.transport import Limits
-    from logmonitor.transports.wechaty_puppet import Puppet
+    from logmonitor.transports.puppet_service.puppet import Puppet
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.isolation import isolated
 from logmonitor.runtime import serve
-from logmonitor.transports.wechaty_account import AccountChat
-from logmonitor.transports.wechaty_event import EventType
+from logmonitor.transports.puppet_service.account import AccountChat
+from logmonitor.transports.puppet_service.event import EventType
+from logmonitor.transports.puppet_service.puppet import Puppet
 from logmonitor.transports.wechaty_plugin_mending import mend
 from logmonitor.transports.wechaty_plugin_settings import make_configuration
-from logmonitor.transports.wechaty_puppet import Puppet
 
 mend()
 

@@ -13,8 +13,8 @@ from grpclib.exceptions import StreamTerminatedError
 
 from logmonitor.configuration.binding import parameters_of
 from logmonitor.errors import ConfigurationError
+from logmonitor.transports.puppet_service.endpoint import find_endpoint
 from logmonitor.transports.wechaty import Wechaty
-from logmonitor.transports.wechaty_endpoint import find_endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

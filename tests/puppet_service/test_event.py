@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.records import Event, EventKind, Qr
-from logmonitor.transports.wechaty_event import (
+from logmonitor.transports.puppet_service.event import (
     Account,
     EventType,
     connect,

@@ -11,10 +11,10 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from logmonitor import EventKind, TransportError
-from logmonitor.transports import wechaty_account
-from logmonitor.transports.wechaty_account import AccountChat
-from logmonitor.transports.wechaty_event import EventType
-from logmonitor.transports.wechaty_puppet import Puppet
+from logmonitor.transports.puppet_service import account
+from logmonitor.transports.puppet_service.account import AccountChat
+from logmonitor.transports.puppet_service.event import EventType
+from logmonitor.transports.puppet_service.puppet import Puppet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +169,7 @@ async def test_message_that_takes_too_long_is_passed_over(monkeypatch: pytest.Mo
     """A message that cannot be fetched within its time does not hold up the next."""
     stub = Stub(slow="adm", fine="adm")
     stub.failures.append(StreamTerminatedError("Connection lost"))
-    monkeypatch.setattr(wechaty_account, "_FETCH_SECONDS", 0.01)
+    monkeypatch.setattr(account, "_FETCH_SECONDS", 0.01)
     chat = connected(stub)
     announce(chat, "slow", "fine")
     assert await received(chat, 1) == ["fine"]
@@ -177,8 +177,8 @@ async def test_message_that_takes_too_long_is_passed_over(monkeypatch: pytest.Mo
 
 async def test_oldest_of_too_many_messages_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing grows without bound: over its limit the oldest announcement is dropped, and so is what was seen."""
-    monkeypatch.setattr(wechaty_account, "_WAITING", 2)
-    monkeypatch.setattr(wechaty_account, "_SEEN", 2)
+    monkeypatch.setattr(account, "_WAITING", 2)
+    monkeypatch.setattr(account, "_SEEN", 2)
     chat = connected(Stub(one="adm", two="adm", three="adm"))
     announce(chat, "one", "two", "three")
     assert await received(chat, 2) == ["two", "three"]

@@ -16,7 +16,7 @@ from wechaty_grpc.wechaty.puppet import ContactPayloadResponse, MessagePayloadRe
 
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Attachment, Link, Sender
-from logmonitor.transports.wechaty_puppet import LIMITS, Puppet, file_box, message_text, sent_at
+from logmonitor.transports.puppet_service.puppet import LIMITS, Puppet, file_box, message_text, sent_at
 
 TODAY_TEXT, OLD_TEXT, AUDIO = 7, 6, 2
 TOKEN = "secret-token"  # noqa: S105  # it guards nothing

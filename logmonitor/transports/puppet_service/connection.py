@@ -15,8 +15,8 @@ from grpclib.exceptions import GRPCError
 from wechaty_grpc.wechaty import PuppetStub
 
 from logmonitor.errors import TransportError
-from logmonitor.transports.wechaty_event import EventType
-from logmonitor.transports.wechaty_puppet import BROKEN, LOST, Puppet
+from logmonitor.transports.puppet_service.event import EventType
+from logmonitor.transports.puppet_service.puppet import BROKEN, LOST, Puppet
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from grpclib.protocol import H2Protocol
 
-    from logmonitor.transports.wechaty_endpoint import Endpoint
+    from logmonitor.transports.puppet_service.endpoint import Endpoint
 
 _REFUSED: Final = frozenset({Status.UNAUTHENTICATED, Status.UNAVAILABLE})
 

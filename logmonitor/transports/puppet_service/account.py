@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from logmonitor.errors import TransportError
 from logmonitor.records import EventKind, Health
-from logmonitor.transports.wechaty_event import Account, EventType, dirty_contact, meet, text_of
-from logmonitor.transports.wechaty_puppet import LIMITS, LOST
+from logmonitor.transports.puppet_service.event import Account, EventType, dirty_contact, meet, text_of
+from logmonitor.transports.puppet_service.puppet import LIMITS, LOST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from logmonitor.records import Content, Event, Message, Receipt, Sender
     from logmonitor.transport import Limits
-    from logmonitor.transports.wechaty_puppet import Puppet
+    from logmonitor.transports.puppet_service.puppet import Puppet
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
