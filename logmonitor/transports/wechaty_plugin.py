@@ -1,7 +1,7 @@
 """logmonitor inside a bot that runs on the Python SDK of Wechaty: one line in the bot, and no second connection.
 
 Import this module before `wechaty`: the SDK cannot be imported on today's Python until what keeps it from that has been
-mended, which importing this module does (`wechaty_plugin_mending`). Nothing else here reaches into the SDK but the two
+mended, which importing this module does (`wechaty_sdk.mending`). Nothing else here reaches into the SDK but the two
 places that a comment explains.
 """
 
@@ -19,8 +19,8 @@ from logmonitor.runtime import serve
 from logmonitor.transports.puppet_service.account import AccountChat
 from logmonitor.transports.puppet_service.event import EventType
 from logmonitor.transports.puppet_service.puppet import Puppet
-from logmonitor.transports.wechaty_plugin_mending import mend
-from logmonitor.transports.wechaty_plugin_settings import make_configuration
+from logmonitor.transports.wechaty_sdk.mending import mend
+from logmonitor.transports.wechaty_sdk.settings import make_configuration
 
 mend()
 

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 from pyee.asyncio import AsyncIOEventEmitter
 
-from logmonitor.transports import wechaty_plugin_mending
-from logmonitor.transports.wechaty_plugin_mending import (
+from logmonitor.transports.wechaty_sdk import mending
+from logmonitor.transports.wechaty_sdk.mending import (
     check_telnet,
     mend,
     mend_emitter,
@@ -88,7 +88,7 @@ def test_options_with_a_hash_keep_it() -> None:
 def test_telnetlib_that_is_missing_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without telnetlib there is one sentence that says what to install."""
     monkeypatch.delitem(sys.modules, "telnetlib", raising=False)
-    monkeypatch.setattr(wechaty_plugin_mending, "find_spec", lambda _name: None)
+    monkeypatch.setattr(mending, "find_spec", lambda _name: None)
     with pytest.raises(ModuleNotFoundError) as caught:
         check_telnet()
     assert str(caught.value) == (

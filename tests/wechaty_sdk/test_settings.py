@@ -10,7 +10,7 @@ import pytest
 from logmonitor import ConfigurationError, Operation, OperationConfig
 from logmonitor.config import BotConfig, ChatConfig, Config, WatchConfig
 from logmonitor.signing import key_text
-from logmonitor.transports.wechaty_plugin_settings import make_configuration
+from logmonitor.transports.wechaty_sdk.settings import make_configuration
 from operations.qr_rescue import qr_rescue
 
 FOLDER: Final = Path("/srv/bots")
