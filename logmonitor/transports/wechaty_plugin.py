@@ -19,14 +19,14 @@ from logmonitor.runtime import serve
 from logmonitor.transports.puppet_service.account import AccountChat
 from logmonitor.transports.puppet_service.event import EventType
 from logmonitor.transports.puppet_service.puppet import Puppet
-from logmonitor.transports.wechaty_sdk.mending import mend
+from logmonitor.transports.wechaty_sdk.mending import mend, without_known_warnings
 from logmonitor.transports.wechaty_sdk.settings import make_configuration
 
-mend()
-
-from wechaty import Wechaty, WechatyPlugin  # noqa: E402  # cannot be imported before it is mended
-from wechaty.schema import PluginStatus  # noqa: E402  # the same
-from wechaty_puppet_service import PuppetService  # noqa: E402  # the same
+with without_known_warnings():
+    mend()
+    from wechaty import Wechaty, WechatyPlugin
+    from wechaty.schema import PluginStatus
+    from wechaty_puppet_service import PuppetService
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

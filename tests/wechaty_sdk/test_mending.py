@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import dataclass, make_dataclass
 from types import ModuleType
 
@@ -16,6 +17,7 @@ from logmonitor.transports.wechaty_sdk.mending import (
     mend_emitter,
     mend_host,
     mend_options,
+    without_known_warnings,
 )
 
 
@@ -115,3 +117,36 @@ def test_missing_extra_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch, 
         f"WechatyLogMonitor needs the package {name!r}, which is not installed: pip install 'logmonitor[wechaty]'"
     )
     assert caught.value.name == name
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "'telnetlib' is deprecated and slated for removal in Python 3.13",
+        "telnetlib was removed in Python 3.13. Please be aware that you are currently NOT using standard 'telnetlib'",
+    ],
+)
+def test_warning_of_the_sdks_telnetlib_is_not_shown(message: str) -> None:
+    """That the SDK imports telnetlib is passed over, not that others do, nor whatever else is deprecated in the SDK."""
+
+    def warn(text: str, module: str, category: type[Warning] = DeprecationWarning) -> None:
+        warnings.warn_explicit(text, category, f"{module}.py", 1, module=module)
+
+    with without_known_warnings():
+        warn(message, "wechaty.plugin")
+        for wrong in ((message, "my_bot"), (message, "wechaty.plugins"), ("x is deprecated", "wechaty.plugin")):
+            with pytest.raises(DeprecationWarning):
+                warn(*wrong)
+        with pytest.raises(UserWarning):
+            warn(message, "wechaty.plugin", UserWarning)
+    with pytest.raises(DeprecationWarning):
+        warn(message, "wechaty.plugin")
+
+
+def test_warning_of_an_escape_is_not_shown_in_its_one_module() -> None:
+    """The escape that stringcase gets wrong is passed over when that is compiled, and nothing in other modules is."""
+    with without_known_warnings():
+        compile(r"'\W'", "/site-packages/stringcase.py", "exec")
+        for text, path in ((r"'\W'", "/site-packages/mystringcase.py"), (r"'\d'", "/site-packages/stringcase.py")):
+            with pytest.raises(SyntaxError, match="invalid escape sequence"):
+                compile(text, path, "exec")

@@ -1,19 +1,40 @@
 """What keeps `wechaty` 0.10.7 from being imported on today's Python and libraries, mended before its import.
 
-Each mend checks first whether it is needed, and puts back no more than the SDK uses.
+Each mend checks first whether it is needed, and puts back no more than the SDK uses. What the SDK's import warns of,
+and no author of a bot can cure, is kept from him; nothing else is.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 _REMEDY: Final = "pip install 'logmonitor[wechaty]'"
+_KNOWN_WARNINGS: Final[tuple[tuple[type[Warning], str, str], ...]] = (
+    # `wechaty.plugin` imports telnetlib (PEP 594); what brings it back on Python 3.13 warns in words of its own
+    (DeprecationWarning, r"'telnetlib' is deprecated|telnetlib was removed in Python 3\.13", r"wechaty\.plugin\Z"),
+    # `stringcase` 1.2.0, which the SDK's protocol needs, when it is compiled: 3.11 gives one, 3.12 and later the other
+    (DeprecationWarning, r"invalid escape sequence '\\W'", r"(?:.*[/\\])?stringcase\Z"),
+    (SyntaxWarning, r"invalid escape sequence '\\W'", r"(?:.*[/\\])?stringcase\Z"),
+)
+"""Category, message and module of what is warned of while the SDK is imported."""
+
+
+@contextmanager
+def without_known_warnings() -> Iterator[None]:
+    """Keep what the SDK's import is known to warn of from being shown, or from being made an error."""
+    with warnings.catch_warnings():
+        for category, message, module in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message, category=category, module=module)
+        yield
 
 
 def mend() -> None:
