@@ -13,6 +13,7 @@ from logmonitor.errors import TransportError
 from logmonitor.outbox import Outbox
 from logmonitor.qr import render_png
 from logmonitor.records import Attachment, EventKind, Priority, Qr
+from logmonitor.transports.puppet_service import account
 from logmonitor.transports.wechaty import Wechaty
 from tests.gateway.driver import DEADLINE, Gateway, Sent, free_port, needs_gateway
 from tests.wechaty_client import Network, client, recorded, take_events, take_messages, up
@@ -68,6 +69,7 @@ async def test_wechaty_fetches_after_an_outage_what_was_announced_before(gateway
     async with Network(gateway) as network, up(client(gateway, endpoint=network.endpoint)) as chat:
         await gateway.say("admin", "first")
         assert [message.text for message in await take_messages(chat, 1)] == ["first"]
+        taking = asyncio.ensure_future(take_messages(chat, 2))
         kept_back = await network.keep_back()
         await gateway.say("admin", "second")
         async with asyncio.timeout(DEADLINE):
@@ -75,27 +77,32 @@ async def test_wechaty_fetches_after_an_outage_what_was_announced_before(gateway
         await network.cut()
         await record.wait_for("the chat is back")
         await gateway.say("admin", "third")
-        texts = [message.text for message in await take_messages(chat, 2)]
+        texts = [message.text for message in await taking]
     assert texts == ["second", "third"]
 
 
-async def test_wechaty_passes_over_what_cannot_be_fetched_in_time(gateway: Gateway, record: Record) -> None:
+async def test_wechaty_passes_over_what_cannot_be_fetched_in_time(
+    gateway: Gateway, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A message whose content does not come for too long is logged and passed over, and later ones come."""
     await gateway.do("contact", id="admin")
     await gateway.do("login")
     async with Network(gateway) as network:
         chat = client(gateway, endpoint=network.endpoint)
-        chat.pace = replace(chat.pace, fetch=0.2, quiet=60.0)
+        chat.pace = replace(chat.pace, quiet=60.0)
         async with up(chat):
             await gateway.say("admin", "first")
             assert [message.text for message in await take_messages(chat, 1)] == ["first"]
+            monkeypatch.setattr(account, "_FETCH_SECONDS", 0.2)
+            taking = asyncio.ensure_future(take_messages(chat, 1))
             await network.keep_back()
             lost = await gateway.say("admin", "lost")
             await record.wait_for(f"message {lost!r} is passed over: it could not be fetched in time")
+            monkeypatch.undo()
             await network.cut()
             await record.wait_for("the chat is back")
             await gateway.say("admin", "later")
-            assert [message.text for message in await take_messages(chat, 1)] == ["later"]
+            assert [message.text for message in await taking] == ["later"]
 
 
 async def test_wechaty_delivers_once_what_waited_for_a_gateway(gateway: Gateway, record: Record) -> None:

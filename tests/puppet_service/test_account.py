@@ -10,7 +10,7 @@ import pytest
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from logmonitor import EventKind, TransportError
+from logmonitor import EventKind, Health, TransportError
 from logmonitor.transports.puppet_service import account
 from logmonitor.transports.puppet_service.account import AccountChat
 from logmonitor.transports.puppet_service.event import EventType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from logmonitor import Event, Message
 
-OUT: Final = "the account is not logged in"
+OUT: Final = "the account is logged out; it asks for a scan"
 BOB: Final = {"contactId": "bob"}
 SECONDS: Final = 10.0
 
@@ -126,7 +126,12 @@ async def test_chat_is_down_while_the_account_is_out(kind: EventType, payload: M
 
 
 async def test_chat_says_since_when_it_is_down() -> None:
-    """The time is that of the first reason, whatever reason comes after it."""
+    """The time is that of the first reason, whatever reason comes after it; none before the first attempt has ended."""
+    chat = AccountChat(reason="not yet")
+    chat.approach(puppet_of(Stub()))
+    assert chat.health() == Health(is_up=False, reason="not yet")
+    chat.stop_at("refused")
+    assert (chat.health().reason, chat.health().since is None) == ("refused", False)
     chat = connected(Stub())
     chat.take(EventType.LOGOUT, BOB)
     since = chat.health().since
@@ -220,6 +225,51 @@ async def test_message_proves_a_login_that_was_not_told() -> None:
     chat.take(EventType.LOGOUT, BOB)
     announce(chat, "late")
     assert not chat.health().is_up
+
+
+async def test_login_that_is_repeated_on_the_next_connection_is_told_once() -> None:
+    """On a connection on which the gateway repeats, the chat is up as it stands open, and only what is new is told."""
+    chat = AccountChat(reason="not yet")
+    for _ in range(2):
+        chat.approach(puppet_of(Stub()))
+        chat.take(EventType.LOGIN, BOB)
+        assert not chat.health().is_up
+        chat.go_on()
+        chat.settle(has_answered=True)
+        assert chat.health().is_up
+        chat.stop_at("gone")
+    chat.approach(puppet_of(Stub(one="adm")))
+    chat.settle(has_answered=True)
+    chat.go_on()
+    assert chat.health().reason == OUT
+    announce(chat, "one")
+    assert chat.health().is_up
+    chat.take(EventType.LOGIN, BOB)
+    chat.close()
+    assert [event.kind async for event in chat.own_events()] == [EventKind.LOGIN, EventKind.LOGIN]
+
+
+async def test_chat_ends_when_it_is_closed() -> None:
+    """What cannot be fetched any more is left, nothing more is yielded, and the chat is down."""
+    chat = connected(Stub(one="adm"))
+    announce(chat, "one")
+    chat.close()
+    assert [message async for message in chat.messages()] == []
+    assert [event.kind async for event in chat.own_events()] == [EventKind.LOGIN]
+    assert (chat.health().is_up, chat.health().reason, chat.is_open) == (False, "closed", False)
+
+
+async def test_chat_that_ends_by_a_fault_says_so() -> None:
+    """Whoever waits for messages, or for one of them to be fetched, is told that none will come."""
+    for chat in (AccountChat(reason="not yet"), connected(Stub(one="adm"))):
+        chat.stop_at("gone")
+        announce(chat, "one")
+        receiving = asyncio.ensure_future(received(chat, 1))
+        await asyncio.sleep(0)
+        chat.close(fault := KeyError())
+        with pytest.raises(TransportError, match="because of a fault") as caught:
+            await receiving
+        assert caught.value.__cause__ is fault
 
 
 async def test_changed_contact_is_asked_for_anew() -> None:

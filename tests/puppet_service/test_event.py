@@ -17,8 +17,10 @@ from logmonitor.transports.puppet_service.event import (
     dirty_contact,
     meet,
     read_payload,
+    renew,
     settle,
     text_of,
+    write_to,
 )
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -110,6 +112,22 @@ def test_event_missing_on_a_new_connection_tells_nothing_of_an_old_gateway() -> 
     assert settle(connect(late), has_answered=True).is_in is None
     repeating, _ = told(connect(Account()), LOGIN)
     assert settle(connect(repeating), has_answered=False).is_in is None
+
+
+def test_event_message_disproves_only_a_guess() -> None:
+    """Whoever is written to is not logged out, unless the gateway has said so; who is in stays in."""
+    guessed = renew(Account(id="bob"), is_in=False)
+    assert (write_to(guessed).is_in, write_to(guessed).id) == (None, "bob")
+    for happened, is_in in ((LOGIN, True), (LOGOUT, False), (scan(2), False)):
+        account, _ = told(guessed, happened)
+        assert write_to(account) is account
+        assert account.is_in is is_in
+
+
+def test_event_session_that_begins_anew_tells_its_login() -> None:
+    """A login is news after a session began anew, though it is the login of before."""
+    account, _ = told(Account(), LOGIN)
+    assert [event.user for event in told(renew(account, is_in=False), LOGIN)[1]] == ["bob"]
 
 
 def test_event_others_mean_nothing() -> None:

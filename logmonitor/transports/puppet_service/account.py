@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from logmonitor.errors import TransportError
 from logmonitor.records import EventKind, Health
-from logmonitor.transports.puppet_service.event import Account, EventType, dirty_contact, meet, text_of
+from logmonitor.transports.puppet_service.event import (
+    Account,
+    EventType,
+    connect,
+    dirty_contact,
+    meet,
+    renew,
+    settle,
+    text_of,
+    write_to,
+)
 from logmonitor.transports.puppet_service.puppet import LIMITS, LOST
 
 if TYPE_CHECKING:
@@ -31,34 +41,41 @@ _SEEN: Final = 10_000
 _FETCH_SECONDS: Final = 60.0
 _NAME_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.5
-_NOT_IN: Final = "the account is not logged in"
+_LOGGED_OUT: Final = "the account is logged out; it asks for a scan"
 
 
 class AccountChat:
     """A Wechaty account as a chat.
 
-    Whoever keeps the connection says how it stands (`begin`, `stop_at`) and passes on what the gateway tells (`take`),
-    from the event loop.
+    Whoever keeps the connection says how it stands and passes on what the gateway tells (`take`), from the event loop:
+    `begin` where the gateway's session starts with the connection; else `approach`, `go_on` and `settle`, in that
+    order, for a connection on which the gateway repeats what it told; `stop_at` when it is gone.
     """
 
     def __init__(self, *, reason: str) -> None:
-        """Be down until `begin`, for that reason."""
+        """Be down, for that reason; since when is open until a connection has stood or failed."""
         self._puppet: Puppet | None = None
         self._account = Account()
-        self._is_guess = True
         self._failure: str | None = reason
-        self._health = Health(is_up=False, since=datetime.now(UTC), reason=reason)
-        self._told: set[str] = {reason}
+        self._health = Health(is_up=False, reason=reason)
+        self._told: set[str] = set()
         self._open = asyncio.Event()
         self._up = asyncio.Event()
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._ids: asyncio.Queue[str] = asyncio.Queue(_WAITING)
-        self._events: asyncio.Queue[Event] = asyncio.Queue(_WAITING)
+        self._ids: asyncio.Queue[str | None] = asyncio.Queue(_WAITING)
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_WAITING)
+        self._is_closed = False
+        self._fault: BaseException | None = None
 
     @property
     def limits(self) -> Limits:
         """What WeChat and one message to the gateway can carry."""
         return LIMITS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, whoever is logged in."""
+        return self._open.is_set() and not self._is_closed
 
     async def __aenter__(self) -> Self:
         """Connect nothing: whoever keeps the connection does."""
@@ -70,9 +87,12 @@ class AccountChat:
         """Close nothing."""
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield every message that others write to the account, once, in order."""
-        while True:
-            message_id = await self._ids.get()
+        """Yield every message that others write to the account, once, in order, until `close`.
+
+        Raises:
+            TransportError: the connection can no longer be kept up, for a reason within this program.
+        """
+        while (message_id := await self._ids.get()) is not None:
             try:
                 async with asyncio.timeout(_FETCH_SECONDS) as deadline:
                     message = await self._fetch(message_id)
@@ -83,12 +103,13 @@ class AccountChat:
                 continue
             if message is not None:
                 yield message
+        if self._fault is not None:
+            raise TransportError("the connection has ended because of a fault") from self._fault
 
     async def own_events(self) -> AsyncIterator[Event]:
         """Yield every scan, login and logout of the account, without what the gateway merely repeats."""
         name: tuple[str, str] | None = None
-        while True:
-            event = await self._events.get()
+        while (event := await self._events.get()) is not None:
             if event.kind is EventKind.LOGIN and event.user is not None:
                 name = event.user, await self._name(event.user)
             yield replace(event, user=name[1]) if name is not None and event.user == name[0] else event
@@ -129,24 +150,47 @@ class AccountChat:
         await self._up.wait()
 
     def begin(self, puppet: Puppet, *, is_in: bool | None) -> None:
-        """Note that a connection is open, by which `puppet` asks.
+        """Note that a connection is open, by which `puppet` asks, and that what is told from now on is news.
 
         `is_in` is False where the gateway's session begins anew with it, so that a login will be told, and None where
         nobody knows whether the account is logged in.
         """
         self._puppet = puppet
-        self._account = Account(id=self._account.id, is_in=is_in)
-        self._is_guess = True
+        self._account = renew(self._account, is_in=is_in)
+        self.go_on()
+
+    def approach(self, puppet: Puppet) -> None:
+        """Note that a connection is being opened, by which `puppet` will ask; what is repeated on it is no news."""
+        self._puppet = puppet
+        self._account = connect(self._account)
+
+    def go_on(self) -> None:
+        """Note that the connection is open."""
         self._failure = None
         self._told.clear()
         self._open.set()
         self._refresh()
 
+    def settle(self, *, has_answered: bool) -> None:
+        """Note that the gateway has had its time to repeat; `has_answered` that it has answered behind all of that."""
+        self._account = settle(self._account, has_answered=has_answered)
+        self._refresh()
+
     def stop_at(self, reason: str) -> None:
-        """Note that the connection is gone."""
+        """Note that the connection is gone, or has not come about."""
         self._failure = reason
         self._open.clear()
         self._refresh()
+
+    def close(self, fault: BaseException | None = None) -> None:
+        """End what is yielded, for there will be no connection any more: because of a `fault`, or as was wished."""
+        self._is_closed, self._fault = True, fault
+        self._open.set()  # what waits for a connection has waited for long enough
+        self._up.clear()
+        self._failure = "closed" if fault is None else "the connection has ended because of a fault"
+        self._health = Health(is_up=False, since=datetime.now(UTC), reason=self._failure)
+        _offer(self._ids, None)
+        _offer(self._events, None)
 
     def take(self, kind: int, payload: Mapping[str, object], /) -> None:
         """Let an event of the gateway take effect.
@@ -157,22 +201,17 @@ class AccountChat:
         match kind:
             case EventType.MESSAGE:
                 self._announce(text_of(payload, "messageId"))
-                if self._is_guess:  # who is written to is logged in, though an old gateway may not have told
-                    self._account = replace(self._account, is_in=None)
-                self._refresh()
-                return
+                self._account = write_to(self._account)  # an old gateway may not have told the login
             case EventType.DIRTY:
                 changed = dirty_contact(payload)
                 if self._puppet is not None and changed is not None:
                     self._puppet.forget(changed)
-                return
-        before = self._account
-        self._account, event = meet(before, kind, payload, now=datetime.now(UTC))
-        self._is_guess &= self._account is before
-        if self._puppet is not None and kind == EventType.LOGIN:
-            self._puppet.forget()
-        if event is not None:
-            _offer(self._events, event)
+            case _:
+                self._account, event = meet(self._account, kind, payload, now=datetime.now(UTC))
+                if self._puppet is not None and kind == EventType.LOGIN:
+                    self._puppet.forget()
+                if event is not None:
+                    _offer(self._events, event)
         self._refresh()
 
     def _announce(self, message_id: str) -> None:
@@ -190,20 +229,28 @@ class AccountChat:
         """Fetch a message, on the next connection if this one dies; None for one that cannot be, or is our own."""
         while True:
             await self._open.wait()
+            if self._is_closed:
+                return None
             try:
-                return await self._ask(lambda puppet: puppet.message(message_id, own_id=self._account.id), is_up=False)
+                message = await self._ask(
+                    lambda puppet: puppet.message(message_id, own_id=self._account.id), is_up=False
+                )
             except TransportError as error:
-                if not isinstance(error.__cause__, LOST) and self._open.is_set():
-                    _log.warning("message %r is passed over: %s", message_id, error)
-                    return None
-                await asyncio.sleep(_PAUSE_SECONDS)
+                if not self.is_open or isinstance(error.__cause__, LOST):
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                    continue
+                _log.warning("message %r is passed over: %s", message_id, error)
+                return None
             except ValueError as error:
                 _log.warning("message %r is passed over: %s", message_id, error)
                 return None
+            if message is None:
+                _log.debug("message %r is the account's own", message_id)
+            return message
 
     async def _ask(self, call: Callable[[Puppet], Awaitable[_Answer]], *, is_up: bool = True) -> _Answer:
         """Ask the gateway; with `is_up` only while the account is not known to be logged out."""
-        if self._puppet is None or not self._open.is_set() or (is_up and not self._health.is_up):
+        if self._puppet is None or not self.is_open or (is_up and not self._health.is_up):
             raise TransportError(self._health.reason)
         return await call(self._puppet)
 
@@ -217,18 +264,21 @@ class AccountChat:
     def _refresh(self) -> None:
         """Work out whether the chat is up, and log it if that has changed or has another reason."""
         before, now = self._health, datetime.now(UTC)
-        reason = self._failure or (_NOT_IN if self._account.is_in is False else None)
+        reason = self._failure or (_LOGGED_OUT if self._account.is_in is False else None)
         if reason is None:
             self._up.set()
             if not before.is_up:
                 self._health = Health(is_up=True, since=now)
                 self._told.clear()
-                _log.info("the chat is up")
+                if before.since is None:
+                    _log.info("the chat is up")
+                else:
+                    _log.info("the chat is back, after %.0f s", (now - before.since).total_seconds())
             return
         self._up.clear()
         if not before.is_up and before.reason == reason:
             return
-        self._health = Health(is_up=False, since=now if before.is_up else before.since, reason=reason)
+        self._health = Health(is_up=False, since=now if before.is_up else before.since or now, reason=reason)
         if reason not in self._told:
             self._told.add(reason)
             _log.warning("the chat is down: %s", reason)

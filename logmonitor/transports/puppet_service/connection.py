@@ -38,8 +38,7 @@ class Pace:
     quiet for `quiet` is probed, and deaf once the answer does not come within `answer`. A gateway that another client
     was thrown out of may take the end of that one's stream for the end of ours: it is left alone for `handover`, and
     probed once more after `recheck`. Pauses between attempts double from `first_pause` to `longest_pause` and begin
-    anew after a connection of `steady`; each is a random part of that, by `rand`, and half of it at least. A message is
-    fetched for `fetch` after it was announced.
+    anew after a connection of `steady`; each is a random part of that, by `rand`, and half of it at least.
     """
 
     attempt: float = 30.0
@@ -51,7 +50,6 @@ class Pace:
     first_pause: float = 0.5
     longest_pause: float = 30.0
     steady: float = 60.0
-    fetch: float = 60.0
     rand: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 

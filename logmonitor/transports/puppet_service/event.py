@@ -39,15 +39,16 @@ class EventType(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What is known of the account: whose it was last (`id`), and whether it is logged in, None if nobody said.
+    """What is known of the account: whose it was last (`id`), and whether it is logged in, None if nobody knows.
 
-    `told` is the scan that was told last, until a login or logout. A gateway of today repeats its login and its scan on
-    each new connection: `is_old` says that what is known is from before this one, `is_repeating` that this gateway has
-    been seen to repeat a login.
+    With `is_guess` nobody has said that; it follows from what was not said. `told` is the scan that was told last,
+    until a login or logout. A gateway of today repeats its login and its scan on each new connection: `is_old` says
+    that what is known is from before this one, `is_repeating` that this gateway has been seen to repeat a login.
     """
 
     id: str | None = None
     is_in: bool | None = None
+    is_guess: bool = True
     told: tuple[EventKind, str | None] | None = None
     is_old: bool = False
     is_repeating: bool = False
@@ -92,8 +93,18 @@ def dirty_contact(payload: Mapping[str, object], /) -> str | None:
 
 
 def connect(account: Account, /) -> Account:
-    """Note that a new connection begins."""
+    """Note that a new connection begins, on which the gateway may repeat what it told."""
     return replace(account, is_old=True)
+
+
+def renew(account: Account, /, *, is_in: bool | None) -> Account:
+    """Note that the gateway's own session begins anew, so that what it tells next is news; `is_in` is a guess."""
+    return Account(id=account.id, is_in=is_in)
+
+
+def write_to(account: Account, /) -> Account:
+    """Note that somebody writes to the account: whoever is written to is not logged out, unless that was said."""
+    return replace(account, is_in=None) if account.is_guess and account.is_in is False else account
 
 
 def settle(account: Account, /, *, has_answered: bool) -> Account:
@@ -104,7 +115,7 @@ def settle(account: Account, /, *, has_answered: bool) -> Account:
     if not account.is_old:
         return account
     is_out = has_answered and account.is_repeating
-    return replace(account, is_in=False if is_out else None, is_old=False)
+    return replace(account, is_in=False if is_out else None, is_guess=True, is_old=False)
 
 
 def meet(
@@ -123,7 +134,7 @@ def meet(
         case EventType.LOGOUT:
             given = payload.get("contactId")
             user = given if isinstance(given, str) and given else account.id
-            after = Account(id=user, is_in=False, is_repeating=account.is_repeating)
+            after = Account(id=user, is_in=False, is_guess=False, is_repeating=account.is_repeating)
             return after, _event(EventKind.LOGOUT, now, user=user)
         case EventType.SCAN:
             return _meet_scan(account, payload, now)
@@ -133,7 +144,8 @@ def meet(
 
 def _meet_login(account: Account, user: str, now: datetime) -> tuple[Account, Event | None]:
     is_told = account.is_in is True and account.id == user
-    after = Account(id=user, is_in=True, is_repeating=account.is_repeating or account.is_old)
+    is_repeating = account.is_repeating or account.is_old
+    after = Account(id=user, is_in=True, is_guess=False, is_repeating=is_repeating)
     return after, None if is_told else _event(EventKind.LOGIN, now, user=user)
 
 
@@ -144,7 +156,7 @@ def _meet_scan(account: Account, payload: Mapping[str, object], now: datetime) -
     kind = _SCANS.get(status)
     if kind is None:
         return account, None
-    after = replace(account, is_in=False, told=(kind, qr), is_old=False)
+    after = replace(account, is_in=False, is_guess=False, told=(kind, qr), is_old=False)
     if account.told == after.told:
         return after, None
     shown = Qr(payload=qr, first_seen=now) if kind is EventKind.SCAN and qr else None
