@@ -322,6 +322,40 @@ except ConfigurationError as error:
     assert [path.name for path in tmp_path.glob(".wechaty/*")] == []
 
 
+def test_start_after_the_end_for_good_begins_nothing(tmp_path: Path) -> None:
+    """What ended for good is not begun again when the SDK starts anew, and is logged once."""
+    done = run_python(
+        """
+import asyncio, logging, sys
+from logmonitor import OperationConfig, OperationError
+from logmonitor.transports import wechaty_plugin
+from operations.qr_rescue import qr_rescue
+from wechaty import Wechaty, WechatyOptions
+
+async def refuse(config, *, transport, operations, stop):
+    raise OperationError("two of a name")
+
+async def main():
+    bot = Wechaty(WechatyOptions(endpoint="127.0.0.1:8788", token="secret"))
+    bot.use(wechaty_plugin.WechatyLogMonitor([qr_rescue(OperationConfig(watch="bob", admins=("A",)))]))
+    for _ in range(2):
+        await bot.init_puppet_event_bridge(bot.puppet)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        print(len(others))
+        if others:
+            await asyncio.wait(others)
+
+wechaty_plugin.serve = refuse
+logger = logging.getLogger("logmonitor")
+logger.addHandler(logging.StreamHandler(sys.stdout))
+asyncio.run(main())
+""",
+        tmp_path,
+    )
+    told = "logmonitor has ended for good, the bot goes on without: two of a name"
+    assert (done.stdout.splitlines(), done.stderr) == (["1", told, "0"], "")
+
+
 def test_import_warns_of_nothing(tmp_path: Path) -> None:
     """With every warning an error, the module and behind it the SDK are imported; the filters are as before."""
     code = """

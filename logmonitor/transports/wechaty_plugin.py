@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from enum import Enum
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.isolation import isolated
 from logmonitor.runtime import serve
-from logmonitor.transports.puppet_service.account import AccountChat
-from logmonitor.transports.puppet_service.event import EventType
-from logmonitor.transports.puppet_service.puppet import Puppet
+from logmonitor.transports.wechaty_sdk.ear import Ear
 from logmonitor.transports.wechaty_sdk.mending import mend, without_known_warnings
 from logmonitor.transports.wechaty_sdk.settings import make_configuration
+from logmonitor.transports.wechaty_sdk.work import Work
 
 with without_known_warnings():
     mend()
@@ -33,23 +31,14 @@ if TYPE_CHECKING:
 
     from wechaty import WechatyPluginOptions
 
-    from logmonitor.config import Config, WatchConfig
+    from logmonitor.config import WatchConfig
     from logmonitor.operation import Operation
+    from logmonitor.transports.puppet_service.account import AccountChat
 
 __all__ = ["WechatyLogMonitor"]
 
 _log = logging.getLogger(__name__)
-_EVENTS: Final = {
-    "heartbeat": EventType.HEARTBEAT,
-    "message": EventType.MESSAGE,
-    "scan": EventType.SCAN,
-    "login": EventType.LOGIN,
-    "logout": EventType.LOGOUT,
-}
-"""What the SDK's puppet calls the events that matter here."""
-
 _STOPPED: Final = "the bot has stopped"
-_FIELDS: Final = {"message_id": "messageId", "contact_id": "contactId", "qrcode": "qrcode", "status": "status"}
 
 
 class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no types
@@ -118,8 +107,8 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         )
         self._starts = 0
         self._puppet: PuppetService | None = None
-        self._ear: _Ear | None = None
-        self._work: _Work | None = None
+        self._ear: Ear | None = None
+        self._work: Work | None = None
         super().__init__(options)
 
     async def on_running(self) -> None:
@@ -136,18 +125,23 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         if self._puppet is not puppet:
             self._report_life(puppet)
             self._puppet = puppet
+        if self._work is not None and self._work.is_hopeless:
+            return
         if self._ear is not None:
             self._ear.close("the bot starts anew")
         if self._work is None or self._work.is_over:
-            self._work = _Work(self._config, self._operations)
-        self._ear = _Ear(puppet, self._work.chat, is_from_start=is_from_start)
+            self._work = Work(self._serve)
+        self._ear = Ear(puppet, self._work.chat, is_from_start=is_from_start)
 
     def end(self) -> None:
         """Stop what is at work; what is still to be sent is given a moment."""
         if self._ear is not None:
             self._ear.close(_STOPPED)
         if self._work is not None:
-            self._work.stop.set()
+            self._work.end()
+
+    async def _serve(self, chat: AccountChat, stop: asyncio.Event) -> None:
+        await serve(self._config, transport=chat, operations=self._operations, stop=stop)
 
     def _report_life(self, puppet: PuppetService) -> None:
         """Learn when the stream of events ends, and when the bot stops: the SDK's puppet tells neither in an event."""
@@ -182,63 +176,6 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
 
         puppet.start = reported_start  # type: ignore[method-assign]  # of this puppet alone
         puppet.stop = reported_stop  # type: ignore[method-assign]  # of this puppet alone
-
-
-class _Work:
-    """The runtime at work in the bot's loop."""
-
-    def __init__(self, config: Config, operations: tuple[Operation, ...]) -> None:
-        self.chat = AccountChat(reason="the bot has not reached its gateway yet")
-        self.stop = asyncio.Event()
-        self._task = asyncio.create_task(self._serve(config, operations), name=__name__)
-
-    @property
-    def is_over(self) -> bool:
-        return self.stop.is_set() or self._task.done()
-
-    async def _serve(self, config: Config, operations: tuple[Operation, ...]) -> None:
-        with isolated(lambda error: _log.error("logmonitor has ended; the bot goes on without", exc_info=error)):
-            await serve(config, transport=self.chat, operations=operations, stop=self.stop)
-
-
-class _Ear:
-    """What is heard of one start of the SDK's puppet, until it is closed.
-
-    The SDK stops the gateway before it starts it, so that the account has to log in again: a login is told, unless the
-    start has not been heard.
-    """
-
-    def __init__(self, puppet: PuppetService, chat: AccountChat, *, is_from_start: bool) -> None:
-        self.is_closed = False
-        self._is_from_start = is_from_start
-        self._puppet = puppet
-        self._chat = chat
-        self._has_heard = False
-        for name, kind in _EVENTS.items():
-            puppet.on(name, partial(self._hear, kind))
-
-    def close(self, reason: str) -> None:
-        if not self.is_closed:
-            self.is_closed = True
-            self._chat.stop_at(reason)
-
-    def _hear(self, kind: EventType, payload: object) -> None:
-        """Pass an event on; nothing that goes wrong here reaches the SDK."""
-        if self.is_closed:
-            return
-        with isolated(lambda error: _log.error("an event of the gateway was not understood", exc_info=error)):
-            if not self._has_heard:
-                secrets = filter(None, (self._puppet.options.token,))
-                puppet = Puppet(self._puppet.puppet_stub, secrets=tuple(secrets))
-                self._chat.begin(puppet, is_in=False if self._is_from_start else None)
-                self._has_heard = True
-            self._chat.take(kind, _fields(payload))
-
-
-def _fields(payload: object) -> dict[str, object]:
-    """Return what an event carries by the names that the gateway gave it, which the SDK has changed."""
-    given = {field: getattr(payload, name, None) for name, field in _FIELDS.items()}
-    return {field: value.value if isinstance(value, Enum) else value for field, value in given.items()}
 
 
 # The SDK tells its plugins which bot is theirs at its first login, and `use` does not tell them either; a scan comes
