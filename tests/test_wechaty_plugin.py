@@ -322,6 +322,76 @@ except ConfigurationError as error:
     assert [path.name for path in tmp_path.glob(".wechaty/*")] == []
 
 
+BOTS = """
+import asyncio, logging, sys
+from logmonitor import OperationConfig
+from logmonitor.transports.wechaty_plugin import WechatyLogMonitor
+from operations.qr_rescue import qr_rescue
+from wechaty import Wechaty, WechatyOptions
+
+logging.getLogger("logmonitor").addHandler(logging.StreamHandler(sys.stdout))
+logging.getLogger("logmonitor").setLevel(logging.ERROR)
+plugin = WechatyLogMonitor([qr_rescue(OperationConfig(watch="bob", admins=("A",)))])
+
+def using(start=None):
+    bot = Wechaty(WechatyOptions(endpoint="127.0.0.1:8788", token="secret"))
+    bot.puppet.start = start or bot.puppet.start
+    return bot.use(plugin)
+
+async def connect(bot):
+    await bot.init_puppet_event_bridge(bot.puppet)  # what each start of a bot does before its puppet's
+    print(len(list(bot._plugin_manager.plugins())))
+"""
+"""Bots that share one plugin object, and start as far as it is before their gateway is asked for anything."""
+
+REFUSED: Final = (
+    "this WechatyLogMonitor is at work in another bot; expected one of its own for each; the bot goes on without"
+)
+
+
+def test_plugin_used_in_two_bots_serves_the_first_alone(tmp_path: Path) -> None:
+    """The second bot that starts goes on without, which is logged; once the first has stopped another may have it."""
+    code = """
+async def main():
+    first, second, third = using(), using(), using()
+    for bot in (first, second, first, second):
+        await connect(bot)
+    await first.puppet.stop()
+    await connect(third)
+    await connect(first)
+
+asyncio.run(main())
+"""
+    done = run_python(BOTS + code, tmp_path)
+    assert (done.stdout.splitlines(), done.stderr) == (["1", REFUSED, "0", "1", "0", "1", REFUSED, "0"], "")
+
+
+def test_plugin_is_free_once_its_bots_start_has_ended(tmp_path: Path) -> None:
+    """A start that ends leaves the plugin to another bot, unless the SDK begins anew, and so does a closed loop."""
+    code = """
+def ending(error):
+    async def start():
+        if error is not None:
+            raise error
+    return start
+
+async def main():
+    for error in (None, RuntimeError(), asyncio.CancelledError(), ConnectionError()):
+        bot = using(ending(error))
+        await connect(bot)
+        await asyncio.gather(bot.puppet.start(), return_exceptions=True)
+    await connect(using())
+
+async def again():
+    await connect(using())
+
+asyncio.run(main())
+asyncio.run(again())
+"""
+    done = run_python(BOTS + code, tmp_path)
+    assert (done.stdout.splitlines(), done.stderr) == (["1", "1", "1", "1", REFUSED, "0", "1"], "")
+
+
 def test_start_after_the_end_for_good_begins_nothing(tmp_path: Path) -> None:
     """What ended for good is not begun again when the SDK starts anew, and is logged once."""
     done = run_python(

@@ -12,9 +12,11 @@ import logging
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from logmonitor.isolation import isolated
 from logmonitor.runtime import serve
+from logmonitor.transports.puppet_service.puppet import LOST
 from logmonitor.transports.wechaty_sdk.ear import Ear
 from logmonitor.transports.wechaty_sdk.mending import mend, without_known_warnings
 from logmonitor.transports.wechaty_sdk.settings import make_configuration
@@ -55,7 +57,8 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         asyncio.run(bot.start())
 
     It is used before the bot is started, works from that start on, before the first scan, through every login and
-    restart, and ends with the bot. The bot's own handlers and other plugins are told everything as without it.
+    restart, and ends with the bot. The bot's own handlers and other plugins are told everything as without it. One
+    object serves one bot: a second one that uses it while the first has not stopped goes on without, and says so.
     """
 
     def __init__(
@@ -106,10 +109,24 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
             folder=Path.cwd(),
         )
         self._starts = 0
+        self._is_held = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._puppet: PuppetService | None = None
+        self._reporting: WeakSet[PuppetService] = WeakSet()
         self._ear: Ear | None = None
         self._work: Work | None = None
         super().__init__(options)
+
+    @property
+    def scheduler(self) -> object:
+        """The SDK's own, of the last bot that used this object; nothing here needs it."""
+        return super().scheduler
+
+    @scheduler.setter
+    def scheduler(self, scheduler: object) -> None:
+        # The SDK raises "can't set scheduler twice" where a second bot uses a plugin, and ends what starts both: whose
+        # it is, and whether the first has stopped by then, is better told when that bot starts.
+        setattr(self, self._scheduler_field, scheduler)
 
     async def on_running(self) -> None:
         """Begin again, because the SDK's web page says so."""
@@ -120,11 +137,21 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         """End, because the SDK's web page says so."""
         self.end()
 
+    def serves_another(self, puppet: PuppetService) -> bool:
+        """Tell whether it is another bot's, which has not stopped, than the one of `puppet`."""
+        is_alive = self._loop is not None and not self._loop.is_closed()
+        return self._is_held and is_alive and self._puppet is not puppet
+
     def listen(self, puppet: PuppetService, *, is_from_start: bool = True) -> None:
         """Work by `puppet`, which is about to be started or is at work already; go on with what is being done."""
         if self._puppet is not puppet:
-            self._report_life(puppet)
+            self.end()
             self._puppet = puppet
+        if puppet not in self._reporting:
+            self._report_life(puppet)
+            self._reporting.add(puppet)
+        self._is_held |= is_from_start
+        self._loop = asyncio.get_running_loop()
         if self._work is not None and self._work.is_hopeless:
             return
         if self._ear is not None:
@@ -151,7 +178,7 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         async def reported_start() -> None:
             self._starts += 1
             own = self._starts
-            reason = "the gateway has ended the connection"
+            reason, is_held = "the gateway has ended the connection", False
             try:
                 await start()
             except asyncio.CancelledError:
@@ -159,17 +186,26 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
                 raise
             except BaseException as error:
                 reason = f"the bot has lost its gateway ({type(error).__name__})"
+                is_held = isinstance(error, LOST)  # the SDK starts the bot anew after a minute
                 raise
             finally:
-                if self._ear is not None and self._starts == own:
-                    self._ear.close(reason)
+                if self._puppet is puppet and self._starts == own:
+                    self._is_held = is_held
+                    if self._ear is not None:
+                        self._ear.close(reason)
 
         @wraps(stop)
         async def reported_stop() -> None:
+            if self._puppet is not puppet:
+                await stop()
+                return
             ear = self._ear
             if ear is not None:
                 ear.close(_STOPPED)
-            await stop()
+            try:
+                await stop()
+            finally:
+                self._is_held &= self._puppet is not puppet
             # `Wechaty.restart` is a stop with a start right behind it, without a turn of the loop between the two: what
             # has not begun to listen anew by the next turn has stopped.
             asyncio.get_running_loop().call_soon(lambda: self.end() if self._ear is ear else None)
@@ -188,13 +224,20 @@ _listen_as_the_sdk_does = Wechaty.init_puppet_event_bridge
 async def _listen_too(bot: Wechaty, puppet: object) -> None:
     await _listen_as_the_sdk_does(bot, puppet)
     manager = bot._plugin_manager  # noqa: SLF001  # the SDK has no other way to its plugins
-    for plugin in manager.plugins():
+    for plugin in tuple(manager.plugins()):
         if not isinstance(plugin, WechatyLogMonitor) or manager.plugin_status(plugin.name) is not PluginStatus.Running:
             continue
         if not isinstance(puppet, PuppetService):
             _log.error(
                 "%s is no puppet service, which logmonitor needs; the bot goes on without", type(puppet).__name__
             )
+            continue
+        if plugin.serves_another(puppet):
+            _log.error(
+                "this WechatyLogMonitor is at work in another bot; expected one of its own for each; the bot goes on"
+                " without"
+            )
+            manager.remove_plugin(plugin.name)
             continue
         with isolated(lambda error: _log.error("logmonitor cannot begin; the bot goes on without", exc_info=error)):
             plugin.listen(puppet)
