@@ -42,13 +42,14 @@ from logmonitor.records import (
     Transition,
 )
 from logmonitor.throttle import Newest, Throttle
-from logmonitor.transport import CanRecall, CanReportOwnEvents, CanWait, Limits, TextUnit, Transport
+from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
 from logmonitor.wording import duration_text, session_text
 
 __all__ = [
     "Attachment",
     "CanRecall",
     "CanReportOwnEvents",
+    "CanVisit",
     "CanWait",
     "Chunk",
     "Command",

@@ -291,7 +291,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether a chat can be reached; if not, since when (aware UTC) and why."""
+    """Whether a chat can be reached; if not, since when (aware UTC) and why.
+
+    While it can be, `since` is since when, and `reason` what is worth telling of it, mostly nothing.
+    """
 
     is_up: bool
     since: datetime | None = None

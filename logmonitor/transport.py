@@ -108,3 +108,14 @@ class CanRecall(Protocol):
             RejectedError: it cannot be taken back, now or later.
             TransportError: it did not work this time.
         """
+
+
+@runtime_checkable
+class CanVisit(Protocol):
+    """A chat that serves one client, and can be looked at while another one uses it."""
+
+    def visiting(self) -> Transport:
+        """Return the same chat, entered without pushing out another client that uses it.
+
+        Where one does, what comes in is left to it, and the `reason` of `health` says so while the chat is up.
+        """

@@ -274,13 +274,6 @@ AGAIN = "; then check again, since no admin could be looked up"
             ("is down: it speaks no TLS", f"say with tls whether the service speaks TLS{AGAIN}"),
         ),
         (
-            'down = "another client has taken over"',
-            (
-                "is down: another client has taken over",
-                f"stop what else uses this gateway, such as a bot that runs{AGAIN}",
-            ),
-        ),
-        (
             'down = "the account is logged out"',
             (
                 "can be reached, but the account is logged out",

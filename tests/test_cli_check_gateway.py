@@ -13,6 +13,7 @@ import pytest
 
 from tests.gateway.certificate import make_certificate
 from tests.gateway.driver import DEADLINE, Gateway, free_port, needs_gateway
+from tests.wechaty_client import client, take_messages, up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,27 @@ async def test_check_finds_nothing_wrong_with_a_gateway_that_is_well(tmp_path: P
                 "ok: admin the boss: is the contact admin",
             ],
         )
+
+
+async def test_check_does_not_disturb_a_bot_that_runs(tmp_path: Path) -> None:
+    """A bot's events go on, its account stays logged in and nothing of it is connected anew; the admins are found."""
+    async with Gateway() as gateway:
+        await know_contacts(gateway)
+        await gateway.do("login")
+        async with up(client(gateway)) as chat:
+            assert await chat_lines(tmp_path, gateway) == (
+                0,
+                [
+                    "ok: chat wechaty: can be reached; another client uses it, as a running bot does",
+                    "ok: admin AdminWeixin: is the contact admin",
+                ],
+            )
+            await gateway.say("admin", "status")
+            assert [message.text for message in await take_messages(chat, 1)] == ["status"]
+            await chat.send("admin", "fine")
+            assert chat.health().is_up
+        assert [sent.text for sent in gateway.sent] == ["fine"]
+        assert gateway.connections == 1
 
 
 async def test_check_finds_an_admin_that_is_unknown_or_ambiguous_on_a_gateway(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.qr import render_png
 from logmonitor.records import Attachment, EventKind, Link, Qr
-from logmonitor.transport import CanRecall, CanReportOwnEvents, CanWait
+from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait
 from logmonitor.transports.wechaty import Wechaty
 from tests.gateway.driver import DEADLINE, Gateway, needs_gateway
 from tests.wechaty_client import client, recorded, take_events, take_messages, up
@@ -77,6 +77,7 @@ async def test_wechaty_can_wait_recall_and_tell_of_itself() -> None:
     assert isinstance(chat, CanWait)
     assert isinstance(chat, CanRecall)
     assert isinstance(chat, CanReportOwnEvents)
+    assert isinstance(chat, CanVisit)
     assert not chat.limits.captions
 
 

@@ -40,7 +40,7 @@ def record() -> Iterator[Record]:
 async def test_wechaty_does_not_tell_again_what_is_repeated(gateway: Gateway, record: Record) -> None:
     """The scan and the login that a gateway repeats on a new connection were told already; what is new is told."""
     await gateway.do("scan", qr=QR)
-    async with Network(gateway) as network, client(gateway, endpoint=network.endpoint) as chat:
+    async with Network(gateway.port) as network, client(gateway, endpoint=network.endpoint) as chat:
         await record.wait_for(LOGGED_OUT, times=1)
         await network.cut()
         await record.wait_for("was lost", times=1)
@@ -66,7 +66,7 @@ async def test_wechaty_fetches_after_an_outage_what_was_announced_before(gateway
     """A message whose content was not there yet when the connection died comes when it is back, before later ones."""
     await gateway.do("contact", id="admin")
     await gateway.do("login")
-    async with Network(gateway) as network, up(client(gateway, endpoint=network.endpoint)) as chat:
+    async with Network(gateway.port) as network, up(client(gateway, endpoint=network.endpoint)) as chat:
         await gateway.say("admin", "first")
         assert [message.text for message in await take_messages(chat, 1)] == ["first"]
         taking = asyncio.ensure_future(take_messages(chat, 2))
@@ -87,7 +87,7 @@ async def test_wechaty_passes_over_what_cannot_be_fetched_in_time(
     """A message whose content does not come for too long is logged and passed over, and later ones come."""
     await gateway.do("contact", id="admin")
     await gateway.do("login")
-    async with Network(gateway) as network:
+    async with Network(gateway.port) as network:
         chat = client(gateway, endpoint=network.endpoint)
         chat.pace = replace(chat.pace, quiet=60.0)
         async with up(chat):

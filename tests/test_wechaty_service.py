@@ -13,12 +13,12 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Server
 from wechaty_grpc.wechaty import puppet as protocol
 
-from logmonitor.errors import TransportError
+from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import EventKind
 from logmonitor.transports.puppet_service.connection import Pace
 from logmonitor.transports.wechaty import Wechaty
 from tests.gateway.driver import DEADLINE
-from tests.wechaty_client import recorded, take_events, take_messages, up
+from tests.wechaty_client import Network, recorded, take_events, take_messages, up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -47,6 +47,8 @@ class Service:
     streams: int = 0
     dings: int = 0
     events: asyncio.Queue[tuple[int, str] | None] = field(default_factory=asyncio.Queue)
+    has_ended: bool = False
+    port: int = 0
     endpoint: str = ""
 
     def __mapping__(self) -> Mapping[str, Handler]:
@@ -58,6 +60,7 @@ class Service:
             "Ding": (self._ding, unary, protocol.DingRequest),
             "Event": (self._event, Cardinality.UNARY_STREAM, protocol.EventRequest),
             "MessagePayload": (self._message, unary, protocol.MessagePayloadRequest),
+            "ContactList": (self._contacts, unary, protocol.ContactListRequest),
             "ContactPayload": (self._contact, unary, protocol.ContactPayloadRequest),
         }
         return {
@@ -96,6 +99,7 @@ class Service:
             self.events.put_nowait(one)
         while (event := await self.events.get()) is not None:
             await stream.send_message(protocol.EventResponse(type=event[0], payload=event[1]))
+        self.has_ended = True
 
     async def _message(self, stream: Any) -> None:  # noqa: ANN401
         asked = await stream.recv_message()
@@ -103,6 +107,10 @@ class Service:
             raise GRPCError(Status.UNKNOWN, "Error: no such message\n  at stack")
         writer = "" if asked.id == "nobody" else "ann"
         await stream.send_message(protocol.MessagePayloadResponse(id=asked.id, from_id=writer, text="qr", type=7))
+
+    async def _contacts(self, stream: Any) -> None:  # noqa: ANN401
+        await stream.recv_message()
+        await stream.send_message(protocol.ContactListResponse())
 
     async def _contact(self, stream: Any) -> None:  # noqa: ANN401
         asked = await stream.recv_message()
@@ -119,7 +127,8 @@ async def serving(service: Service) -> AsyncIterator[Wechaty]:
     server = Server([service])
     await server.start("127.0.0.1", 0)
     listener: Any = server._server  # noqa: SLF001  # grpclib does not tell its port otherwise
-    service.endpoint = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    service.port = listener.sockets[0].getsockname()[1]
+    service.endpoint = f"127.0.0.1:{service.port}"
     chat = Wechaty(endpoint=service.endpoint, token="t", tls=False)  # noqa: S106  # it guards nothing
     chat.pace = Pace(
         greeting=0.2, quiet=0.2, answer=0.3, handover=0.0, recheck=0.01, first_pause=0.01, longest_pause=0.01
@@ -235,6 +244,55 @@ async def test_wechaty_says_that_another_does_not_leave(record: Record) -> None:
         async with asyncio.timeout(DEADLINE):
             await chat.wait_until_up()
     assert service.stops == 2
+
+
+async def test_wechaty_visitor_leaves_the_stream_to_another() -> None:
+    """Who visits a service that another listens to asks it, and neither ends the other's stream nor dings into it."""
+    service = Service(busy=1000)
+    async with serving(service) as chat:
+        visitor = chat.visiting()
+        async with up(visitor):
+            assert visitor.health().reason == "another client uses it, as a running bot does"
+            with pytest.raises(RejectedError, match="no contact fits 'ann'"):
+                await visitor.resolve("ann")
+        assert not visitor.health().is_up
+    assert (service.streams, service.stops, service.dings) == (0, 0, 0)
+
+
+async def test_wechaty_visitor_gives_the_stream_up_to_another(record: Record) -> None:
+    """Who visits a service that nobody listens to hears it, until another comes; then that one is left alone."""
+    service = Service()
+    async with serving(service) as chat:
+        visitor = chat.visiting()
+        async with up(visitor):
+            assert (visitor.health().reason, service.streams) == ("", 1)
+            service.events.put_nowait((2, '{"messageId": "one"}'))
+            assert [message.id for message in await take_messages(visitor, 1)] == ["one"]
+            service.events.put_nowait(None)
+            async with asyncio.timeout(DEADLINE):
+                while not service.has_ended:  # noqa: ASYNC110  # the service has no clock of its own
+                    await asyncio.sleep(0.01)
+            with pytest.raises(RejectedError):
+                await visitor.resolve("ann")
+            assert visitor.health().is_up
+    assert (service.streams, service.stops) == (1, 0)
+    assert not any("is down" in line for line in record.lines)
+
+
+async def test_wechaty_visitor_notices_that_the_service_is_gone(record: Record) -> None:
+    """A connection without a stream is known to be lost after a while, and is made anew."""
+    service = Service(busy=1000)
+    async with serving(service) as chat, Network(service.port) as network:
+        visitor = Wechaty(endpoint=network.endpoint, token="t", tls=False).visiting()  # noqa: S106
+        visitor.pace = chat.pace
+        async with up(visitor):
+            await network.cut()
+            await record.wait_for("was lost")
+            await record.wait_for("the chat is back")
+            await network.cut()
+            with pytest.raises(TransportError, match="was lost"):
+                await visitor.resolve("ann")
+            await record.wait_for("the chat is back", times=2)
 
 
 async def test_wechaty_drops_the_oldest_of_too_many_messages(record: Record) -> None:

@@ -96,11 +96,11 @@ async def take_events(chat: Wechaty, count: int) -> list[Event]:
 
 
 class Network:
-    """The way to a gateway, by `port`: it can be cut, and can keep back what is sent to the gateway."""
+    """The way to a gateway, by its port: it can be cut, and can keep back what is sent to the gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Lead to `gateway`."""
-        self._target = gateway.port
+    def __init__(self, port: int) -> None:
+        """Lead to the gateway at `port` of this machine."""
+        self._target = port
         self._links: set[asyncio.Task[None]] = set()
         self._passes = asyncio.Event()
         self._passes.set()

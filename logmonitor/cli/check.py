@@ -27,7 +27,7 @@ from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Refusal
 from logmonitor.redact import redact
-from logmonitor.transport import CanWait
+from logmonitor.transport import CanVisit, CanWait
 from logmonitor.watch import count_signed
 from logmonitor.watcher import BACKLOG_BYTES
 
@@ -49,7 +49,6 @@ _FILES_READ: Final = 100
 _LEAST_BYTES: Final = 1 << 16
 _CONNECT_REMEDY: Final = "check the keys of [chat], and whether the service it names is up from this machine"
 _REMEDIES: Final = (
-    ("another client", "stop what else uses this gateway, such as a bot that runs"),
     ("logged out", "scan the login QR that it asks for, or let its twin rescue it"),
     ("token", "give [chat] the token with which its service was started"),
     ("certificate", "name in ca_file who vouches for the certificate, and in server_name whom it is for"),
@@ -72,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the configuration that `run` is to be given")
     parser.epilog = (
         "Exit codes: 0 nothing found, 1 something found, 2 the configuration cannot be read or is not valid. "
-        "Check before the bot runs: a Wechaty gateway serves one client, and this one takes the other's place."
+        "A bot that runs is not disturbed: it keeps its place in a chat that serves one client, as Wechaty gateways do."
     )
 
 
@@ -272,17 +271,19 @@ def _self_log_rows(config: Config) -> Iterator[Row]:
 
 
 async def chat_rows(name: str, transport: Transport, contacts: tuple[str, ...]) -> list[Row]:
-    """Enter the chat and look everyone up; a chat that is this terminal is left alone."""
+    """Enter the chat, beside a bot that uses it, and look everyone up; a chat that is this terminal is left alone."""
     subject = f"chat {name}"
     known = TRANSPORTS.get(name)
     if known is not None and not known.connects:
         return [Row(subject=subject, text="needs no connection")]
     rows: list[Row] = []
+    if isinstance(transport, CanVisit):
+        transport = transport.visiting()
     try:
         async with asyncio.timeout(CONNECT_SECONDS) as deadline, transport:
             health = await _connected(transport)
             if health.is_up:
-                rows.append(Row(subject=subject, text="can be reached"))
+                rows.append(Row(subject=subject, text="; ".join(filter(None, ("can be reached", health.reason)))))
                 deadline.reschedule(asyncio.get_running_loop().time() + LOOK_UP_SECONDS)
                 rows += await _contact_rows(transport, contacts)
                 health = await _settled(transport)

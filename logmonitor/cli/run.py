@@ -57,6 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "config", type=Path, metavar="CONFIG.toml", help="the configuration; `check` tells what it lacks"
     )
+    parser.epilog = (
+        "Exit codes: 0 stopped as told, 1 ended by itself, 2 the configuration cannot be read or is not valid. "
+        "A Wechaty gateway serves one client: whoever starts later takes the place of the one before."
+    )
     parser.add_argument("--verbose", action="store_true", help="log every step, not only what an operator needs")
 
 

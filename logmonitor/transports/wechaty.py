@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from logmonitor.errors import TransportError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
+_SHARED: Final = "another client uses it, as a running bot does"
 _POLITE: Final = 3
 """As how many failed attempts it counts to be thrown out by another client, which may be thrown out in turn."""
 
@@ -56,7 +58,17 @@ class Wechaty:
         self._endpoint = find_endpoint(endpoint, tls=tls, ca_file=ca_file, server_name=server_name, insecure=insecure)
         self._token = check_token(token)
         self._is_insecure = insecure
+        self._another = partial(
+            Wechaty,
+            endpoint=endpoint,
+            token=token,
+            tls=tls,
+            ca_file=ca_file,
+            server_name=server_name,
+            insecure=insecure,
+        )
         self.pace = Pace()
+        self.yields = False
         self._chat = AccountChat(reason=f"connecting to {self._endpoint}")
         self._service: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
@@ -139,6 +151,16 @@ class Wechaty:
         """Return once the gateway is connected and the account not known to be logged out."""
         await self._chat.wait_until_up()
 
+    def visiting(self) -> Wechaty:
+        """Return the same chat, which is not entered yet, for a client that leaves the account's events to another one.
+
+        Where another client hears them, messages and the account's own events are left to it, and nobody knows whether
+        the account is logged in; all else can be done.
+        """
+        visitor = self._another()
+        visitor.pace, visitor.yields = self.pace, True
+        return visitor
+
     async def _keep_connected(self) -> None:
         """Connect, again and again."""
         failures = 0
@@ -149,6 +171,7 @@ class Wechaty:
                 pace=self.pace,
                 take=self._take,
                 expects_answers=self._answers_dings,
+                yields=self.yields,
             )
             self._chat.approach(connection.puppet)
             try:
@@ -156,7 +179,7 @@ class Wechaty:
                     await connection.open()
                     if connection.has_answered:
                         self._chat.settle(has_answered=True)
-                    self._chat.go_on()
+                    self._chat.go_on(remark=_SHARED if connection.is_shared else "")
                     await connection.probe()
                     self._chat.settle(has_answered=connection.has_answered)
                     await connection.hold()

@@ -57,6 +57,7 @@ class AccountChat:
         self._puppet: Puppet | None = None
         self._account = Account()
         self._failure: str | None = reason
+        self._remark = ""
         self._health = Health(is_up=False, reason=reason)
         self._told: set[str] = set()
         self._open = asyncio.Event()
@@ -164,9 +165,9 @@ class AccountChat:
         self._puppet = puppet
         self._account = connect(self._account)
 
-    def go_on(self) -> None:
-        """Note that the connection is open."""
-        self._failure = None
+    def go_on(self, *, remark: str = "") -> None:
+        """Note that the connection is open; `remark` is what is worth telling of it."""
+        self._failure, self._remark = None, remark
         self._told.clear()
         self._open.set()
         self._refresh()
@@ -268,7 +269,7 @@ class AccountChat:
         if reason is None:
             self._up.set()
             if not before.is_up:
-                self._health = Health(is_up=True, since=now)
+                self._health = Health(is_up=True, since=now, reason=self._remark)
                 self._told.clear()
                 if before.since is None:
                     _log.info("the chat is up")

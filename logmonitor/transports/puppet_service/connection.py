@@ -81,7 +81,8 @@ class Connection:
 
     `expects_answers` says that this gateway is known to answer dings; `has_answered` that it did here. `was_busy` says
     that another client's stream was ended for ours, which may have ended ours too, so that an answer is expected then;
-    `is_taken_over` that another client did the same to us.
+    `is_taken_over` that another client did the same to us. With `yields` another client's stream is left to it: the
+    gateway can be asked and tells nothing, which is `is_shared`.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Connection:
         pace: Pace,
         take: Callable[[int, str], None],
         expects_answers: bool,
+        yields: bool = False,
     ) -> None:
         """Prepare to connect; nothing is connected yet."""
         configuration = Configuration(ssl_target_name_override=endpoint.server_name)
@@ -101,10 +103,12 @@ class Connection:
         self.was_busy = False
         self.has_answered = False
         self.is_taken_over = False
+        self.is_shared = False
         self._endpoint = endpoint
         self._pace = pace
         self._take = take
         self._expects_answers = expects_answers
+        self._yields = yields
         self._is_probed = False
         self._opened_at: float | None = None
         self._stream: asyncio.Task[None] | None = None
@@ -125,6 +129,11 @@ class Connection:
         """Whether the connection itself is gone, noticed or not."""
         return self._channel.is_lost
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether the stream tells nothing any more."""
+        return self._end is not None or self.is_shared
+
     async def __aenter__(self) -> Self:
         """Connect nothing yet."""
         return self
@@ -139,7 +148,7 @@ class Connection:
         self._channel.close()
 
     async def open(self) -> None:
-        """Connect and listen; throw out whoever listens already.
+        """Connect and listen; throw out whoever listens already, or leave that to him.
 
         Raises:
             TransportError: it did not work; the text is a sentence of its own.
@@ -147,7 +156,7 @@ class Connection:
         try:
             async with asyncio.timeout(self._pace.attempt) as deadline:
                 await self._listen()
-                if self._is_busy:
+                if self._is_busy and not self._yields:
                     self.was_busy = True
                     await self._ask(self._stub.stop())
                     await self._pace.sleep(self._pace.handover)
@@ -168,7 +177,7 @@ class Connection:
         Raises:
             TransportError: it does not; the text is a sentence of its own.
         """
-        if not self._is_probed:
+        if not self._is_probed and not self.is_shared:
             await self._probe()
 
     async def hold(self) -> None:
@@ -178,12 +187,15 @@ class Connection:
             TransportError: always; the text is a sentence of its own.
         """
         if self.was_busy:
-            await self._wait(lambda: self._end is not None, self._pace.recheck)
+            await self._wait(lambda: self._is_over, self._pace.recheck)
             await self._probe()
         while self._end is None:
             rest = self._heard_at + self._pace.quiet - _now()
-            if rest > 0:
-                await self._wait(lambda: self._end is not None, rest)
+            if self.is_shared:
+                await self._pace.sleep(self._pace.quiet)
+                self._end = f"the connection to {self._endpoint} was lost" if self.is_lost else None
+            elif rest > 0:
+                await self._wait(lambda: self._is_over, rest)
             else:
                 await self._probe()
         self._raise()
@@ -193,7 +205,7 @@ class Connection:
         await self._ask(self._stub.start())
         self._end, self._is_busy = None, False
         self._stream = asyncio.create_task(self._read())
-        await self._wait(lambda: self._is_greeted or self._end is not None, self._pace.greeting)
+        await self._wait(lambda: self._is_greeted or self._is_over, self._pace.greeting)
 
     async def _read(self) -> None:
         """Take events until the stream ends; note why it did."""
@@ -204,9 +216,11 @@ class Connection:
                     self._answers += event.type == EventType.DONG
                     self._take(event.type, event.payload)
                     self._stirred.set()
-            self._end, self.is_taken_over = "another client has taken over the gateway, which serves one", True
+            self.is_shared, self.is_taken_over = self._yields, not self._yields
+            self._end = "another client has taken over the gateway, which serves one"
         except GRPCError as error:
             self._is_busy = error.status is Status.ALREADY_EXISTS
+            self.is_shared = self._is_busy and self._yields
             refusal = "another client does not leave the gateway, which serves one"
             self._end = refusal if self._is_busy else str(self.puppet.refusal(error))
         except LOST:
@@ -214,7 +228,7 @@ class Connection:
         except BROKEN:
             self._end = f"{self._endpoint} sent what cannot be read"
         finally:
-            self._end = self._end or "an event could not be taken"
+            self._end = None if self.is_shared else self._end or "an event could not be taken"
             self._stirred.set()
 
     def _raise(self) -> NoReturn:
@@ -243,10 +257,10 @@ class Connection:
             raise TransportError(f"the connection to {self._endpoint} was lost") from None
         except BROKEN:
             raise TransportError(f"{self._endpoint} sent what cannot be read") from None
-        await self._wait(lambda: self._answers > answers or self._end is not None, self._pace.answer)
+        await self._wait(lambda: self._answers > answers or self._is_over, self._pace.answer)
         if self._answers > answers:
             self.has_answered = self._expects_answers = True
-        elif self._end is None and (self._expects_answers or self.was_busy):
+        elif not self._is_over and (self._expects_answers or self.was_busy):
             raise TransportError(f"the gateway at {self._endpoint} is connected and tells nothing any more")
 
     async def _ask(self, call: Awaitable[object]) -> None:
