@@ -13,7 +13,7 @@ from PIL import Image
 
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.qr import render_png
-from logmonitor.records import Attachment, EventKind, Link, Qr
+from logmonitor.records import Attachment, EventKind, Link, Qr, Sender
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait
 from logmonitor.transports.wechaty import Wechaty
 from tests.gateway.driver import DEADLINE, Gateway, needs_gateway
@@ -101,7 +101,7 @@ async def test_wechaty_tells_what_may_work_later(gateway: Gateway, code: int | N
 
 
 async def test_wechaty_receives_each_message_once_and_in_order(gateway: Gateway, record: Record) -> None:
-    """Messages of contacts and rooms come with who wrote them, one delivered twice comes once, its own never."""
+    """Messages of contacts and rooms come with who wrote them, one delivered twice comes once, its own as such."""
     await gateway.do("contact", id="admin", name="Ann", alias="boss", weixin="ann")
     await gateway.do("room", id="ops@chatroom", members=["admin", "bob"])
     await gateway.do("login")
@@ -114,16 +114,17 @@ async def test_wechaty_receives_each_message_once_and_in_order(gateway: Gateway,
         await gateway.say("admin", "old seconds", at=int(at.timestamp()))
         await gateway.say("admin", "in the room", room="ops@chatroom")
         await gateway.say("admin", "no time", at=0)
-        message, xml, old, room, untimed = await take_messages(chat, 5)
+        message, own, xml, old, room, untimed = await take_messages(chat, 6)
         assert message.sender.id == message.conversation == "admin"
         assert (message.sender.alias, message.sender.name, message.sender.weixin) == ("boss", "Ann", "ann")
         assert (message.id, message.text, message.sent_at, message.room) == (first, "QR", at, None)
+        assert (own.from_self, own.sender) == (True, Sender(id="bob"))
+        assert not any(one.from_self for one in (message, xml, old, room, untimed))
         assert xml.text == ""
         assert (old.text, old.sent_at) == ("old seconds", at.replace(microsecond=0))
         assert (room.text, room.room, room.conversation) == ("in the room", "ops@chatroom", "ops@chatroom")
         assert abs(untimed.sent_at - datetime.now(UTC)) < timedelta(minutes=1)
     assert f"message {first!r} was announced twice" in record.lines
-    assert any("is the account's own" in line for line in record.lines)
     assert not any("QR" in line or "in the room" in line for line in record.lines)
 
 

@@ -170,7 +170,8 @@ async def test_wechaty_takes_over_from_another_client(gateway: Gateway, record: 
         await gateway.do("login")
         await later.send("admin", "hello")
         await gateway.say("admin", "status")
-        assert [message.text for message in await take_messages(later, 1)] == ["status"]
+        texts = [(message.text, message.from_self) for message in await take_messages(later, 2)]
+        assert texts == [("hello", True), ("status", False)]
 
 
 async def test_wechaty_finds_a_stream_that_tells_nothing(gateway: Gateway, record: Record) -> None:

@@ -105,7 +105,7 @@ class Wechaty:
             await asyncio.wait({self._service})
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield every message that others write to the account, once.
+        """Yield every message to or from the account, once.
 
         Raises:
             TransportError: the connection can no longer be kept up, for a reason within this program.

@@ -260,19 +260,23 @@ async def test_puppet_message_says_who_wrote_it() -> None:
         messages={
             "m": message(),
             "r": message(room_id="ops@chatroom", from_id="eve", mention_ids=["carol"]),
-            "own": message(from_id="bob"),
+            "own": message(from_id="bob", to_id="ann"),
+            "own in room": message(from_id="bob", room_id="ops@chatroom"),
+            "own to nobody": message(from_id="bob"),
         },
         errors={"contact_payload eve": [refusal(Status.UNKNOWN), StreamTerminatedError("x")]},
     )
     puppet = Puppet(stub)
     direct, room = await puppet.message("m", own_id="bob"), await puppet.message("r", own_id="bob")
-    if direct is None or room is None:
-        raise AssertionError("both were written by others")
     assert direct.sender == Sender(id="ann", alias="boss", name="Ann", weixin="w")
     assert (direct.conversation, direct.room, direct.text) == ("ann", None, "qr")
     assert (room.sender, room.conversation, room.room) == (Sender(id="eve"), "ops@chatroom", "ops@chatroom")
     assert room.mentions == ("carol",)
-    assert await puppet.message("own", own_id="bob") is None
+    for one, conversation in (("own", "ann"), ("own in room", "ops@chatroom"), ("own to nobody", "bob")):
+        own = await puppet.message(one, own_id="bob")
+        assert (own.sender, own.conversation, own.from_self) == (Sender(id="bob"), conversation, True)
+    assert not direct.from_self
+    assert ("contact_payload", "bob") not in stub.asked
     with pytest.raises(TransportError, match="was lost"):
         await puppet.message("r")
 
@@ -299,8 +303,7 @@ async def test_puppet_mention_is_taken_off_the_text() -> None:
 
     async def text(text: str, *, room: str = "ops@chatroom", mentions: tuple[str, ...] = ("bob",)) -> str:
         stub.messages["m"] = message(text, room_id=room, mention_ids=list(mentions))
-        read = await puppet.message("m", own_id="bob")
-        return "" if read is None else read.text
+        return (await puppet.message("m", own_id="bob")).text
 
     assert await text("@Bob the bot\u2005qr bob") == "qr bob"
     assert await text("@carol\u2005 @Bob the bot\u2005qr") == "qr"

@@ -88,7 +88,7 @@ class AccountChat:
         """Close nothing."""
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield every message that others write to the account, once, in order, until `close`.
+        """Yield every message to or from the account, once, in order, until `close`.
 
         Raises:
             TransportError: the connection can no longer be kept up, for a reason within this program.
@@ -227,15 +227,13 @@ class AccountChat:
             _log.warning("over %d messages wait to be fetched; the oldest is passed over", _WAITING)
 
     async def _fetch(self, message_id: str) -> Message | None:
-        """Fetch a message, on the next connection if this one dies; None for one that cannot be, or is our own."""
+        """Fetch a message, on the next connection if this one dies; None for one that cannot be."""
         while True:
             await self._open.wait()
             if self._is_closed:
                 return None
             try:
-                message = await self._ask(
-                    lambda puppet: puppet.message(message_id, own_id=self._account.id), is_up=False
-                )
+                return await self._ask(lambda puppet: puppet.message(message_id, own_id=self._account.id), is_up=False)
             except TransportError as error:
                 if not self.is_open or isinstance(error.__cause__, LOST):
                     await asyncio.sleep(_PAUSE_SECONDS)
@@ -245,9 +243,6 @@ class AccountChat:
             except ValueError as error:
                 _log.warning("message %r is passed over: %s", message_id, error)
                 return None
-            if message is None:
-                _log.debug("message %r is the account's own", message_id)
-            return message
 
     async def _ask(self, call: Callable[[Puppet], Awaitable[_Answer]], *, is_up: bool = True) -> _Answer:
         """Ask the gateway; with `is_up` only while the account is not known to be logged out."""

@@ -128,15 +128,24 @@ class Puppet:
         else:
             self._contacts.pop(contact_id, None)
 
-    async def message(self, message_id: str, /, *, own_id: str | None = None) -> Message | None:
-        """Fetch a message that came in; None for one that the account itself wrote.
+    async def message(self, message_id: str, /, *, own_id: str | None = None) -> Message:
+        """Fetch a message; one that the account itself wrote stands in the conversation with whom it was written to.
 
         Raises:
             ValueError: it cannot be one.
         """
         payload = await self.ask(self._stub.message_payload(id=message_id))
         if own_id is not None and payload.from_id == own_id:
-            return None
+            return Message(
+                id=message_id,
+                sender=Sender(id=own_id),
+                conversation=payload.room_id or payload.to_id or own_id,
+                room=payload.room_id or None,
+                text=message_text(payload),
+                mentions=tuple(payload.mention_ids),
+                from_self=True,
+                sent_at=sent_at(payload.timestamp),
+            )
         if not payload.from_id:
             raise ValueError("nobody wrote it")
         if len(payload.text) > _TEXT_CHARACTERS:
