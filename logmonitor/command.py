@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RESERVED: Final = ("help", "status")
 """Names of the runtime's own commands; no operation may claim them."""
 
-SIGNALS: Final = ("ding", "dong")
+SIGNALS: Final = ("ding", "dong", "ping", "pong")
 """What bots ask and answer each other to see whether they are there; no command either."""
 
 _INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff"

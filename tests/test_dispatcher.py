@@ -197,7 +197,7 @@ async def test_stale_commands_are_not_refused_for_ever() -> None:
     assert replies[5:] == ["hello bob"]
 
 
-@pytest.mark.parametrize("text", ["ding", " DONG\n", "您好世界", " Hello World "])
+@pytest.mark.parametrize("text", ["ding", " DONG\n", "ping", "Pong", "您好世界", " Hello World "])
 @pytest.mark.parametrize("sender", [ADMIN, STRANGER])
 async def test_signal_is_no_command_and_gets_no_answer(
     sender: Sender, text: str, caplog: pytest.LogCaptureFixture

@@ -156,7 +156,11 @@ def test_stdio_takes_a_message_without_a_time_as_sent_now(monkeypatch: pytest.Mo
         (Link(title="t", url="u", description="d"), {"link": {"title": "t", "url": "u", "description": "d"}}),
         (
             Attachment(
-                filename="q.png", content_type="image/png", data=b"\x89PNG", caption="scan", qr=Qr(payload="2@x")
+                filename="q.png",
+                content_type="image/png",
+                data=b"\x89PNG",
+                caption="scan",
+                qr=Qr(payload="2@x", verified=True),
             ),
             {
                 "attachment": {
@@ -166,6 +170,7 @@ def test_stdio_takes_a_message_without_a_time_as_sent_now(monkeypatch: pytest.Mo
                     "caption": "scan",
                     "qr": "2@x",
                     "modules": None,
+                    "verified": True,
                 }
             },
         ),
@@ -179,6 +184,7 @@ def test_stdio_takes_a_message_without_a_time_as_sent_now(monkeypatch: pytest.Mo
                     "caption": "",
                     "qr": None,
                     "modules": ["10", "01"],
+                    "verified": False,
                 }
             },
         ),
@@ -192,6 +198,7 @@ def test_stdio_takes_a_message_without_a_time_as_sent_now(monkeypatch: pytest.Mo
                     "caption": "",
                     "qr": None,
                     "modules": None,
+                    "verified": False,
                 }
             },
         ),

@@ -12,8 +12,9 @@ To the peer:
   `"text": string`, or
   `"link": {"title": string, "url": string, "description": string}`, or
   `"attachment": {"filename": string, "content_type": string, "data": base64, "caption": string, "qr": string or null,
-  "modules": [string] or null}`, where `qr` is the payload of a login QR that the attachment shows, and `modules` are
-  its rows of `0` (light) and `1` (dark) where it was only ever drawn: for a chat that draws QRs itself.
+  "modules": [string] or null, "verified": boolean}`, where `qr` is the payload of a login QR that the attachment shows,
+  `modules` are its rows of `0` (light) and `1` (dark) where it was only ever drawn, for a chat that draws QRs itself,
+  and `verified` says that the bot itself signed the line that it stands in.
 
 From the peer, the answer to each `send`; several may be without an answer yet, and answers come in any order:
 
@@ -354,6 +355,7 @@ def _content(content: Content) -> dict[str, object]:
                 "caption": content.caption,
                 "qr": qr.payload,
                 "modules": modules,
+                "verified": qr.verified,
             }
             return {"attachment": attachment}
         case Link():

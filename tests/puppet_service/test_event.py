@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logmonitor.records import Event, EventKind, Qr
@@ -172,6 +172,7 @@ def test_event_dirty_names_a_contact(kind: int | None, expected: str | None) -> 
     assert dirty_contact({"payloadType": kind, "payloadId": "wxid"}) == expected
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text of a process takes a table to be made
 @given(
     kind=st.sampled_from(EventType),
     payload=st.dictionaries(
