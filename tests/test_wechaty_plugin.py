@@ -8,17 +8,19 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+import pytest_asyncio
 import zxingcpp
 from PIL import Image
 
 from logmonitor import Chunk, Refusal
 from logmonitor.follower import Follower, Start
 from logmonitor.signing import key_text, verify
-from tests.gateway.driver import DEADLINE, Gateway, Sent, free_port, needs_gateway
+from tests.gateway.driver import DEADLINE, LACK, Gateway, Sent, free_port, needs_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,24 +40,27 @@ NOISE: Final = ("was destroyed", "never retrieved", "never awaited", f"{ROOT / '
 class Bot:
     """The bot's process, and what it has told."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
-        """Listen to `process`, which works in `folder`."""
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path, gateway: Gateway) -> None:
+        """Listen to `process`, which works in `folder` and by `gateway`."""
         assert process.stdin is not None
         assert process.stdout is not None
+        self.gateway = gateway
         self.folder = folder
         self.process = process
         self._stdin, self._stdout = process.stdin, process.stdout
         self._told: list[dict[str, Any]] = []
 
-    async def until(self, event: str, **values: object) -> None:
-        """Wait until the process tells something; forget what it told before that."""
-        wanted = {"event": event, **values}
+    async def until(self, event: str, **values: object) -> dict[str, Any]:
+        """Wait until the process tells something, return all of it; forget what it told before that."""
+        wanted = {"event": event, **values}.items()
         async with asyncio.timeout(DEADLINE):
-            while wanted not in self._told:
+            while not any(wanted <= record.items() for record in self._told):
                 line = await self._stdout.readline()
                 assert line, f"the bot has ended before it told {wanted}; it told {self._told}"
                 self._told += [json.loads(line)] if line.startswith(b"{") else []
-        del self._told[: self._told.index(wanted) + 1]
+        while not wanted <= (record := self._told.pop(0)).items():
+            pass
+        return record
 
     def tell(self, command: str) -> None:
         """Have it do something."""
@@ -93,7 +98,7 @@ async def bot_at(gateway: Gateway, folder: Path) -> AsyncIterator[Bot]:
             stderr=stderr,
         )
         try:
-            bot = Bot(process, folder)
+            bot = Bot(process, folder, gateway)
             await bot.until("connected")
             yield bot
         finally:
@@ -102,15 +107,38 @@ async def bot_at(gateway: Gateway, folder: Path) -> AsyncIterator[Bot]:
             await process.communicate()
 
 
-async def log_in(gateway: Gateway, bot: Bot) -> None:
-    """Let the account log in, and wait until its admin is answered, and with that known; forget the answer."""
-    await gateway.do("login")
+async def log_in(bot: Bot) -> None:
+    """Let the account log in, and wait until its admin is known."""
+    await bot.gateway.do("login")
     await bot.until("login", contact="bob")
-    while not gateway.sent:
-        await gateway.say(ADMIN, "help")
-        with suppress(TimeoutError):
-            await gateway.wait_for(1, seconds=5.0)
-    gateway.sent.clear()
+    await until_answered(bot)
+    bot.gateway.sent.clear()
+
+
+async def until_answered(bot: Bot) -> None:
+    """Ask for help until that is answered: whoever is not known yet is a stranger."""
+    heard = ""
+    while not heard.startswith("command help"):
+        await bot.gateway.say(ADMIN, "help")
+        heard = (await bot.until("heard"))["text"]
+    await bot.gateway.wait_for(1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running_bot(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bot]:
+    """Return a bot whose account is logged in and whose admin is known, for all tests that leave it like that."""
+    if LACK is not None:
+        pytest.skip(LACK)
+    async with Gateway() as gateway, bot_at(gateway, tmp_path_factory.mktemp("bot")) as bot:
+        await log_in(bot)
+        yield bot
+
+
+@pytest.fixture
+def bot(running_bot: Bot) -> Bot:
+    """Return the running bot, of which nothing that was sent before counts."""
+    running_bot.gateway.sent.clear()
+    return running_bot
 
 
 def shown(sent: Sent) -> str:
@@ -121,47 +149,66 @@ def shown(sent: Sent) -> str:
     return code.text
 
 
-@needs_gateway
-async def test_loss_reaches_the_admin_with_a_qr_and_the_return_the_login_test(gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_loss_reaches_the_admin_with_a_qr_and_the_return_the_login_test(bot: Bot) -> None:
     """A scan line in bob.log brings the admin a sentence and a PNG of exactly that payload; a login the login test."""
-    async with bot_at(gateway, tmp_path) as bot:
-        await log_in(gateway, bot)
-        bot.log(SCAN.format(name="one"))
-        text, caption, image = await gateway.wait_for(3)
-        assert [text.to, caption.to, image.to] == [ADMIN] * 3
-        assert text.text == LOST
-        assert caption.text.startswith("Login QR of bob, from bob.log")
-        assert shown(image) == URL.format(name="one")
-        bot.log(LOGIN)
-        sent = [shown(one) for one in (await gateway.wait_for(5))[3:]]
-        assert "您好世界" in sent
+    bot.log(SCAN.format(name="one"))
+    text, caption, image = await bot.gateway.wait_for(3)
+    assert [text.to, caption.to, image.to] == [ADMIN] * 3
+    assert text.text == LOST
+    assert caption.text.startswith("Login QR of bob, from bob.log")
+    assert shown(image) == URL.format(name="one")
+    bot.log(LOGIN)
+    sent = [shown(one) for one in (await bot.gateway.wait_for(5))[3:]]
+    assert "您好世界" in sent
 
 
-@needs_gateway
-async def test_command_is_answered_for_the_admin_alone(gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_command_is_answered_for_the_admin_alone(bot: Bot) -> None:
     """`status` and `qr` are answered in any case from the admin, and not from a stranger or in a room."""
-    async with bot_at(gateway, tmp_path) as bot:
-        await log_in(gateway, bot)
-        await gateway.do("room", id="ops@chatroom", members=["bob", ADMIN])
-        await gateway.say("stranger", "status")
-        await gateway.say(ADMIN, "status", room="ops@chatroom")
-        await gateway.say(ADMIN, "STATUS")
-        await gateway.say(ADMIN, "qr")
-        sent = await gateway.wait_for(2)
-        assert [one.to for one in sent] == [ADMIN] * 2
-        assert [one.text.partition(":")[0] for one in sent] == ["bob", "bob"]
+    await bot.gateway.do("room", id="ops@chatroom", members=["bob", ADMIN])
+    await bot.gateway.say("stranger", "status")
+    await bot.gateway.say(ADMIN, "status", room="ops@chatroom")
+    await bot.gateway.say(ADMIN, "STATUS")
+    await bot.gateway.say(ADMIN, "qr")
+    sent = await bot.gateway.wait_for(2)
+    assert [(one.to, one.text.split()[0].rstrip(":")) for one in sent] == [(ADMIN, "bob")] * 2
 
 
-@needs_gateway
-async def test_message_reaches_the_authors_handlers(gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_message_reaches_the_authors_handlers(bot: Bot) -> None:
     """What the plugin answers, and what it does not want, reach the bot's own handler and its other plugin."""
-    async with bot_at(gateway, tmp_path) as bot:
-        await log_in(gateway, bot)
-        for sender, text in (("stranger", "hello"), (ADMIN, "status")):
-            await gateway.say(sender, text)
-            await bot.until("message", text=text)
-            await bot.until("plugin", text=text)
-        await gateway.wait_for(1)
+    for sender, text in (("stranger", "hello"), (ADMIN, "status")):
+        await bot.gateway.say(sender, text)
+        await bot.until("message", text=text)
+        await bot.until("plugin", text=text)
+    await bot.gateway.wait_for(1)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_failing_operation_ends_nothing(bot: Bot) -> None:
+    """An operation that raises is told of; the bot and the other commands go on."""
+    await bot.gateway.say(ADMIN, "fail")
+    await bot.gateway.wait_for(1)
+    await bot.gateway.say(ADMIN, "status")
+    failure, status = await bot.gateway.wait_for(2)
+    assert failure.text == "fail of failing failed: RuntimeError; the log of logmonitor tells more"
+    assert status.text.startswith("bob:")
+    await bot.gateway.say("stranger", "still there")
+    await bot.until("message", text="still there")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_plugin_can_be_switched_off_and_on(bot: Bot) -> None:
+    """What the SDK's web page switches off neither answers nor hears, and does again when it is switched on."""
+    bot.tell("off")
+    await bot.until("off")
+    await bot.gateway.say(ADMIN, "status")
+    await bot.until("message", text="status")
+    bot.tell("on")
+    await bot.until("on")
+    await until_answered(bot)
+    assert [one.text.partition(":")[0] for one in bot.gateway.sent] == ["status [BOT]"]
 
 
 @needs_gateway
@@ -183,21 +230,6 @@ async def test_self_log_tells_every_login_and_is_signed(gateway: Gateway, tmp_pa
     signatures = [verify(line, bot="alice", key=KEY) for line in lines]
     assert [one if isinstance(one, Refusal) else one.sequence for one in signatures] == list(range(9))
     assert verify(lines[0], bot="bob", key=KEY) is Refusal.WRONG
-
-
-@needs_gateway
-async def test_failing_operation_ends_nothing(gateway: Gateway, tmp_path: Path) -> None:
-    """An operation that raises is told of; the bot and the other commands go on."""
-    async with bot_at(gateway, tmp_path) as bot:
-        await log_in(gateway, bot)
-        await gateway.say(ADMIN, "fail")
-        await gateway.wait_for(1)
-        await gateway.say(ADMIN, "status")
-        failure, status = await gateway.wait_for(2)
-        assert failure.text == "fail of failing failed: RuntimeError; the log of logmonitor tells more"
-        assert status.text.startswith("bob:")
-        await gateway.say("stranger", "hello")
-        await bot.until("message", text="hello")
 
 
 @needs_gateway
@@ -234,28 +266,10 @@ async def test_loss_during_an_outage_arrives_once_after_it(gateway: Gateway, tmp
 
 
 @needs_gateway
-async def test_plugin_can_be_switched_off_and_on(gateway: Gateway, tmp_path: Path) -> None:
-    """What the SDK's web page switches off neither answers nor hears, and does again when it is switched on."""
-    async with bot_at(gateway, tmp_path) as bot:
-        await log_in(gateway, bot)
-        bot.tell("off")
-        await bot.until("off")
-        await gateway.say(ADMIN, "status")
-        await bot.until("message", text="status")
-        bot.tell("on")
-        await bot.until("on")
-        while not gateway.sent:
-            await gateway.say(ADMIN, "help")
-            with suppress(TimeoutError):
-                await gateway.wait_for(1, seconds=5.0)
-        assert gateway.sent[0].text.startswith("status [BOT]:")
-
-
-@needs_gateway
 async def test_runtime_ends_with_the_bot(gateway: Gateway, tmp_path: Path) -> None:
     """After `stop` nothing is answered any more, and the process ends without a word about what was left behind."""
     async with bot_at(gateway, tmp_path) as bot:
-        await log_in(gateway, bot)
+        await log_in(bot)
         bot.tell("stop")
         await bot.until("stopped")
         bot.tell("exit")
@@ -267,7 +281,7 @@ async def test_runtime_ends_with_the_bot(gateway: Gateway, tmp_path: Path) -> No
 async def test_exit_of_the_sdk_is_quiet(gateway: Gateway, tmp_path: Path) -> None:
     """When the process is ended from within while all is at work, as the SDK does at a signal, it ends in silence."""
     async with bot_at(gateway, tmp_path) as bot:
-        await log_in(gateway, bot)
+        await log_in(bot)
         bot.log(SCAN.format(name="one"))
         await gateway.wait_for(3)
         bot.tell("exit")

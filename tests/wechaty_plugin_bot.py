@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,14 @@ def failing(config: OperationConfig) -> Operation:
     return Operation(name="failing", config=config, commands=(Command(name="fail", handler=fail, help="Fail."),))
 
 
+class Hearing(logging.Handler):
+    """Tells what logmonitor makes of each message, answered or not."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of one record."""
+        tell("heard", text=record.getMessage())
+
+
 async def obey(bot: Bot) -> None:
     """Do what standard input says."""
     reader = asyncio.StreamReader()
@@ -92,6 +101,11 @@ async def obey(bot: Bot) -> None:
 
 async def main(endpoint: str, token: str, port: str, twin_key: str | None = None) -> None:
     """Run until told to end."""
+    dispatcher, usual = logging.getLogger("logmonitor.dispatcher"), logging.StreamHandler()
+    usual.setLevel(logging.WARNING)
+    dispatcher.setLevel(logging.DEBUG)
+    dispatcher.addHandler(usual)
+    dispatcher.addHandler(Hearing())
     bot = Bot(WechatyOptions(endpoint=endpoint, token=token, port=int(port)))
     operations = [qr_rescue(CONFIG, login_test="您好世界"), failing(CONFIG)]
     bot.use([Other(), WechatyLogMonitor(operations=operations, self_log="alice.log", twin_key=twin_key)])
