@@ -1,7 +1,7 @@
 """logmonitor inside a bot that runs on the Python SDK of Wechaty: one line in the bot, and no second connection.
 
 Import this module before `wechaty`: the SDK cannot be imported on today's Python until what keeps it from that has been
-mended, which importing this module does (`wechaty_sdk.mending`). Where else this reaches into the SDK a comment says why.
+mended, which importing this module does (`wechaty_sdk.mending`). Where else it reaches into the SDK a comment says why.
 """
 
 from __future__ import annotations
