@@ -1,4 +1,4 @@
-"""Who the configured admins are: names resolved by the chat, once for each login, to stable ids."""
+"""Who the configured admins are: names resolved by the chat, anew for each login, to stable ids."""
 
 from __future__ import annotations
 
@@ -10,27 +10,53 @@ from logmonitor.errors import RejectedError, TransportError
 from logmonitor.transport import CanWait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from logmonitor.records import Content, Receipt, Sender
     from logmonitor.transport import Limits, Transport
 
 _log = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
+_FIRST_PAUSE: Final = 10.0
+_LONGEST_PAUSE: Final = 600.0
+
+
+def pause_after(times: int, /) -> float:
+    """Return after how many seconds to ask again for whom the chat did not know, having asked again `times` times."""
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(times, 10))
 
 
 class Directory:
     """The admins by their configured names; a name the chat does not know authorises nobody.
 
+    What the chat has answered last holds. After a login an admin stays who he was until the chat has answered anew, so
+    that nobody is a stranger meanwhile; once it answers that it does not know him, or knows several, he has no rights
+    from then on, for the contact may be gone. A chat may know its contacts only some time after a login: so it is asked
+    again, ever more seldom, until it finds him, and what is to be sent to him waits.
+
     It can be sent to like the chat it stands for: what is addressed to a configured name goes to the contact behind it.
     """
 
-    def __init__(self, transport: Transport, names: Iterable[str], *, retry_seconds: float = RETRY_SECONDS) -> None:
-        """Know the configured `names`; nothing is asked yet."""
+    def __init__(
+        self,
+        transport: Transport,
+        names: Iterable[str],
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        pause: Callable[[int], float] = pause_after,
+    ) -> None:
+        """Know the configured `names`; nothing is asked yet.
+
+        A chat that cannot answer is asked again after `retry_seconds`, one that does not know a name after `pause`, as
+        `pause_after` has it.
+        """
         self._retry_seconds = retry_seconds
+        self._pause = pause
         self._transport = transport
         self._names = frozenset(names)
         self._found: dict[str, Sender] = {}
+        self._renewed = asyncio.Event()
+        self._looked_up = asyncio.Event()
         self.unknown: dict[str, str] = {}
 
     @property
@@ -39,22 +65,34 @@ class Directory:
         return self._transport.limits
 
     async def run(self) -> None:
-        """Ask the chat for every name, and again while it cannot be asked.
+        """Ask the chat for every name now and after each `renew`, in between for those it does not know."""
+        names, times = self._names, 0
+        while True:
+            self._renewed.clear()
+            await self.look_up(names)
+            if await self._is_renewed_within(self._pause(times) if self.unknown else None):
+                names, times = self._names, 0
+            else:
+                names, times = frozenset(self.unknown), times + 1
 
-        What was known before stays known until the chat has answered, so that no admin is a stranger meanwhile.
-        """
-        for name in sorted(self._names):
-            while True:
-                await self.wait_until_up()
-                try:
-                    await self._resolve(name)
-                except RejectedError:
-                    pass
-                except TransportError as error:
-                    _log.warning("cannot look up admin %s yet: %s", name, error)
-                    await asyncio.sleep(self._retry_seconds)
-                    continue
-                break
+    def renew(self) -> None:
+        """Have everybody looked up anew: the account has logged in."""
+        self._renewed.set()
+
+    async def look_up(self, names: Iterable[str] | None = None, /) -> None:
+        """Ask the chat for these names, without any for all, until it has answered for each."""
+        waiting = sorted(self._names if names is None else names)
+        told: set[str] = set()
+        while waiting:
+            await self.wait_until_up()
+            waiting = [name for name in waiting if not await self._is_answered(name, told)]
+            if waiting:
+                await asyncio.sleep(self._retry_seconds)
+        self._looked_up.set()
+
+    async def wait_until_looked_up(self) -> None:
+        """Return once the chat has answered for every name for the first time."""
+        await self._looked_up.wait()
 
     def found(self, names: Iterable[str]) -> tuple[Sender, ...]:
         """Return the contacts behind those of `names` that the chat knows."""
@@ -66,9 +104,14 @@ class Directory:
         return name if sender is None else sender.id
 
     async def send(self, to: str, content: Content, /) -> Receipt:
-        """Send to a conversation, or to the contact behind a configured name."""
+        """Send to a conversation, or to the contact behind a configured name.
+
+        Raises:
+            RejectedError: the chat refuses it for good.
+            TransportError: it did not work this time, or nobody is known by that name so far.
+        """
         if to in self._names:
-            to = (self._found.get(to) or await self._resolve(to)).id
+            to = (self._found.get(to) or await self._find(to)).id
         return await self._transport.send(to, content)
 
     async def wait_until_up(self) -> None:
@@ -76,15 +119,47 @@ class Directory:
         if isinstance(self._transport, CanWait):
             await self._transport.wait_until_up()
 
+    async def _is_renewed_within(self, seconds: float | None) -> bool:
+        """Wait for the next `renew`, for so long at most; tell whether it came."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._renewed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _is_answered(self, name: str, told: set[str]) -> bool:
+        """Ask for a name; tell whether the chat could be asked. Why not is logged unless it was `told` before."""
+        try:
+            await self._resolve(name)
+        except RejectedError:
+            return True
+        except TransportError as error:
+            level = logging.DEBUG if str(error) in told else logging.WARNING
+            told.add(str(error))
+            _log.log(level, "cannot look up admin %s yet: %s", name, error)
+            return False
+        return True
+
+    async def _find(self, name: str) -> Sender:
+        """Ask for a name, unless it was asked for and is unknown, so that it is asked for again in time."""
+        if name not in self.unknown:
+            try:
+                return await self._resolve(name)
+            except RejectedError:
+                pass
+        raise TransportError(f"admin {name} is unknown to the chat so far")
+
     async def _resolve(self, name: str) -> Sender:
         try:
             sender = await self._transport.resolve(name)
         except RejectedError as error:
             if name not in self.unknown:
-                _log.error("admin %s is unknown to the chat: %s", name, error)
+                _log.error("admin %s is unknown to the chat, which will be asked again: %s", name, error)
             self.unknown[name] = str(error)
             self._found.pop(name, None)
             raise
         self._found[name] = sender
-        self.unknown.pop(name, None)
+        if self.unknown.pop(name, None) is not None:
+            _log.info("admin %s is known to the chat now", name)
         return sender

@@ -161,7 +161,7 @@ class _Runtime:
                 except OSError as error:
                     _log.error("cannot write %s: %s; this bot's twin does not see that it needs a scan", path, error)
             if event.kind is EventKind.LOGIN:
-                self._create_task(self._directory.run())
+                self._directory.renew()
 
     def _status(self, context: Context, asked: str | None) -> tuple[str, ...]:
         """Tell how one bot is, or everything."""

@@ -4,28 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from logmonitor import RejectedError, Sender, TransportError
-from logmonitor.directory import Directory
+from logmonitor.directory import Directory, pause_after
 from logmonitor.testing import ADMIN, MemoryTransport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 EVE = Sender(id="eve-id", name="AdminWeixin")
 
 
 class Flaky(MemoryTransport):
-    """A chat that cannot be asked the first time."""
+    """A chat that cannot be asked for `AdminWeixin` some times."""
 
-    asked = 0
+    def __init__(self, failures: int) -> None:
+        """Fail so many times."""
+        super().__init__()
+        self.failures = failures
 
     async def resolve(self, who: str, /) -> Sender:
-        """Fail once, then answer."""
-        self.asked += 1
-        if self.asked == 1:
+        """Fail, then answer."""
+        if who == "AdminWeixin" and self.failures:
+            self.failures -= 1
             raise TransportError("not connected")
         return await super().resolve(who)
+
+
+@asynccontextmanager
+async def running(directory: Directory) -> AsyncIterator[None]:
+    """Let a directory run."""
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(directory.run())
+        yield
+        task.cancel()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait until something holds that no event tells of; the test's deadline ends it."""
+    while not holds():  # noqa: ASYNC110  # a directory is asked, and tells nothing
+        await asyncio.sleep(0)
 
 
 async def test_directory_finds_who_the_chat_knows() -> None:
@@ -33,7 +56,7 @@ async def test_directory_finds_who_the_chat_knows() -> None:
     transport = MemoryTransport(ADMIN, EVE)
     directory = Directory(transport, ["AdminWeixin"])
     assert directory.address("AdminWeixin") == "AdminWeixin"
-    await directory.run()
+    await directory.look_up()
     assert directory.found(["AdminWeixin", "nobody"]) == (ADMIN,)
     assert directory.address("AdminWeixin") == "admin-id"
     await directory.send("AdminWeixin", "hello")
@@ -42,23 +65,101 @@ async def test_directory_finds_who_the_chat_knows() -> None:
 
 
 async def test_directory_reports_an_unknown_name_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A name that the chat does not know authorises nobody, is logged once, and refuses what is sent to it."""
-    directory = Directory(MemoryTransport(), ["Nobody"])
-    with caplog.at_level(logging.ERROR):
-        await directory.run()
-        with pytest.raises(RejectedError):
-            await directory.send("Nobody", "hello")
+    """A name that the chat does not know authorises nobody, is logged once, and what is sent to it has to wait."""
+    transport = MemoryTransport()
+    directory = Directory(transport, ["Nobody"])
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            with pytest.raises(TransportError, match=r"^admin Nobody is unknown to the chat so far$") as caught:
+                await directory.send("Nobody", "hello")
+            assert not isinstance(caught.value, RejectedError)
+            await directory.look_up()
     assert directory.unknown == {"Nobody": "no contact fits 'Nobody'; expected one of 'admin-id/AdminWeixin/admin'"}
     assert directory.found(["Nobody"]) == ()
-    assert len(caplog.records) == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-async def test_directory_asks_again_what_could_not_be_asked() -> None:
-    """A chat that cannot answer yet is asked again."""
-    transport = Flaky()
-    directory = Directory(transport, ["AdminWeixin"], retry_seconds=0)
-    await directory.run()
+class Late(MemoryTransport):
+    """A chat that knows its contacts only after it was asked some times; `asked` is for whom it was asked."""
+
+    def __init__(self, times: int) -> None:
+        """Know nobody so many times."""
+        super().__init__(ADMIN, Sender(id="keeper-id", weixin="Keeper"))
+        self.asked: list[str] = []
+        self.times = times
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Know nobody but the keeper at first."""
+        self.asked.append(who)
+        if who == "AdminWeixin" and self.asked.count(who) <= self.times:
+            raise RejectedError("2 contacts fit" if self.times % 2 else "no contact fits")
+        return await super().resolve(who)
+
+
+def recorded_pauses(pauses: list[int]) -> Callable[[int], float]:
+    """Return what is given as `pause` to ask again at once, and to know how often that was."""
+
+    def pause(times: int) -> float:
+        pauses.append(times)
+        return 0.0
+
+    return pause
+
+
+@pytest.mark.parametrize("times", [3, 4])
+async def test_directory_asks_again_for_whom_the_chat_does_not_know_yet(
+    times: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who is unknown or ambiguous is asked for alone, again and again, until he is found, which is told once."""
+    transport, pauses = Late(times), list[int]()
+    directory = Directory(transport, ["AdminWeixin", "Keeper"], pause=recorded_pauses(pauses))
+    caplog.set_level(logging.INFO)
+    async with running(directory):
+        await until(lambda: directory.found(["AdminWeixin"]))
+        await directory.send("AdminWeixin", "hello")
+    assert transport.asked == ["AdminWeixin", "Keeper", *["AdminWeixin"] * times]
+    assert pauses == list(range(times))
+    assert transport.sent == [("admin-id", "hello")]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+    assert caplog.messages[1] == "admin AdminWeixin is known to the chat now"
+
+
+async def test_directory_asks_for_everybody_after_a_login() -> None:
+    """A login ends the wait, and everybody is looked up anew, whoever was found before."""
+    transport, pauses = Late(1), list[int]()
+
+    def pause(times: int) -> float:
+        pauses.append(times)
+        return 3600.0
+
+    directory = Directory(transport, ["AdminWeixin", "Keeper"], pause=pause)
+    async with running(directory):
+        await directory.wait_until_looked_up()
+        assert directory.found(["AdminWeixin"]) == ()
+        directory.renew()
+        await until(lambda: len(transport.asked) == 4)
+        directory.renew()
+        await until(lambda: len(transport.asked) == 6)
+    assert transport.asked == ["AdminWeixin", "Keeper"] * 3
+    assert pauses == [0]
+
+
+def test_directory_asks_ever_more_seldom() -> None:
+    """The pauses double from ten seconds to ten minutes."""
+    assert [pause_after(times) for times in (0, 1, 2, 5, 6, 7, 10_000)] == [10, 20, 40, 320, 600, 600, 600]
+
+
+async def test_directory_asks_again_what_could_not_be_asked(caplog: pytest.LogCaptureFixture) -> None:
+    """A chat that cannot answer yet is asked again, which holds up nobody else and is logged once for each reason."""
+    transport = Flaky(3)
+    directory = Directory(transport, ["AdminWeixin", "admin"], retry_seconds=0)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(directory.look_up())
+        await until(lambda: directory.found(["admin"]))
+        assert directory.found(["AdminWeixin"]) == ()
+        await directory.wait_until_looked_up()
     assert directory.found(["AdminWeixin"]) == (ADMIN,)
+    assert caplog.messages == ["cannot look up admin AdminWeixin yet: not connected"]
 
 
 class Moving(MemoryTransport):
@@ -84,17 +185,17 @@ async def test_directory_knows_an_admin_until_the_chat_has_answered_anew() -> No
     """After a login an admin stays who it was until the chat says otherwise, and is nobody once it says so."""
     transport = Moving()
     directory = Directory(transport, ["AdminWeixin"])
-    await directory.run()
+    await directory.look_up()
     transport.login = 2
     transport.may_answer.clear()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(directory.run())
+        tasks.create_task(directory.look_up())
         await asyncio.sleep(0)
         assert directory.address("AdminWeixin") == "admin-1"
         transport.may_answer.set()
     assert directory.address("AdminWeixin") == "admin-2"
     transport.login = 0
-    await directory.run()
+    await directory.look_up()
     assert directory.found(["AdminWeixin"]) == ()
     assert directory.unknown == {"AdminWeixin": "gone"}
 
@@ -125,7 +226,7 @@ async def test_directory_waits_for_a_chat_that_says_it_is_down(caplog: pytest.Lo
     transport = Sleeping()
     directory = Directory(transport, ["AdminWeixin"])
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        tasks.create_task(directory.run())
+        tasks.create_task(directory.look_up())
         await transport.waited_for.wait()
         assert directory.found(["AdminWeixin"]) == ()
         transport.up.set()

@@ -66,7 +66,7 @@ async def stage(
     """Run workers, outbox and dispatcher over a chat in memory."""
     transport = MemoryTransport(ADMIN, KEEPER)
     directory = Directory(transport, ["AdminWeixin", "Keeper"])
-    await directory.run()
+    await directory.look_up()
     outbox = Outbox(directory)
     sessions = {watch: Session(watch=watch) for watch in watches}
     world = World(outbox=outbox, directory=directory, sessions=sessions, host=LocalHost(), admins=("AdminWeixin",))

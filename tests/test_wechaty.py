@@ -11,10 +11,13 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from logmonitor.directory import Directory
 from logmonitor.errors import RejectedError, TransportError
+from logmonitor.outbox import Outbox, Retry
 from logmonitor.qr import render_png
 from logmonitor.records import Attachment, EventKind, Link, Qr, Sender
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait
+from logmonitor.transports.puppet_service import puppet
 from logmonitor.transports.wechaty import Wechaty
 from tests.gateway.driver import DEADLINE, Gateway, needs_gateway
 from tests.wechaty_client import client, recorded, take_events, take_messages, up
@@ -172,6 +175,25 @@ async def test_wechaty_resolves_by_what_nobody_chooses_for_himself(gateway: Gate
             RejectedError, match=r"^2 contacts fit 'boss'; expected one of 'wxid_1/ann/boss', 'wxid_2/b"
         ):
             await chat.resolve("boss")
+
+
+async def test_wechaty_finds_an_admin_that_is_listed_late(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contact that the gateway lists only some time after the login is found, and gets what waited for it."""
+    monkeypatch.setattr(puppet, "_FRESH_SECONDS", 0.0)
+    await gateway.do("login")
+    async with up(client(gateway)) as chat, asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
+        directory = Directory(chat, ["AdminWeixin"], pause=lambda _: 0.02)
+        outbox = Outbox(directory, retry=Retry(first=0.02, longest=0.02))
+        working = [tasks.create_task(directory.run()), tasks.create_task(outbox.run())]
+        await directory.wait_until_looked_up()
+        outbox.put(directory.address("AdminWeixin"), "bob needs a scan")
+        assert directory.found(["AdminWeixin"]) == ()
+        await gateway.do("contact", id="admin", weixin="AdminWeixin")
+        assert await outbox.flush(DEADLINE)
+        assert [sender.id for sender in directory.found(["AdminWeixin"])] == ["admin"]
+        for task in working:
+            task.cancel()
+    assert [(sent.to, sent.text) for sent in gateway.sent] == [("admin", "bob needs a scan")]
 
 
 async def take_until_dirty(gateway: Gateway, chat: Wechaty) -> None:

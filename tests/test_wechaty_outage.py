@@ -111,7 +111,7 @@ async def test_wechaty_delivers_once_what_waited_for_a_gateway(gateway: Gateway,
     await gateway.do("login")
     async with up(client(gateway)) as chat, asyncio.TaskGroup() as tasks:
         directory = Directory(chat, ["AdminWeixin"])
-        await directory.run()
+        await directory.look_up()
         outbox = Outbox(directory)
         delivery = tasks.create_task(outbox.run())
         await gateway.kill()

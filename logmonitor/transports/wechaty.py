@@ -31,7 +31,7 @@ _SHARED: Final = "another client uses it, as a running bot does"
 _POLITE: Final = 3
 """As how many failed attempts it counts to be thrown out by another client, which may be thrown out in turn."""
 
-_MEANT: Final = frozenset({EventType.MESSAGE, EventType.SCAN, EventType.LOGIN, EventType.LOGOUT, EventType.DIRTY})
+_MEANT: Final = frozenset(EventType) - {EventType.HEARTBEAT, EventType.DONG}
 
 
 class Wechaty:

@@ -293,6 +293,19 @@ async def test_changed_contact_is_asked_for_anew() -> None:
     assert stub.asked == ["one", "adm", "two", "three", "adm"]
 
 
+async def test_contacts_are_asked_for_anew_once_they_are_there() -> None:
+    """What was known of contacts before the gateway calls itself ready is asked for anew, and nothing else happens."""
+    stub = Stub(one="adm", two="adm")
+    chat = connected(stub)
+    announce(chat, "one")
+    await received(chat, 1)
+    chat.take(EventType.READY, {"data": "ready"})
+    announce(chat, "two")
+    await received(chat, 1)
+    assert stub.asked == ["one", "adm", "two", "adm"]
+    AccountChat(reason="not yet").take(EventType.READY, {})
+
+
 async def test_event_that_is_none_takes_no_effect() -> None:
     """A login that does not say whose it is is refused, and the account stays as it was."""
     chat = connected(Stub())

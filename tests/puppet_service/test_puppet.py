@@ -16,6 +16,7 @@ from wechaty_grpc.wechaty.puppet import ContactPayloadResponse, MessagePayloadRe
 
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Attachment, Link, Sender
+from logmonitor.transports.puppet_service import puppet as puppet_module
 from logmonitor.transports.puppet_service.puppet import LIMITS, Puppet, file_box, message_text, sent_at
 
 TODAY_TEXT, OLD_TEXT, AUDIO = 7, 6, 2
@@ -231,6 +232,46 @@ async def test_puppet_does_not_decide_on_half_of_the_contacts() -> None:
         await puppet.resolve("boss")
     with pytest.raises(RejectedError, match="2 contacts fit"):
         await puppet.resolve("boss")
+
+
+async def test_puppet_asks_anew_before_it_finds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is unknown, or fits twice, by contacts of some time ago is looked for among those of now; who fits is not."""
+    monkeypatch.setattr(puppet_module, "_FRESH_SECONDS", 0.0)
+    stub = Stub(contacts={"early": contact(alias="boss")})
+    puppet = Puppet(stub)
+    assert (await puppet.resolve("boss")).id == "early"
+    stub.contacts["late"] = contact(weixin="AdminWeixin")
+    assert (await puppet.resolve("boss")).id == "early"
+    assert len(stub.asked) == 2
+    assert (await puppet.resolve("AdminWeixin")).id == "late"
+    stub.contacts["late"] = contact(weixin="boss")
+    puppet.forget()
+    with pytest.raises(RejectedError, match="2 contacts fit"):
+        await puppet.resolve("boss")
+    stub.contacts["late"] = contact()
+    assert (await puppet.resolve("boss")).id == "early"
+
+
+async def test_puppet_is_not_asked_twice_at_once_for_nobody() -> None:
+    """Several names that are unknown cost one listing, not one each."""
+    stub = Stub(contacts={"ann": contact()})
+    puppet = Puppet(stub)
+    for who in ("one", "two", "three"):
+        with pytest.raises(RejectedError, match="no contact fits"):
+            await puppet.resolve(who)
+    assert stub.asked == [("contact_list", None), ("contact_payload", "ann")]
+
+
+async def test_puppet_decides_on_all_contacts_though_some_are_forgotten_meanwhile() -> None:
+    """Contacts that change while they are listed are still among those that may fit."""
+    stub = Stub(contacts={"good": contact(alias="boss"), "other": contact(weixin="boss")})
+    puppet = Puppet(stub)
+    resolving = asyncio.ensure_future(puppet.resolve("boss"))
+    while len(stub.asked) < 3:
+        await asyncio.sleep(0)
+        puppet.forget()
+    with pytest.raises(RejectedError, match="2 contacts fit"):
+        await resolving
 
 
 async def test_puppet_own_account_is_nobodys_admin() -> None:

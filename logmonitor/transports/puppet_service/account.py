@@ -207,6 +207,9 @@ class AccountChat:
                 changed = dirty_contact(payload)
                 if self._puppet is not None and changed is not None:
                     self._puppet.forget(changed)
+            case EventType.READY:  # the contacts are there only now
+                if self._puppet is not None:
+                    self._puppet.forget()
             case _:
                 self._account, event = meet(self._account, kind, payload, now=datetime.now(UTC))
                 if self._puppet is not None and kind == EventType.LOGIN:

@@ -32,6 +32,7 @@ class EventType(IntEnum):
     MESSAGE = 2
     DONG = 3
     SCAN = 22
+    READY = 23
     LOGIN = 25
     LOGOUT = 26
     DIRTY = 27

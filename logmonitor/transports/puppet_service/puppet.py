@@ -46,6 +46,7 @@ BROKEN: Final = (AssertionError, ArithmeticError, LookupError, TypeError, ValueE
 _FOR_GOOD: Final = frozenset({Status.RESOURCE_EXHAUSTED, Status.INVALID_ARGUMENT, Status.NOT_FOUND})
 _ASK_SECONDS: Final = 15.0
 _SEND_SECONDS: Final = 45.0
+_FRESH_SECONDS: Final = 5.0
 _AT_ONCE: Final = 64
 _REMEMBERED: Final = 20_000
 _DETAIL_CHARACTERS: Final = 200
@@ -72,6 +73,7 @@ class Puppet:
         self._secrets = tuple(secrets)
         self._contacts: dict[str, Sender] = {}
         self._ids: tuple[str, ...] | None = None
+        self._listed_at = 0.0
         self._listing = asyncio.Lock()
 
     async def send(self, to: str, content: Content, /) -> Receipt:
@@ -112,13 +114,19 @@ class Puppet:
         return known
 
     async def resolve(self, who: str, /, *, own_id: str | None = None) -> Sender:
-        """Find the one contact with the id `who`, else with that weixin number or alias; never the account itself."""
+        """Find the one contact with the id `who`, else with that weixin number or alias; never the account itself.
+
+        That none or several fit is said only of contacts asked for a moment ago: a puppet lists them late after a
+        login, and need not tell when one has changed.
+        """
         async with self._listing:
-            if self._ids is None:
-                self._ids = tuple((await self.ask(self._stub.contact_list())).ids)
-            ids = [contact_id for contact_id in dict.fromkeys(self._ids) if contact_id and contact_id != own_id]
-            contacts = [await self.contact(who)] if who in ids else await self._all(ids)
-        return find_contact(who, contacts, nobody="the account has no contacts")
+            try:
+                return await self._find(who, own_id)
+            except RejectedError:
+                if _now() - self._listed_at < _FRESH_SECONDS:
+                    raise
+                self.forget()
+                return await self._find(who, own_id)
 
     def forget(self, contact_id: str | None = None) -> None:
         """Ask anew for a contact, or for all of them, and for who there is."""
@@ -176,6 +184,16 @@ class Puppet:
         except BROKEN as error:
             raise TransportError("the gateway gave an answer that cannot be read") from error
 
+    async def _find(self, who: str, own_id: str | None) -> Sender:
+        """Find a contact among those that are listed, which are asked for where that was not done yet."""
+        is_new = self._ids is None
+        if self._ids is None:
+            self._ids = tuple((await self.ask(self._stub.contact_list())).ids)
+        ids = [contact_id for contact_id in dict.fromkeys(self._ids) if contact_id and contact_id != own_id]
+        contacts = [await self.contact(who)] if who in ids else await self._all(ids)
+        self._listed_at = _now() if is_new else self._listed_at
+        return find_contact(who, contacts, nobody="the account has no contacts")
+
     async def _known(self, contact_id: str) -> Sender:
         """Return a contact, without more than its id where the gateway tells no more."""
         try:
@@ -200,6 +218,7 @@ class Puppet:
 
     async def _all(self, ids: Sequence[str]) -> list[Sender]:
         """Fetch contacts, many at once; one that the gateway refuses twice is left out."""
+        known = {contact_id: self._contacts[contact_id] for contact_id in ids if contact_id in self._contacts}
         failures: list[TransportError] = []
         missing: list[str] = []
 
@@ -207,14 +226,14 @@ class Puppet:
             while waiting and not failures:
                 contact_id = waiting.pop()
                 try:
-                    await self.contact(contact_id)
+                    known[contact_id] = await self.contact(contact_id)
                 except TransportError as error:
                     if _is_answer(error):
                         refused.append(contact_id)
                     else:
                         failures.append(error)
 
-        waiting = [contact_id for contact_id in ids if contact_id not in self._contacts]
+        waiting = [contact_id for contact_id in ids if contact_id not in known]
         for _ in range(2):
             missing = []
             async with asyncio.TaskGroup() as tasks:
@@ -225,7 +244,7 @@ class Puppet:
             raise failures[0]
         if missing:
             _log.warning("the gateway tells nothing of %d of %d contacts; they are left out", len(missing), len(ids))
-        return [self._contacts[contact_id] for contact_id in ids if contact_id in self._contacts]
+        return [known[contact_id] for contact_id in ids if contact_id in known]
 
 
 def file_box(file: Attachment, /) -> str:
@@ -261,6 +280,10 @@ def sent_at(timestamp: int, /) -> datetime:
         return datetime.fromtimestamp(timestamp / 1000 if timestamp >= _MILLISECONDS_FROM else timestamp, UTC)
     except (OverflowError, OSError, ValueError):
         raise ValueError("it was sent at no time there is") from None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _card(link: Link) -> str:
