@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 5.0
 RESTART_SECONDS: Final = 1.0
+HOLD_SECONDS: Final = 30.0
 _FIRST_QR: Final = Qr(payload="logmonitor")  # drawn at the start, so that no rescue waits for the drawing to be loaded
 
 
@@ -142,12 +143,25 @@ class _Runtime:
         self._create_task(call)
 
     async def _receive(self) -> None:
+        """Let messages take effect as they come; the first waits until it is known who the admins are, or for long."""
+        is_waited_for = False
         async for message in self._transport.messages():
+            if not is_waited_for:
+                await self._wait_for_admins()
+                is_waited_for = True
             with isolated(lambda error: _log.error("a message was not understood", exc_info=error)):
                 self._dispatcher.handle(message)
         if not self._transport.health().is_up:
             _log.warning("the chat has ended: %s", self._transport.health().reason)
             self._stop.set()
+
+    async def _wait_for_admins(self) -> None:
+        """Wait until everybody was looked up once: until then an admin is a stranger, and would not be obeyed."""
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self._directory.wait_until_looked_up()
+        except TimeoutError:
+            _log.warning("the admins were not looked up within %g s; those unknown are strangers", HOLD_SECONDS)
 
     async def _meet_own_events(self, transport: CanReportOwnEvents) -> None:
         """Write what happens to this bot's account to its log, for its twin; look the admins up after a login."""

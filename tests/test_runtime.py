@@ -27,7 +27,9 @@ from logmonitor import (
     ProfileError,
     Qr,
     Receipt,
+    Sender,
     TransportError,
+    runtime,
     watch,
     watcher,
 )
@@ -245,7 +247,7 @@ class SlowTransport(MemoryTransport):
         super().__init__()
         self.resolved = asyncio.Event()
 
-    async def resolve(self, who: str, /):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    async def resolve(self, who: str, /) -> Sender:
         """Say that it was asked."""
         self.resolved.set()
         return await super().resolve(who)
@@ -255,6 +257,55 @@ class SlowTransport(MemoryTransport):
         for _ in range(100):
             await asyncio.sleep(0)
         return await super().send(to, content)
+
+
+class SlowToKnow(MemoryTransport):
+    """A chat that takes its time to say who somebody is."""
+
+    def __init__(self) -> None:
+        """Say nothing yet."""
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Wait for the test."""
+        self.asked.set()
+        await self.may_answer.wait()
+        return await super().resolve(who)
+
+
+async def test_command_waits_until_it_is_known_who_the_admins_are(tmp_path: Path) -> None:
+    """What an admin writes before the first look-up has ended is obeyed after it, in order."""
+    chat = SlowToKnow()
+    async with serving(configuration(tmp_path), rescue(), transport=chat):
+        chat.receive("status bob")
+        chat.receive("status dave")
+        await asyncio.wait_for(chat.asked.wait(), 10)
+        assert chat.sent == []
+        chat.may_answer.set()
+        sent = await chat.wait_for(2)
+    assert [str(content).splitlines()[0] for _, content in sent] == [
+        "bob: not known yet",
+        "there is no bot called dave; expected one of: bob",
+    ]
+
+
+async def test_command_does_not_wait_for_a_look_up_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Messages wait for the admins once, and only for so long; after that whoever is not known is a stranger."""
+    monkeypatch.setattr(runtime, "HOLD_SECONDS", 0.01)
+    caplog.set_level(logging.INFO)
+    chat = SlowToKnow()
+    async with serving(configuration(tmp_path), rescue(), transport=chat):
+        chat.receive("too early")
+        async with asyncio.timeout(10):
+            while "is no command: stranger" not in caplog.text:  # noqa: ASYNC110 - a log record sets no event
+                await asyncio.sleep(0)
+        chat.may_answer.set()
+        await ready(chat)
+    assert caplog.text.count("the admins were not looked up within 0.01 s") == 1
 
 
 class Account(MemoryTransport):
