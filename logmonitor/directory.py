@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import RejectedError, TransportError
+from logmonitor.records import Health
 from logmonitor.transport import CanWait
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ class Directory:
         if to in self._names:
             to = (self._found.get(to) or await self._find(to)).id
         return await self._transport.send(to, content)
+
+    def health(self) -> Health:
+        """Whether the chat can be reached now; one that cannot be waited for is tried, whatever it says."""
+        return self._transport.health() if isinstance(self._transport, CanWait) else Health(is_up=True)
 
     async def wait_until_up(self) -> None:
         """Return once the chat can be reached, at once where it does not say."""

@@ -25,7 +25,7 @@ from logmonitor.transport import CanWait
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from logmonitor.records import Receipt
+    from logmonitor.records import Health, Receipt
     from logmonitor.transport import Limits
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _SHORTEST_SECRET: Final = 4
 
 
 class Carrier(Protocol):
-    """As much of a transport as the outbox needs; one that is `CanWait` is waited for."""
+    """As much of a transport as the outbox needs; one that is `CanWait` is waited for while its health is not up."""
 
     @property
     def limits(self) -> Limits:
@@ -42,6 +42,9 @@ class Carrier(Protocol):
 
     async def send(self, to: str, content: Content, /) -> Receipt:
         """Send, or raise `RejectedError` or `TransportError`; any other exception is a bug and ends `Outbox.run`."""
+
+    def health(self) -> Health:
+        """Whether the chat can be reached now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +151,7 @@ class Outbox:
         self._idle = asyncio.Event()
         self._idle.set()
         self._failing_since: float | None = None
+        self._is_sitting_out = False
         self._back_at = self._monotonic()
         self._reason = ""
         self._drop_reports = Throttle(limit=1, period=60.0)
@@ -254,7 +258,7 @@ class Outbox:
             self._give_up(lane, letter, _reason(error, part))
             return False
         except TransportError as error:
-            is_outage = await self._is_down()
+            is_outage = self._outage() is not None
             if not is_outage:
                 self._fail(lane, queue, left, _reason(error, part))
             elif not lane.recalled:
@@ -274,19 +278,21 @@ class Outbox:
                 raise
             raise TransportError(f"the chat took longer than {self._retry.patience:g} s") from error
 
-    async def _is_down(self) -> bool:
-        """Tell whether the chat says that it is down: whether one would have to wait for it."""
-        if not isinstance(self._carrier, CanWait):
-            return False
-        waiting = asyncio.ensure_future(self._carrier.wait_until_up())
-        await asyncio.sleep(0)
-        return waiting.cancel()
+    def _outage(self) -> CanWait | None:
+        """Return the chat if it is down and says when it is back."""
+        carrier = self._carrier
+        return carrier if isinstance(carrier, CanWait) and not carrier.health().is_up else None
 
     async def _sit_out(self) -> None:
         """Wait while the chat says that it is down; after that everything is tried at once."""
-        if not isinstance(self._carrier, CanWait) or not await self._is_down():
+        outage = self._outage()
+        if outage is None:
             return
-        await self._carrier.wait_until_up()
+        self._is_sitting_out = True
+        await outage.wait_until_up()
+        if not self._is_sitting_out:
+            return  # whoever waited for another recipient has come first
+        self._is_sitting_out = False
         self._back_at = self._monotonic()
         for lane in self._lanes.values():
             for queue in lane.queues.values():

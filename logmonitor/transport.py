@@ -94,7 +94,7 @@ class CanWait(Protocol):
     """A chat that goes down and comes back while it is open."""
 
     async def wait_until_up(self) -> None:
-        """Return once the chat can be reached, at once if it can be now."""
+        """Return once the chat can be reached, as `health` has it; at once if it can be now."""
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor import RejectedError, Sender, TransportError
+from logmonitor import Health, RejectedError, Sender, TransportError
 from logmonitor.directory import Directory, pause_after
 from logmonitor.testing import ADMIN, MemoryTransport
 
@@ -209,6 +209,10 @@ class Sleeping(MemoryTransport):
         self.up = asyncio.Event()
         self.waited_for = asyncio.Event()
 
+    def health(self) -> Health:
+        """Say what the test says."""
+        return Health(is_up=self.up.is_set(), reason="asleep")
+
     async def wait_until_up(self) -> None:
         """Wait for the test."""
         self.waited_for.set()
@@ -234,7 +238,16 @@ async def test_directory_waits_for_a_chat_that_says_it_is_down(caplog: pytest.Lo
     assert caplog.records == []
 
 
-async def test_directory_waits_for_no_chat_that_cannot_say() -> None:
-    """A chat that does not tell when it is down is always taken to be up."""
+async def test_directory_is_as_well_as_its_chat() -> None:
+    """A chat that can be waited for is down while it says so; another is tried whatever it says."""
+    transport = Sleeping()
+    directory = Directory(transport, [])
+    assert directory.health() == Health(is_up=False, reason="asleep")
+    transport.up.set()
+    assert directory.health().is_up
+    memory = MemoryTransport()
+    memory.fail_next(TransportError("down"))
+    assert not memory.health().is_up
+    assert Directory(memory, []).health() == Health(is_up=True)
     async with asyncio.timeout(10):
-        await Directory(MemoryTransport(), []).wait_until_up()
+        await Directory(memory, []).wait_until_up()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.outbox import Delivery, Outbox, Retry
-from logmonitor.records import Attachment, Content, Link, Priority, Qr, Receipt
+from logmonitor.records import Attachment, Content, Health, Link, Priority, Qr, Receipt
 from logmonitor.testing import MemoryTransport
 from logmonitor.transport import Limits
 
@@ -62,6 +62,9 @@ class _Gate:
             raise answer
         self.sent.append(content)
         return Receipt(message_id=None, accepted_at=datetime.now(UTC))
+
+    def health(self) -> Health:
+        return Health(is_up=True)
 
     def take(self) -> None:
         self._answers.put_nowait(None)
@@ -637,6 +640,9 @@ class _Outage(MemoryTransport):
         super().__init__()
         self.up = asyncio.Event()
         self.waited_for = asyncio.Event()
+
+    def health(self) -> Health:
+        return Health(is_up=self.up.is_set())
 
     async def wait_until_up(self) -> None:
         if not self.up.is_set():
