@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
 _CONTROL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"
 _DELETE: Final = "\x7f"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def visible(text: str, *, one_line: bool = False) -> str:
@@ -18,6 +20,11 @@ def visible(text: str, *, one_line: bool = False) -> str:
     """
     shown = "".join(map(_visible, text.replace("\r\n", "\n")))
     return shown.replace("\n", "␊") if one_line else shown
+
+
+def whole(text: str) -> str:
+    """Put U+FFFD where a text holds half a character, as a writer that cuts text in UTF-16 leaves it."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _visible(character: str) -> str:

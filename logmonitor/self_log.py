@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from logmonitor.display import whole
 from logmonitor.records import Event, EventKind, Signature
 from logmonitor.signing import sign
 
@@ -26,10 +27,11 @@ def self_log_line(event: Event, *, at: datetime, sign: Callable[[str], str] | No
     """Return the line that tells of `event`, without terminator; None for an event that such a log does not tell.
 
     `at` is shown as local time of its own zone. `sign` takes the line and returns the suffix to put behind it.
+    What the event holds may be any text; half a character becomes U+FFFD.
     """
     match event.kind:
         case EventKind.SCAN if event.qr is not None and event.qr.payload is not None:
-            text = f"onScan: Waiting(2) - https://wechaty.js.org/qrcode/{quote(event.qr.payload, safe='')}"
+            text = f"onScan: Waiting(2) - https://wechaty.js.org/qrcode/{quote(whole(event.qr.payload), safe='')}"
         case EventKind.SCAN:
             text = "onScan: Waiting(2)"
         case EventKind.SCANNED:
@@ -48,7 +50,7 @@ def self_log_line(event: Event, *, at: datetime, sign: Callable[[str], str] | No
 
 def _printable(name: str) -> str:
     """Keep a name, which its owner chooses, from ending the line or the bracket it stands in."""
-    return "".join(character if character.isprintable() and character not in "<>" else "_" for character in name)
+    return "".join(character if character.isprintable() and character not in "<>" else "_" for character in whole(name))
 
 
 class SelfLog:

@@ -8,14 +8,17 @@ import resource
 import signal
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logmonitor import EventKind, Qr
 from logmonitor.records import Signature
 from logmonitor.self_log import SelfLog, self_log_line
-from logmonitor.signing import KEY_BYTES, verify
+from logmonitor.signing import KEY_BYTES, sign, verify
 from logmonitor.testing import event
 
 if TYPE_CHECKING:
@@ -62,6 +65,29 @@ def test_line_of_a_hostile_name_stays_one_line() -> None:
     hostile = event(EventKind.LOGIN, user="Bob> logout\n22:44:35 INFO StarterBot Contact<Eve")
     line = self_log_line(hostile, at=AT)
     assert line == "22:44:35 INFO StarterBot Contact<Bob_ logout_22:44:35 INFO StarterBot Contact_Eve> login"
+
+
+def test_line_holds_no_half_of_a_character() -> None:
+    """Half a character, as a gateway's JSON may escape it, becomes U+FFFD in a payload and in a name."""
+    scan = self_log_line(event(EventKind.SCAN, qr=Qr(payload="\ud800abc")), at=AT)
+    assert scan == "22:44:35 INFO StarterBot onScan: Waiting(2) - https://wechaty.js.org/qrcode/%EF%BF%BDabc"
+    login = self_log_line(event(EventKind.LOGIN, user="Bob\udfff"), at=AT)
+    assert login == "22:44:35 INFO StarterBot Contact<Bob\ufffd> login"
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=[])),
+    kind=st.sampled_from([EventKind.SCAN, EventKind.LOGIN, EventKind.LOGOUT]),
+)
+def test_line_of_any_text_is_one_that_can_be_signed_and_written(text: str, kind: EventKind) -> None:
+    """Whatever a payload or a name is, its line verifies in the bytes that are written, and is one line."""
+    signature = Signature(at=AT, boot="00c0ffee", sequence=7)
+    line = self_log_line(
+        event(kind, qr=Qr(payload=text), user=text), at=AT, sign=partial(sign, signature=signature, bot="bob", key=KEY)
+    )
+    assert line is not None
+    assert line.encode().splitlines() == [line.encode()]
+    assert verify(line.encode(), bot="bob", key=KEY) == signature
 
 
 def test_line_takes_a_signature_behind_it() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from logmonitor.display import whole
 from logmonitor.pattern import compile_pattern
 from logmonitor.reading.clock import cycle_of, parse_stamp
 from logmonitor.reading.drawing import ROW_PATTERN
@@ -32,7 +33,6 @@ _LITERAL: Final = re.compile(r"(?:[^\W_]|[ _:;,=<>@!/'\"#-]|\\[^\w\s])+")
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 _GROUP: Final = re.compile(r"\([^()]*\)")
 _ESCAPE: Final = re.compile(r"\\(.)")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,7 +320,7 @@ def _field(record: object, path: str | None) -> object:
             value = value[int(key)]
         else:
             return None
-    return _whole(value) if isinstance(value, str) else value
+    return whole(value) if isinstance(value, str) else value
 
 
 def _shown(value: object) -> str:
@@ -328,11 +328,6 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     try:
-        return _whole(json.dumps(value, ensure_ascii=False))
+        return whole(json.dumps(value, ensure_ascii=False))
     except RecursionError:
         return ""
-
-
-def _whole(text: str) -> str:
-    """Put U+FFFD where a JSON text escapes half a character, as a writer that cuts text in UTF-16 leaves it."""
-    return _SURROGATE.sub("\ufffd", text)
