@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from logmonitor.config import Config
     from logmonitor.operation import Context, Operation
+    from logmonitor.records import Event
     from logmonitor.transport import Transport
 
 _log = logging.getLogger(__name__)
@@ -77,6 +78,14 @@ async def _entered(transport: Transport, stop: asyncio.Event) -> AsyncIterator[N
         yield
     finally:
         await transport.__aexit__(*sys.exc_info())
+
+
+async def _write(self_log: SelfLog, event: Event) -> None:
+    """Write what happened to this bot's account, or say why not."""
+    try:
+        await self_log.write(event)
+    except OSError as error:
+        _log.error("cannot write this bot's own log: %s; its twin does not see that it needs a scan", error)
 
 
 class _Runtime:
@@ -169,13 +178,11 @@ class _Runtime:
         path = bot.self_log
         self_log = SelfLog(path, bot=bot.name, key=bot.twin_key) if path is not None else None
         async for event in transport.own_events():
-            if self_log is not None:
-                try:
-                    await self_log.write(event)
-                except OSError as error:
-                    _log.error("cannot write %s: %s; this bot's twin does not see that it needs a scan", path, error)
-            if event.kind is EventKind.LOGIN:
-                self._directory.renew()
+            with isolated(lambda error: _log.error("what happened to the account was not understood", exc_info=error)):
+                if event.kind is EventKind.LOGIN:
+                    self._directory.renew()
+                if self_log is not None:
+                    await _write(self_log, event)
 
     def _status(self, context: Context, asked: str | None) -> tuple[str, ...]:
         """Tell how one bot is, or everything."""

@@ -13,7 +13,7 @@ import pytest
 
 from logmonitor import cli
 from logmonitor.cli import check
-from logmonitor.config import WatchConfig
+from logmonitor.config import ChatConfig, WatchConfig
 from logmonitor.records import Event, EventKind, Signature
 from logmonitor.self_log import self_log_line
 from logmonitor.signing import key_text, sign
@@ -398,6 +398,27 @@ WRONG_REMEDY = "give both bots the same twin_key, and this [[watch]] the [bot] n
         ),
     ],
 )
+@pytest.mark.parametrize(
+    ("endpoint", "texts"),
+    [
+        ("127.0.0.1:8788", []),
+        ("[::1]:8788", []),
+        ("localhost:8788", []),
+        (
+            "gateway.example:8788",
+            ["tls = false: whoever stands between here and the gateway can read the token and all else"],
+        ),
+        ("203.0.113.5:1", ["tls = false: whoever stands between here and the gateway can read the token and all else"]),
+    ],
+)
+def test_check_tells_what_goes_in_the_clear(endpoint: str, texts: list[str]) -> None:
+    """Without TLS what leaves this machine can be read, which is said; that it was asked for is no finding."""
+    chat = ChatConfig(transport="wechaty", admins=("a",), parameters={"endpoint": endpoint, "tls": False})
+    rows = list(check.tls_rows(chat))
+    assert [row.text for row in rows] == texts
+    assert all(row.remedy is None for row in rows)
+
+
 def test_check_tells_who_signed_a_log(
     folder: Path,
     capsys: pytest.CaptureFixture[str],

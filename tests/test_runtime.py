@@ -351,7 +351,19 @@ async def test_log_of_its_own_that_cannot_be_written_stops_nothing(
         await ready(chat)
         async with asyncio.timeout(10):
             await account.told.wait()
-    assert any("this bot's twin does not see" in message for message in caplog.messages)
+    assert any("its twin does not see" in message for message in caplog.messages)
+
+
+async def test_event_that_cannot_be_understood_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An account's event that no line can be made of is reported, and the next is written."""
+    odd = Event(kind=EventKind.LOGOUT, line=0, offset=0, user=b"\xff")  # type: ignore[arg-type]  # a fault elsewhere
+    account = Account(odd, Event(kind=EventKind.LOGIN, line=0, offset=0, user="Alice"))
+    async with serving(configuration(tmp_path), transport=account) as chat:
+        await ready(chat)
+        async with asyncio.timeout(10):
+            await account.told.wait()
+    assert "what happened to the account was not understood" in caplog.messages
+    assert "Contact<Alice> login" in (tmp_path / "alice.log").read_text(encoding="utf-8")
 
 
 async def test_status_tells_of_bots_chat_and_operations(tmp_path: Path) -> None:

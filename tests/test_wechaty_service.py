@@ -303,7 +303,7 @@ async def test_wechaty_drops_the_oldest_of_too_many_messages(record: Record) -> 
             service.events.put_nowait((2, f'{{"messageId": "{number}"}}'))
         service.events.put_nowait((26, "{}"))
         assert [event.kind for event in await take_events(chat, 2)] == [EventKind.LOGIN, EventKind.LOGOUT]
-        await record.wait_for("wait to be fetched; the oldest is passed over")
+        await record.wait_for("wait to be fetched; the oldest are passed over")
         assert int((await take_messages(chat, 1))[0].id) >= 0
 
 

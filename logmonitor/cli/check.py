@@ -9,6 +9,7 @@ import logging
 import os
 import stat
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -98,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         *_watch_rows(config),
         *_operation_rows(config),
         *_self_log_rows(config),
-        *_tls_rows(config.chat),
+        *tls_rows(config.chat),
         *asyncio.run(chat_rows(config.chat.transport, transport, tuple(names))),
     ):
         show(row)
@@ -118,7 +119,7 @@ def _secret_rows(config: Config) -> Iterator[Row]:
         yield Row(subject="configuration", text=text, remedy=remedy)
 
 
-def _tls_rows(chat: ChatConfig) -> Iterator[Row]:
+def tls_rows(chat: ChatConfig) -> Iterator[Row]:
     """Look whether the chat's service proves who it is."""
     if chat.parameters.get("insecure") is True:
         text = (
@@ -126,6 +127,18 @@ def _tls_rows(chat: ChatConfig) -> Iterator[Row]:
         )
         remedy = "name in ca_file who vouches for a certificate of its own, and take insecure out"
         yield Row(subject=f"chat {chat.transport}", text=text, remedy=remedy)
+    elif chat.parameters.get("tls") is False and not _is_loopback(str(chat.parameters.get("endpoint"))):
+        text = "tls = false: whoever stands between here and the gateway can read the token and all else"
+        yield Row(subject=f"chat {chat.transport}", text=text)
+
+
+def _is_loopback(endpoint: str) -> bool:
+    """Tell whether nothing leaves this machine on the way to `host:port`."""
+    host = endpoint.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _watch_rows(config: Config) -> Iterator[Row]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from logmonitor.errors import TransportError
+from logmonitor.throttle import Throttle, admit
 from logmonitor.transports.puppet_service.account import AccountChat
 from logmonitor.transports.puppet_service.connection import Connection, Pace
 from logmonitor.transports.puppet_service.endpoint import check_token, find_endpoint
@@ -73,6 +75,7 @@ class Wechaty:
         self._service: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._answers_dings = False
+        self._oddities = Throttle(limit=5, period=60.0)
 
     @property
     def limits(self) -> Limits:
@@ -199,7 +202,9 @@ class Wechaty:
         try:
             self._chat.take(kind, read_payload(text))
         except ValueError as error:
-            _log.warning("an event of type %d is passed over: %s", kind, error)
+            self._oddities, is_admitted = admit(self._oddities, time.monotonic())
+            level = logging.WARNING if is_admitted else logging.DEBUG
+            _log.log(level, "an event of type %d is passed over: %s", kind, error)
 
     async def _ask(self, call: Awaitable[_Answer]) -> _Answer:
         """Await what asks the gateway; see at once, where that fails, whether the connection is gone."""

@@ -172,6 +172,17 @@ def test_event_dirty_names_a_contact(kind: int | None, expected: str | None) -> 
     assert dirty_contact({"payloadType": kind, "payloadId": "wxid"}) == expected
 
 
+def test_half_a_character_is_replaced() -> None:
+    """What a gateway cuts in UTF-16 can be written and sent like any other text."""
+    scanned = read_payload(r'{"status": 2, "qrcode": "\ud800abc"}')
+    _, event = meet(Account(), EventType.SCAN, scanned, now=NOW)
+    assert event is not None
+    assert event.qr == Qr(payload="\ufffdabc", first_seen=NOW)
+    _, login = meet(Account(), EventType.LOGIN, read_payload(r'{"contactId": "\udfffbob"}'), now=NOW)
+    assert login is not None
+    assert login.user == "\ufffdbob"
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow])  # the first text of a process takes a table to be made
 @given(
     kind=st.sampled_from(EventType),

@@ -221,6 +221,16 @@ async def test_puppet_leaves_out_a_contact_that_is_refused_twice(caplog: pytest.
         await Puppet(stub).resolve("bad one")
 
 
+async def test_puppet_finds_nobody_by_weixin_while_a_contact_cannot_be_read() -> None:
+    """Who is meant by an alias may be the contact that is refused, and a stranger's weixin number be the same."""
+    contacts = {"admin": contact(alias="boss"), "stranger": contact(weixin="boss")}
+    stub = Stub(contacts=contacts, errors={"contact_payload admin": [refusal(Status.UNKNOWN)] * 4})
+    with pytest.raises(TransportError, match="1 of 2 contacts cannot be read") as caught:
+        await Puppet(stub).resolve("boss")
+    assert not isinstance(caught.value, RejectedError)
+    assert (await Puppet(stub).resolve("stranger")).id == "stranger"
+
+
 async def test_puppet_does_not_decide_on_half_of_the_contacts() -> None:
     """A connection that dies in the middle decides nothing, for who was not heard of may fit as well."""
     stub = Stub(

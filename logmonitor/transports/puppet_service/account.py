@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from logmonitor.errors import TransportError
 from logmonitor.records import EventKind, Health
+from logmonitor.throttle import Throttle, admit
 from logmonitor.transports.puppet_service.event import (
     Account,
     EventType,
@@ -65,6 +67,7 @@ class AccountChat:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._ids: asyncio.Queue[str | None] = asyncio.Queue(_WAITING)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(_WAITING)
+        self._overflows = Throttle(limit=1, period=60.0)
         self._is_closed = False
         self._fault: BaseException | None = None
 
@@ -227,7 +230,9 @@ class AccountChat:
         if len(self._seen) > _SEEN:
             self._seen.popitem(last=False)
         if not _offer(self._ids, message_id):
-            _log.warning("over %d messages wait to be fetched; the oldest is passed over", _WAITING)
+            self._overflows, is_admitted = admit(self._overflows, time.monotonic())
+            level = logging.WARNING if is_admitted else logging.DEBUG
+            _log.log(level, "over %d messages wait to be fetched; the oldest are passed over", _WAITING)
 
     async def _fetch(self, message_id: str) -> Message | None:
         """Fetch a message, on the next connection if this one dies; None for one that cannot be."""
@@ -238,7 +243,7 @@ class AccountChat:
             try:
                 return await self._ask(lambda puppet: puppet.message(message_id, own_id=self._account.id), is_up=False)
             except TransportError as error:
-                if not self.is_open or isinstance(error.__cause__, LOST):
+                if not self.is_open or (isinstance(error.__cause__, LOST) and not _is_timeout(error)):
                     await asyncio.sleep(_PAUSE_SECONDS)
                     continue
                 _log.warning("message %r is passed over: %s", message_id, error)
@@ -281,6 +286,11 @@ class AccountChat:
         if reason not in self._told:
             self._told.add(reason)
             _log.warning("the chat is down: %s", reason)
+
+
+def _is_timeout(error: TransportError) -> bool:
+    """Tell whether the gateway let the time pass; asked again, it would hold up the messages behind."""
+    return isinstance(error.__cause__, TimeoutError)
 
 
 def _offer(queue: asyncio.Queue[_Item], item: _Item) -> bool:

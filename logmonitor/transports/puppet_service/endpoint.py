@@ -68,7 +68,7 @@ class Endpoint:
             case OSError(errno=int(number)):
                 text = f"{self} cannot be reached: {os.strerror(number).lower()}"
             case OSError():
-                text = f"{self} cannot be reached: {str(error).lower()}"
+                text = f"{self} cannot be reached: {str(error).lower() or type(error).__name__}"
             case _ if self.context is None:
                 text = f"{self} ends the connection at once, as one that speaks TLS does; tls = true speaks TLS to it"
             case _:

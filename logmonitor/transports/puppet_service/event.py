@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.display import whole
 from logmonitor.records import Event, EventKind, Qr
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def read_payload(text: str, /) -> Mapping[str, object]:
 
 
 def text_of(payload: Mapping[str, object], key: str, /) -> str:
-    """Return the text that stands under `key`.
+    """Return the text that stands under `key`; half a character in it becomes U+FFFD.
 
     Raises:
         ValueError: none does; the text does not say what does.
@@ -81,7 +82,7 @@ def text_of(payload: Mapping[str, object], key: str, /) -> str:
     text = payload.get(key)
     if not isinstance(text, str) or not text:
         raise ValueError(f"it has no {key}")
-    return text
+    return whole(text)
 
 
 def dirty_contact(payload: Mapping[str, object], /) -> str | None:
@@ -134,7 +135,7 @@ def meet(
             return _meet_login(account, text_of(payload, "contactId"), now)
         case EventType.LOGOUT:
             given = payload.get("contactId")
-            user = given if isinstance(given, str) and given else account.id
+            user = whole(given) if isinstance(given, str) and given else account.id
             after = Account(id=user, is_in=False, is_guess=False, is_repeating=account.is_repeating)
             return after, _event(EventKind.LOGOUT, now, user=user)
         case EventType.SCAN:
@@ -154,7 +155,7 @@ def _meet_scan(account: Account, payload: Mapping[str, object], now: datetime) -
     status, qr = payload.get("status"), payload.get("qrcode")
     if not isinstance(status, int) or not isinstance(qr, str | None):
         raise ValueError("it has no status, or a QR that is no text")  # noqa: TRY004  # as above
-    kind = _SCANS.get(status)
+    kind, qr = _SCANS.get(status), None if qr is None else whole(qr)
     if kind is None:
         return account, None
     after = replace(account, is_in=False, is_guess=False, told=(kind, qr), is_old=False)

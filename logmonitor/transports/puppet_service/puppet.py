@@ -185,14 +185,24 @@ class Puppet:
             raise TransportError("the gateway gave an answer that cannot be read") from error
 
     async def _find(self, who: str, own_id: str | None) -> Sender:
-        """Find a contact among those that are listed, which are asked for where that was not done yet."""
+        """Find a contact among those that are listed, which are asked for where that was not done yet.
+
+        While some of them cannot be read nobody is found by weixin number, which is its owner's to choose: the one that
+        is meant may be among those.
+        """
         is_new = self._ids is None
         if self._ids is None:
             self._ids = tuple((await self.ask(self._stub.contact_list())).ids)
         ids = [contact_id for contact_id in dict.fromkeys(self._ids) if contact_id and contact_id != own_id]
         contacts = [await self.contact(who)] if who in ids else await self._all(ids)
         self._listed_at = _now() if is_new else self._listed_at
-        return find_contact(who, contacts, nobody="the account has no contacts")
+        found = find_contact(who, contacts, nobody="the account has no contacts")
+        if who not in (found.id, found.alias) and len(contacts) < len(ids):
+            raise TransportError(
+                f"{len(ids) - len(contacts)} of {len(ids)} contacts cannot be read, and {who!r} may be one of them"
+                f" as well as {found.id!r}; expected an id or alias, which nobody chooses for himself"
+            )
+        return found
 
     async def _known(self, contact_id: str) -> Sender:
         """Return a contact, without more than its id where the gateway tells no more."""

@@ -21,10 +21,11 @@ _EVENTS: Final = {
     "heartbeat": EventType.HEARTBEAT,
     "message": EventType.MESSAGE,
     "scan": EventType.SCAN,
+    "ready": EventType.READY,
     "login": EventType.LOGIN,
     "logout": EventType.LOGOUT,
 }
-"""What the SDK's puppet calls the events that matter here."""
+"""What the SDK's puppet calls the events that matter here; of a change of a contact (`EventType.DIRTY`) it tells none."""
 
 _FIELDS: Final = {"message_id": "messageId", "contact_id": "contactId", "qrcode": "qrcode", "status": "status"}
 
