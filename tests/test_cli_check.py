@@ -337,6 +337,27 @@ def test_check_finds_secrets_that_others_can_read(folder: Path, capsys: pytest.C
     assert checked(folder, capsys, text.replace("hunter22 is no token", ""))[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "texts"),
+    [
+        ("127.0.0.1:8788", []),
+        ("[::1]:8788", []),
+        ("localhost:8788", []),
+        (
+            "gateway.example:8788",
+            ["tls = false: whoever stands between here and the gateway can read the token and all else"],
+        ),
+        ("203.0.113.5:1", ["tls = false: whoever stands between here and the gateway can read the token and all else"]),
+    ],
+)
+def test_check_tells_what_goes_in_the_clear(endpoint: str, texts: list[str]) -> None:
+    """Without TLS what leaves this machine can be read, which is said; that it was asked for is no finding."""
+    chat = ChatConfig(transport="wechaty", admins=("a",), parameters={"endpoint": endpoint, "tls": False})
+    rows = list(check.tls_rows(chat))
+    assert [row.text for row in rows] == texts
+    assert all(row.remedy is None for row in rows)
+
+
 def test_check_finds_a_chat_that_proves_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With `insecure` the chat works, and that is told as what it is."""
     assert findings(folder, capsys, FINE.replace("[[watch]]", "insecure = true\n[[watch]]")) == [
@@ -398,27 +419,6 @@ WRONG_REMEDY = "give both bots the same twin_key, and this [[watch]] the [bot] n
         ),
     ],
 )
-@pytest.mark.parametrize(
-    ("endpoint", "texts"),
-    [
-        ("127.0.0.1:8788", []),
-        ("[::1]:8788", []),
-        ("localhost:8788", []),
-        (
-            "gateway.example:8788",
-            ["tls = false: whoever stands between here and the gateway can read the token and all else"],
-        ),
-        ("203.0.113.5:1", ["tls = false: whoever stands between here and the gateway can read the token and all else"]),
-    ],
-)
-def test_check_tells_what_goes_in_the_clear(endpoint: str, texts: list[str]) -> None:
-    """Without TLS what leaves this machine can be read, which is said; that it was asked for is no finding."""
-    chat = ChatConfig(transport="wechaty", admins=("a",), parameters={"endpoint": endpoint, "tls": False})
-    rows = list(check.tls_rows(chat))
-    assert [row.text for row in rows] == texts
-    assert all(row.remedy is None for row in rows)
-
-
 def test_check_tells_who_signed_a_log(
     folder: Path,
     capsys: pytest.CaptureFixture[str],
