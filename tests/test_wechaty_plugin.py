@@ -272,8 +272,11 @@ async def test_runtime_ends_with_the_bot(gateway: Gateway, tmp_path: Path) -> No
         await log_in(bot)
         bot.tell("stop")
         await bot.until("stopped")
+        await gateway.do("login")
+        await gateway.say(ADMIN, "status")
         bot.tell("exit")
         assert await asyncio.wait_for(bot.process.wait(), DEADLINE) == 0
+    assert gateway.sent == []
     assert [word for word in NOISE if word in (tmp_path / "stderr").read_text()] == []
 
 
@@ -438,6 +441,157 @@ asyncio.run(main())
     )
     told = "logmonitor has ended for good, the bot goes on without: two of a name"
     assert (done.stdout.splitlines(), done.stderr) == (["1", told, "0"], "")
+
+
+STREAM = (
+    BOTS
+    + """
+from json import dumps
+from types import SimpleNamespace
+from grpclib import GRPCError, Status
+from logmonitor import RejectedError, TransportError
+from logmonitor.transports import wechaty_plugin
+from wechaty_grpc.wechaty.puppet import ContactPayloadResponse
+
+class Stub:
+    def __init__(self):
+        self.told = asyncio.Queue()
+        self.ids = ["bob"]
+
+    async def event(self):
+        while (one := await self.told.get()) is not None:
+            kind, payload = one
+            yield SimpleNamespace(type=kind, payload=dumps(payload))
+
+    async def contact_list(self):
+        return SimpleNamespace(ids=self.ids)
+
+    async def contact_payload(self, id):
+        return ContactPayloadResponse(id=id, name=id)
+
+    async def message_send_text(self, conversation_id, text):
+        raise GRPCError(Status.UNKNOWN, "Error: no 'secret' is known")
+
+    async def stop(self):
+        pass
+
+runtimes = asyncio.Queue()
+
+async def serve(config, *, transport, operations, stop):
+    runtimes.put_nowait(transport)
+    await stop.wait()
+    print("over")
+
+wechaty_plugin.serve = serve
+
+async def at_work():
+    stub = Stub()
+
+    async def start():
+        bot.puppet._puppet_stub = stub
+        await bot.puppet._listen_for_event()
+
+    bot = using(start)
+    await connect(bot)
+    stub.told.put_nowait((1, {"data": ""}))
+    stub.told.put_nowait((25, {"contactId": "bob"}))
+    running = asyncio.create_task(bot.puppet.start())
+    async with asyncio.timeout(10):
+        chat = await runtimes.get()
+        await chat.wait_until_up()
+    return bot, stub, chat, running
+"""
+)
+"""A bot whose account is logged in, by what a gateway tells; the runtime beside it does nothing until its end."""
+
+
+def test_ready_brings_contacts_that_come_after_the_login(tmp_path: Path) -> None:
+    """A contact that the list lacked is found as soon as the gateway says that the list is there."""
+    code = """
+async def main():
+    bot, stub, chat, running = await at_work()
+    try:
+        await chat.resolve("late")
+    except RejectedError:
+        print("unknown")
+    stub.ids.append("late")
+    told = asyncio.Event()
+    bot.puppet.on("ready", lambda _: told.set())
+    stub.told.put_nowait((23, {"data": ""}))
+    await told.wait()
+    print((await chat.resolve("late")).id)
+
+asyncio.run(main())
+"""
+    done = run_python(STREAM + code, tmp_path)
+    assert done.stdout.splitlines() == ["1", "unknown", "late"], done.stderr
+
+
+def test_end_of_the_stream_takes_the_chat_down(tmp_path: Path) -> None:
+    """Once the SDK's stream has ended the chat says why it is down, and what is to be sent waits."""
+    code = """
+async def main():
+    bot, stub, chat, running = await at_work()
+    stub.told.put_nowait(None)
+    await running
+    print(chat.health().is_up, chat.health().reason)
+    waiting = asyncio.create_task(chat.wait_until_up())
+    await asyncio.wait({waiting}, timeout=0)
+    print(waiting.done())
+
+asyncio.run(main())
+"""
+    done = run_python(STREAM + code, tmp_path)
+    expected = ["1", "False the gateway has ended the connection", "False"]
+    assert done.stdout.splitlines() == expected, done.stderr
+
+
+def test_token_is_kept_out_of_errors(tmp_path: Path) -> None:
+    """A gateway's refusal that repeats the bot's token reaches nobody with it."""
+    code = """
+async def main():
+    bot, stub, chat, running = await at_work()
+    try:
+        await chat.send("A", "hi")
+    except TransportError as error:
+        print(error)
+
+asyncio.run(main())
+"""
+    lines = run_python(STREAM + code, tmp_path).stdout.splitlines()
+    assert lines[1].startswith("the gateway refuses: no '")
+    assert "secret" not in lines[1]
+
+
+def test_stop_ends_what_is_at_work(tmp_path: Path) -> None:
+    """After the bot's own `stop` the runtime ends, and the chat is down because of that."""
+    code = """
+async def main():
+    bot, stub, chat, running = await at_work()
+    await bot.stop()
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task(), running}, timeout=5)
+    print(chat.health().reason)
+
+asyncio.run(main())
+"""
+    done = run_python(STREAM + code, tmp_path)
+    assert done.stdout.splitlines() == ["1", "over", "the bot has stopped"], done.stderr
+
+
+def test_plugin_that_is_switched_off_stays_so_at_a_start(tmp_path: Path) -> None:
+    """A bot that starts with the plugin switched off in the SDK's page begins nothing; with it on it does."""
+    code = """
+async def main():
+    bot = using()
+    for switch in (bot._plugin_manager.stop_plugin, bot._plugin_manager.start_plugin):
+        await switch(plugin.name)
+        await connect(bot)
+        print(len(asyncio.all_tasks()) - 1)
+
+asyncio.run(main())
+"""
+    done = run_python(BOTS + code, tmp_path)
+    assert done.stdout.splitlines() == ["1", "0", "1", "1"], done.stderr
 
 
 def test_import_warns_of_nothing(tmp_path: Path) -> None:

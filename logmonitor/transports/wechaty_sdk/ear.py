@@ -25,7 +25,7 @@ _EVENTS: Final = {
     "login": EventType.LOGIN,
     "logout": EventType.LOGOUT,
 }
-"""What the SDK's puppet calls the events that matter here; of a change of a contact (`EventType.DIRTY`) it tells none."""
+"""What the SDK's puppet calls the events that matter here; it tells of no `EventType.DIRTY`."""
 
 _FIELDS: Final = {"message_id": "messageId", "contact_id": "contactId", "qrcode": "qrcode", "status": "status"}
 
