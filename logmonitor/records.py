@@ -152,8 +152,9 @@ class Event:
     `line` and `offset` are those of the first record that makes the event. `at` is aware UTC, or None where the log
     does not tell the full date and time. `clock` is the log's own clock in seconds: only differences within one log
     mean anything. `seen_at` is when the line was read, aware UTC, or None in a replay. `trusted` is False for a line
-    that a stranger may have written; such an event moves nothing. `verified` says that the line carried a valid
-    `signature`; `refused` why one that had to carry one is not believed.
+    that a stranger may have written; such an event moves nothing. `signature` is what the line was signed
+    with; `verified` says that nothing newer had been accepted before. One that is signed and not trusted is older;
+    one that is trusted and not verified may be. `refused` says why a line that had to be signed is not believed.
     """
 
     kind: EventKind

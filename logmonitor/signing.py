@@ -3,6 +3,9 @@
 A signed line ends with ` lm1 TIME BOOT.SEQUENCE MAC`: an ISO 8601 time in UTC, a number drawn at the writer's start and
 one that counts its lines, and an HMAC-SHA256 (RFC 2104) in base64url over all that stands before it and the bot's name.
 The key is one that twins share. The name is no part of the line: what one twin wrote proves nothing in the other's log.
+
+A copy of a line proves as much as the line. What tells them apart is where the first of them stood and, where that was
+never read, the order in which they were signed: within a boot by sequence, between boots by time.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import ConfigurationError
@@ -69,16 +73,42 @@ def verify(raw: bytes, *, bot: str, key: bytes) -> Signature | Refusal:
     return Signature(at=at, boot=place["boot"], sequence=int(place["sequence"]))
 
 
+class Order(StrEnum):
+    """When a line was signed, compared with what was accepted before.
+
+    `STRAY` is older by its time, and of a boot that never led: of an old log, or of a machine whose clock is wrong.
+    """
+
+    NEWEST = "newest"
+    STRAY = "stray"
+    OLDER = "older"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The signatures accepted last, at most `limit`, and where their lines stand: in which file, at which byte.
 
-    `forgotten` holds, for each boot, the last sequence that there was no room for any more.
+    `forgotten` holds, for each boot, the last sequence that there was no room for any more. `newest` is what no
+    accepted signature is newer than; `led` holds, for each boot of which that was one, the last sequence of those.
     """
 
     limit: int = 1000
     places: Mapping[tuple[str, int], tuple[Path | None, int]] = field(default_factory=dict)
     forgotten: Mapping[str, int] = field(default_factory=dict)
+    newest: Signature | None = None
+    led: Mapping[str, int] = field(default_factory=dict)
+
+
+def order_of(accepted: Accepted, signature: Signature) -> Order:
+    """Compare a signature that holds with those accepted before: by sequence within a boot, by time between boots."""
+    boot, newest = signature.boot, accepted.newest
+    if signature.sequence < accepted.led.get(boot, 0):
+        return Order.OLDER
+    if newest is None or boot == newest.boot or signature.at >= newest.at:
+        return Order.NEWEST
+    if boot in accepted.led or any(boot == other and signature.sequence < last for other, last in accepted.places):
+        return Order.OLDER
+    return Order.STRAY
 
 
 def accept(accepted: Accepted, signature: Signature, *, path: Path | None, offset: int) -> tuple[Accepted, bool]:
@@ -93,7 +123,10 @@ def accept(accepted: Accepted, signature: Signature, *, path: Path | None, offse
         (boot, sequence), _ = next(iter(places.items()))
         del places[boot, sequence]
         forgotten = {**forgotten, boot: max(sequence, forgotten.get(boot, -1))}
-    return replace(accepted, places=places, forgotten=forgotten), True
+    accepted = replace(accepted, places=places, forgotten=forgotten)
+    if order_of(accepted, signature) is not Order.NEWEST:
+        return accepted, True
+    return replace(accepted, newest=signature, led={**accepted.led, signature.boot: signature.sequence}), True
 
 
 def begin_anew(accepted: Accepted, path: Path) -> Accepted:

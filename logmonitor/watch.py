@@ -18,7 +18,7 @@ from logmonitor.reading.clock import TOLERANCE
 from logmonitor.reading.file_state import Circumstances, FileState, begin, leave
 from logmonitor.reading.page import finished, is_genuine, is_near_in_tail, read, traffic, turn_to
 from logmonitor.reading.pairing import flush, pair
-from logmonitor.reading.proof import SIGNED_KINDS
+from logmonitor.reading.proof import SIGNED_KINDS, is_stray, is_void
 from logmonitor.records import Event, EventKind, Qr, Refusal, Session, Transition
 from logmonitor.session import TABLE, Evidence, advance, leave_unconfirmed
 from logmonitor.signing import Accepted, begin_anew
@@ -122,7 +122,8 @@ def observe(
 ) -> tuple[WatchState, tuple[Observation, ...]]:
     """Take the next chunk of one of the logs.
 
-    What is verified is trusted, whatever stands around it. What is refused is observed, and changes nothing.
+    What is verified is trusted, whatever stands around it. What is refused, or signed and older than what was accepted
+    before, is observed and changes nothing.
 
     Args:
         state: where the watch stands.
@@ -215,7 +216,8 @@ def count_signed(chunks: Iterable[Chunk], *, profile: CompiledProfile, bot: str,
     counts: Counter[Refusal | None] = Counter()
     for chunk in chunks:
         state, observed = observe(state, chunk, profile=profile, key=key, require_signed=True)
-        counts.update(seen.event.refused for seen in observed if seen.event.kind in SIGNED_KINDS)
+        events = (seen.event for seen in observed if seen.event.kind in SIGNED_KINDS)
+        counts.update(event.refused for event in events if event.verified or event.refused)
     _, observed = finish(state, profile=profile)
     counts.update(seen.event.refused for seen in observed)
     return SignedLines(verified=counts[None], refused={one: counts[one] for one in Refusal if counts[one]})
@@ -303,8 +305,11 @@ def _wants_traffic(session: Session, circumstances: Circumstances) -> bool:
 
 
 def _apply(state: WatchState, event: Event, circumstances: Circumstances, observed: list[Observation]) -> WatchState:
-    """Let the session meet an event; one that is refused is only seen."""
-    if event.refused is not None:
+    """Let the session meet an event; one that is void is only seen.
+
+    So is a stray logout of a lost session: it is no news, and would take the QR away.
+    """
+    if is_void(event) or (event.kind is EventKind.LOGOUT and is_stray(event) and state.session.is_lost):
         observed.append(Observation(event=event, transition=None, session=state.session))
         return state
     if event.kind is EventKind.SCAN and event.qr is not None:

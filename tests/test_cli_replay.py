@@ -305,6 +305,20 @@ line  at                        event   state          qr     user
     ]
 
 
+def test_replay_tells_of_a_line_that_is_older_than_another(
+    replay: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """A signed line that stands behind a newer one is shown with its time, and as without effect."""
+    log, key = signed_log(tmp_path)
+    first, second, *_ = log.read_text().splitlines()
+    log.write_text(f"{second}\n{first}\n")
+    _, out, _ = replay(log, "--profile", "wechaty-ts", "--name", "bob", "--twin-key-file", key)
+    assert out.splitlines()[1:] == [
+        "1     2026-11-20 22:00:00+0000  login  logged_in         Bob   signed",
+        "2     2026-11-20 22:00:00+0000  scan   logged_in  2@abc        signed, but older than another, without effect",
+    ]
+
+
 def test_replay_takes_the_bots_name_from_the_log(replay: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     """Without `--name` a log is that of the bot it is called after."""
     log, key = signed_log(tmp_path)

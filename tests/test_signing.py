@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from logmonitor import ConfigurationError
 from logmonitor.records import Refusal, Signature
-from logmonitor.signing import KEY_BYTES, Accepted, accept, begin_anew, key_text, parse_key, sign, verify
+from logmonitor.signing import (
+    KEY_BYTES,
+    Accepted,
+    Order,
+    accept,
+    begin_anew,
+    key_text,
+    order_of,
+    parse_key,
+    sign,
+    verify,
+)
 
 KEY = bytes(range(KEY_BYTES))
 LINE = "22:44:35 INFO StarterBot Contact<鲍勃> login"
@@ -114,3 +125,70 @@ def test_begin_anew_leaves_no_place_in_a_file() -> None:
     accepted = begin_anew(accepted, LOG)
     assert accept(accepted, SIGNATURE, path=LOG, offset=10) == (accepted, False)
     assert accept(accepted, other, path=Path("other.log"), offset=10) == (accepted, True)
+
+
+def made(boot: str, sequence: int, minutes: int) -> Signature:
+    """Return a signature of some boot, so many minutes after the first."""
+    return Signature(at=SIGNATURE.at + timedelta(minutes=minutes), boot=boot, sequence=sequence)
+
+
+def after(*signatures: Signature) -> Accepted:
+    """Return what is known when these were accepted, each in a place of its own."""
+    accepted = Accepted()
+    for offset, signature in enumerate(signatures):
+        accepted, is_first = accept(accepted, signature, path=LOG, offset=offset)
+        assert is_first
+    return accepted
+
+
+@pytest.mark.parametrize(
+    ("signature", "order"),
+    [
+        (made("aaaaaaaa", 6, -60), Order.NEWEST),
+        (made("aaaaaaaa", 5, 0), Order.NEWEST),
+        (made("aaaaaaaa", 4, 60), Order.OLDER),
+        (made("bbbbbbbb", 0, 0), Order.NEWEST),
+        (made("bbbbbbbb", 0, 1), Order.NEWEST),
+        (made("bbbbbbbb", 9, -1), Order.STRAY),
+    ],
+)
+def test_order_goes_by_sequence_within_a_boot_and_by_time_between_boots(signature: Signature, order: Order) -> None:
+    """A clock that was set does not matter within a boot; of another boot nothing but the time is comparable."""
+    assert order_of(after(made("aaaaaaaa", 5, 0)), signature) is order
+    assert order_of(Accepted(), signature) is Order.NEWEST
+
+
+def test_order_remembers_the_boots_that_led() -> None:
+    """A boot that another one followed is older for good, and never a stray; unless its time is later again."""
+    accepted = after(made("aaaaaaaa", 5, 0), made("bbbbbbbb", 0, 10))
+    assert order_of(accepted, made("aaaaaaaa", 6, 5)) is Order.OLDER
+    assert order_of(accepted, made("aaaaaaaa", 4, 20)) is Order.OLDER
+    assert order_of(accepted, made("aaaaaaaa", 6, 20)) is Order.NEWEST
+    assert order_of(begin_anew(accepted, LOG), made("aaaaaaaa", 6, 5)) is Order.OLDER
+
+
+def test_stray_leads_nothing_and_goes_forwards_only() -> None:
+    """An accepted stray makes only what its own boot signed before it older; with the right time it leads."""
+    accepted = after(made("aaaaaaaa", 5, 0), made("bbbbbbbb", 3, -10))
+    assert accepted.newest == made("aaaaaaaa", 5, 0)
+    assert order_of(accepted, made("bbbbbbbb", 2, -10)) is Order.OLDER
+    assert order_of(accepted, made("bbbbbbbb", 4, -10)) is Order.STRAY
+    assert order_of(accepted, made("cccccccc", 0, -20)) is Order.STRAY
+    assert after(*(made("aaaaaaaa", 5, 0), made("bbbbbbbb", 3, -10), made("bbbbbbbb", 4, 1))).newest == made(
+        "bbbbbbbb", 4, 1
+    )
+
+
+@given(
+    order=st.permutations(
+        [made(boot * 8, sequence, 10 * at + sequence) for at, boot in enumerate("bca") for sequence in range(3)]
+    )
+)
+def test_newest_does_not_depend_on_the_order_of_reading(order: list[Signature]) -> None:
+    """Whichever lines are read first, the newest is the one that was signed last, and no older one takes its place."""
+    accepted = Accepted()
+    for offset, signature in enumerate(order):
+        before, kind = accepted.newest, order_of(accepted, signature)
+        accepted, _ = accept(accepted, signature, path=LOG, offset=offset)
+        assert accepted.newest == (signature if kind is Order.NEWEST else before)
+    assert accepted.newest == max(order, key=lambda signature: signature.at)

@@ -280,7 +280,9 @@ def _print_table(observed: Iterable[Observation]) -> None:
         for column in _COLUMNS:
             table.add_column(column, justify="right" if column == "line" else "left", overflow="fold")
         for row in rows:
-            style = "strike dim" if row[-1].startswith(("untrusted", "refused")) else _STYLES.get(row[2], "")
+            style = (
+                "strike dim" if row[-1].startswith(("untrusted", "refused", "signed, but")) else _STYLES.get(row[2], "")
+            )
             table.add_row(*(Text(cell) for cell in row), style=style)
         Console().print(table)
         return
@@ -298,6 +300,8 @@ def _row(observation: Observation) -> tuple[str, ...]:
         remarks.append("signed")
     if event.refused is not None:
         remarks.append(_REFUSED[event.refused])
+    elif event.signature is not None and not event.verified:
+        remarks.append("signed, but older than another, without effect")
     elif not event.trusted:
         remarks.append("untrusted, without effect")
     if transition is not None and transition.is_loss:

@@ -21,6 +21,7 @@ from logmonitor.reading.suspicion import (
     suspect_by_write,
 )
 from logmonitor.records import Chunk, Event, EventKind, Line, Qr
+from logmonitor.signing import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -90,7 +91,7 @@ def read(
 ) -> tuple[FileState, Accepted, tuple[Reading, ...]]:
     """Read the events out of a chunk at its candidate lines, in order; a drawing that may go on stays in the state.
 
-    Only a line that a bot could have signed is verified, and nothing that follows a refused one belongs to it.
+    Only a line that a bot could have signed is verified, and nothing that follows a void one belongs to it.
     """
     readings: list[Reading] = []
     drawing, position = file.drawing, page.base
@@ -119,7 +120,7 @@ def read(
             readings.append(reading_of(page, hit.line, finding, clock, proof=proof))
             clock = readings[-1].event.clock if readings[-1].event.trusted else clock
             is_followed = finding.rule.qr_from == "next_line" and finding.rule.kind is EventKind.SCAN
-            if is_followed and proof.refused is None:
+            if is_followed and not proof.is_void:
                 following, awaits_line = _next_line(page, start + len(hit.line.raw) + 1, clock)
                 readings.extend(following)
     if (drawing, awaits_line, clock) != (file.drawing, file.awaits_line, file.clock):
@@ -161,7 +162,7 @@ def reading_of(page: Page, line: Line, finding: Finding, clock: float | None, *,
     if kind is EventKind.SCAN:
         payload = unwrap(finding.qr) if finding.qr else None
         image_path = page.circumstances.qr_path if rule.qr_from == "file" else None
-        is_verified = bool(payload) and proof.signature is not None
+        is_verified = bool(payload) and proof.is_verified
         qr = Qr(payload=payload, image_path=image_path, verified=is_verified) if payload or image_path else None
     user = (finding.user or "").strip() or None
     event = _event(page, line, kind, stamp=finding.stamp, clock=clock, qr=qr, user=user, proof=proof)
@@ -228,9 +229,10 @@ def _point(stamp: Stamp, clock: float, circumstances: Circumstances) -> datetime
 
 def _proved(accepted: Accepted, page: Page, line: Line, finding: Finding) -> tuple[Accepted, Proof]:
     """Verify a line, if it says what a bot signs."""
-    if finding.rule.kind not in SIGNED_KINDS:
+    kind = finding.rule.kind
+    if kind not in SIGNED_KINDS:
         return accepted, Proof()
-    return prove(accepted, line, page.circumstances, path=page.chunk.path)
+    return prove(accepted, line, page.circumstances, kind=kind, path=page.chunk.path)
 
 
 def _event(
@@ -246,12 +248,16 @@ def _event(
 ) -> Event:
     """Make an event of what a line says: where and when that is, and whether to trust it.
 
-    A verified line tells all of that itself: when it was written by its signature, which needs no zone and no date.
+    A signed line tells all of that itself: when it was written by its signature, which needs no zone and no date. The
+    clock that a stray one was written by is not to be believed.
     """
     circumstances = page.circumstances
     start = page.position(line)
     at: datetime | None = None
-    if proof.signature is not None:
+    own: Stamp | None
+    if proof.order is Order.STRAY:
+        own = None
+    elif proof.signature is not None:
         at = proof.signature.at
         own = Stamp(moment=at) if page.profile.is_dated else stamp
     else:
@@ -270,16 +276,18 @@ def _event(
         path=page.chunk.path,
         qr=qr,
         user=user,
-        trusted=proof.signature is not None or _is_trusted(page, line, qr, proof),
-        verified=proof.signature is not None,
+        trusted=_is_trusted(page, line, qr, proof),
+        verified=proof.is_verified,
         signature=proof.signature,
         refused=proof.refused,
     )
 
 
 def _is_trusted(page: Page, line: Line, qr: Qr | None, proof: Proof) -> bool:
-    """Tell whether to trust a line that proves nothing; where proof is required, none is."""
-    if proof.refused is not None or page.circumstances.require_signed or not is_genuine(qr, page.profile):
+    """Tell whether to trust a line: one that is signed and news, or that needs no proof and looks right."""
+    if proof.is_void or proof.signature is not None:
+        return not proof.is_void
+    if page.circumstances.require_signed or not is_genuine(qr, page.profile):
         return False
     start = page.position(line)
     return not page.is_suspect(start, start + len(line.raw))

@@ -1,7 +1,7 @@
 """Several records, one event: the link and the drawing of one QR, written next to each other, are one scan.
 
 Families write a link then a drawing, a drawing then a link, or one link twice. What has no payload yet is held until
-something that completes it comes, or something else. A verified record is an event by itself: it neither waits for
+something that completes it comes, or something else. A signed record is an event by itself: it neither waits for
 another one nor completes one, so that a stranger's adds nothing to it and takes nothing from it.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.reading.proof import is_void
 from logmonitor.records import Event, EventKind, Qr
 
 if TYPE_CHECKING:
@@ -46,13 +47,13 @@ NOTHING: Final = Pairing()
 def pair(pairing: Pairing, reading: Reading, is_near: Callable[[int], bool]) -> tuple[Pairing, tuple[Event, ...]]:
     """Take the next record of a file; return the events that are now complete, in file order.
 
-    `is_near` tells whether the record stands next to one that ends at the given offset. A refused record leaves all
+    `is_near` tells whether the record stands next to one that ends at the given offset. A void record leaves all
     others as if it did not stand there, and comes before what is held.
     """
-    if reading.event.refused is not None:
+    if is_void(reading.event):
         return pairing, (reading.event,)
     _, flushed = flush(pairing)
-    if reading.event.kind is not EventKind.SCAN or reading.event.verified:
+    if reading.event.kind is not EventKind.SCAN or reading.event.signature is not None:
         return Pairing(shown=reading) if reading.shows_qr else NOTHING, (*flushed, reading.event)
     held = pairing.held if pairing.held is not None and is_near(pairing.held.end) else None
     shown = pairing.shown if pairing.shown is not None and is_near(pairing.shown.end) else None

@@ -461,3 +461,150 @@ def test_forged_suffixes_are_read_in_linear_time() -> None:
     assert len(observed) == 100_000
     assert {one.event.refused for one in observed} == {Refusal.WRONG}
     assert state.accepted == Accepted()
+
+
+def signed_at(line: str, boot: str, sequence: int, minutes: int) -> str:
+    """Return a line with its signature, made so many minutes after the first."""
+    return signed(line, sequence, boot=boot, at=NOW + timedelta(minutes=minutes))
+
+
+RECENT: Final = (signed_at(LOGOUT, "bbbbbbbb", 8, 0), signed_at(SCAN, "bbbbbbbb", 9, 1))
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("require_signed", [False, True])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        signed_at(LOGIN, "bbbbbbbb", 7, -1),
+        signed_at(LOGIN, "bbbbbbbb", 7, 5),
+        signed_at(SCAN, "bbbbbbbb", 7, -1),
+        signed_at(LOGOUT, "bbbbbbbb", 7, -1),
+        signed_at(LOGIN, "aaaaaaaa", 99, -60),
+        signed_at("22:44:35 INFO StarterBot onScan: Scanned(3)", "aaaaaaaa", 99, -60),
+        signed_at("22:44:35 INFO StarterBot onScan: Timeout(5)", "aaaaaaaa", 99, -60),
+        signed_at(LOGOUT, "aaaaaaaa", 99, -60),
+    ],
+)
+def test_line_that_is_older_than_another_moves_nothing(copied: str, *, live: bool, require_signed: bool) -> None:
+    """A signed line of what was rotated away unread is only seen: not refused, not verified, not remembered."""
+    known, _ = read(chunks_of(*RECENT), live=live, require_signed=require_signed)
+    (chunk,) = chunks_of(copied, path=Path("/var/log/other.log"))
+    state, (seen_now,) = read([chunk], state=known, live=live, require_signed=require_signed)
+    assert (seen_now.event.verified, seen_now.event.refused, seen_now.transition) == (False, None, None)
+    assert (state.session, state.doubt, state.scans, state.latest) == (known.session, None, known.scans, None)
+    assert state.accepted.newest == known.accepted.newest
+    is_stray = live and "logout" in copied and "aaaaaaaa" in copied
+    assert (state.accepted == known.accepted, seen_now.event.trusted) == (not is_stray, is_stray)
+
+
+def test_line_of_a_machine_with_a_wrong_clock_still_counts() -> None:
+    """A scan that a new boot writes now moves the session although its time is older; a copy of the past does not."""
+    known, _ = read(chunks_of(signed_at(LOGIN, "aaaaaaaa", 0, 0)), require_signed=True)
+    scan, again = (signed_at(SCAN.replace("Abc123", name), "bbbbbbbb", i, -9999) for i, name in enumerate(["A", "B"]))
+    (past,) = chunks_of(scan, start_offset=1000)
+    state, (one,) = read([replace(past, backlog=True)], state=known, live=True, require_signed=True)
+    assert (one.event.trusted, one.transition, state.accepted) == (False, None, known.accepted)
+    state, (one, two) = read(chunks_of(scan, again, start_offset=1000), state=known, live=True, require_signed=True)
+    assert (one.event.trusted, one.event.verified, one.event.at, one.event.seen_at) == (True, False, None, NOW)
+    assert one.transition is not None
+    assert (one.transition.is_loss, one.session.verified, one.session.since) == (True, False, NOW)
+    assert two.session.qr is not None
+    assert (two.session.qr.payload, two.session.qr.verified) == ("https://login.weixin.qq.com/l/B==", False)
+    assert state.accepted.newest == known.accepted.newest
+    assert read(chunks_of(scan, start_offset=9000), state=state, live=True)[1][0].event.refused is Refusal.REPLAYED
+    login = signed_at(LOGIN, "bbbbbbbb", 2, -9999)
+    state, (one,) = read(chunks_of(login, start_offset=2000), state=state, live=True, require_signed=True)
+    assert (one.transition, one.session.is_lost) == (None, True)
+    login = signed_at(LOGIN, "bbbbbbbb", 3, 1)
+    state, (one,) = read(chunks_of(login, start_offset=3000), state=state, live=True, require_signed=True)
+    assert (one.event.verified, one.session.is_lost) == (True, False)
+
+
+def test_logout_of_a_machine_with_a_wrong_clock_is_a_loss_once() -> None:
+    """A new boot's logout counts whatever its time, unless the session is lost: then it would only take the QR away."""
+    known, _ = read(chunks_of(signed_at(LOGIN, "aaaaaaaa", 0, 0)))
+    logout = signed_at(LOGOUT, "bbbbbbbb", 0, -9999)
+    state, (one,) = read(chunks_of(logout, start_offset=1000), state=known, live=True)
+    assert (one.session.state, one.session.is_lost) == (SessionState.LOGGED_OUT, True)
+    scan = signed_at(SCAN, "bbbbbbbb", 1, -9999)
+    state, _ = read(chunks_of(scan, start_offset=2000), state=state, live=True)
+    logout = signed_at(LOGOUT, "bbbbbbbb", 2, -9999)
+    state, (one,) = read(chunks_of(logout, start_offset=3000), state=state, live=True)
+    assert one.transition is None
+    assert state.session.qr is not None
+
+
+def test_stray_scan_without_payload_is_joined_by_nothing() -> None:
+    """A drawing beside a signed scan of a wrong clock is an event of its own, as beside a verified one."""
+    known, _ = read(chunks_of(signed_at(LOGIN, "aaaaaaaa", 0, 0)))
+    scan = signed_at(BARE_SCAN, "bbbbbbbb", 0, -9999)
+    _, (own, other) = read(chunks_of(scan, DRAWING, path=Path("/var/log/other.log")), state=known, live=True)
+    assert (own.event.trusted, own.event.qr, other.event.trusted, other.event.signature) == (True, None, True, None)
+
+
+def test_payload_in_the_line_behind_an_older_scan_is_none() -> None:
+    """Nothing belongs to a scan that is no news."""
+    profile = compile_profile(parse_profile(NEXT_LINE, name="mine", source="mine.toml"))
+    lines = (signed("in", 5), signed("scan:", 4), "2@abc")
+    assert [str(one.event.kind) for one in read(chunks_of(*lines), profile=profile)[1]] == ["login", "scan"]
+
+
+def test_count_signed_counts_no_older_line() -> None:
+    """A copy of what was rotated away is neither verified nor refused."""
+    lines = (signed(SCAN, 5), signed(LOGIN, 4))
+    counted = count_signed(chunks_of(*lines), profile=family(), bot="bob", key=KEY)
+    assert counted == SignedLines(verified=1, refused={})
+
+
+TOLD: Final = st.tuples(OWN, st.booleans())
+
+
+def genuine(told: Sequence[tuple[Event, bool]]) -> list[str]:
+    """Return the lines that a bot signed, a minute apart; each flag begins another boot. The last one is a scan."""
+    boot = sequence = 0
+    lines: list[str] = []
+    for minutes, (one, is_restarted) in enumerate((*told, (event(EventKind.SCAN, qr=Qr(payload="2@last")), False))):
+        boot, sequence = (boot + 1, 0) if is_restarted else (boot, sequence + 1)
+        line = self_log_line(one, at=NOW)
+        assert line is not None
+        lines.append(signed_at(line, f"{boot:08x}", sequence, minutes))
+    return lines
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    told=st.lists(TOLD, max_size=12),
+    copied=st.lists(st.integers(0, 12), max_size=20),
+    read_from=st.integers(0, 12),
+    live=st.booleans(),
+)
+def test_no_copy_of_signed_lines_brings_a_lost_session_back(
+    told: list[tuple[Event, bool]], copied: list[int], read_from: int, *, live: bool
+) -> None:
+    """Whatever of a bot's signed lines is copied behind them, of its unread past too: it is lost, and has its QR."""
+    lines = genuine(told)
+    own = chunks_of(*lines[min(read_from, len(told)) :], start_offset=100_000)
+    known, _ = read([replace(chunk, backlog=True) for chunk in own], live=True, require_signed=True)
+    copies = chunks_of(*(lines[index % len(lines)] for index in copied), start_offset=own[-1].end_offset)
+    state, observed = read(copies, state=known, live=live, require_signed=True)
+    assert (state.session.is_lost, state.session.loss) == (True, known.session.loss)
+    assert state.session.qr is not None
+    assert not any(one.event.verified for one in observed)
+    assert state.accepted.newest == known.accepted.newest
+    if not live:
+        assert state == replace(known, files=state.files)
+
+
+@settings(deadline=None, max_examples=200)
+@given(told=st.lists(TOLD, max_size=12), copied=st.lists(st.integers(0, 12), max_size=20))
+def test_no_copy_that_is_read_before_a_bots_log_hides_its_loss(
+    told: list[tuple[Event, bool]], copied: list[int]
+) -> None:
+    """Whatever a file holds that is read first, when the log is read the QR that was signed last is the one shown."""
+    lines = genuine(told)
+    copies = chunks_of(*(lines[index % len(lines)] for index in copied), path=Path("/var/log/bob-0.log"))
+    state, _ = read([*copies, *chunks_of(*lines)], require_signed=True)
+    assert (state.session.is_lost, state.session.state) == (True, SessionState.AWAITING_SCAN)
+    assert state.session.qr is not None
+    assert (state.session.qr.payload, state.session.qr.verified) == ("2@last", True)
