@@ -176,7 +176,8 @@ class Puppet:
             async with asyncio.timeout(seconds):
                 return await call
         except GRPCError as error:
-            raise self.refusal(error) from error
+            is_repeating = error.status is Status.UNAUTHENTICATED  # what it says repeats the token
+            raise self.refusal(error) from (None if is_repeating else error)
         except TimeoutError as error:
             raise TransportError(f"the gateway did not answer within {seconds:g} s") from error
         except LOST as error:
