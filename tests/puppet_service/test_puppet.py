@@ -115,7 +115,7 @@ def refusal(status: Status, text: str | None = "no") -> GRPCError:
     ],
 )
 async def test_puppet_errors_are_for_good_or_for_now(error: Exception, kind: type[Exception], text: str | None) -> None:
-    """Each failure is ours, in one line without the token; what caused it stays with it, unless it repeats the token."""
+    """Each failure is ours, in one line without the token; what caused it stays with it, but where it repeats that."""
     puppet = Puppet(Stub(errors={"text": [error]}), secrets=(TOKEN,))
     with pytest.raises(TransportError) as caught:
         await puppet.send("ann", "hello")
