@@ -43,15 +43,16 @@ _IMAGE_TYPES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "imag
 class Rescue:
     """How far the rescue of one bot is: whether it is wanted, and which QR waits for its turn.
 
-    `doubts` paces the sentences about unconfirmed lines, and `reports` those about refused ones, since a stranger can
-    cause them at will; `reported` are the refusals that the admins know of since the last line that was verified.
+    `doubts` paces the sentences about unconfirmed lines, and `reports` those about refused ones, since others can cause
+    them at will, each reason by itself, so that none hides another; `reported` are the refusals that the admins know of
+    since the last line that was verified.
     """
 
     enabled: bool = True
     pace: Newest[Qr] = field(default_factory=lambda: Newest(period=QR_PERIOD_SECONDS))
     sent_at: datetime | None = None
     doubts: Throttle = field(default_factory=lambda: Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
-    reports: Throttle = field(default_factory=lambda: Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
+    reports: Mapping[Refusal, Throttle] = field(default_factory=dict)
     reported: frozenset[Refusal] = frozenset()
 
 
@@ -210,14 +211,19 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
 
 
 def doubt(rescue: Rescue, event: Event, moment: Moment) -> Outcome:
-    """Decide whether the admins hear of a line that should prove who wrote it and does not."""
+    """Decide whether the admins hear of a line that should prove who wrote it and does not.
+
+    Of each reason they hear once until a line is verified, and once in ten minutes at most.
+    """
     if event.verified:
         return replace(rescue, reported=frozenset()), ()
     if event.refused is None or event.refused in rescue.reported or not rescue.enabled:
         return rescue, ()
-    reports, is_admitted = throttle.admit(rescue.reports, moment.monotonic)
+    pace = rescue.reports.get(event.refused, Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
+    pace, is_admitted = throttle.admit(pace, moment.monotonic)
     if not is_admitted:
         return rescue, ()
+    reports = {**rescue.reports, event.refused: pace}
     rescue = replace(rescue, reports=reports, reported=rescue.reported | {event.refused})
     return rescue, (_alert(_refused_text(event, event.refused, moment.translate)),)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,13 +161,21 @@ async def test_refused_line_is_reported_once(refusal: Refusal) -> None:
 
 
 async def test_refused_lines_are_reported_once_in_ten_minutes() -> None:
-    """Whoever writes all kinds of refused lines, between verified ones too, causes one message in ten minutes."""
+    """Whoever writes refused lines of a kind, between verified ones too, causes one message in ten minutes."""
     operation, context = rescue(), logged_in()
-    wrong, unsigned = Refusal.WRONG, Refusal.UNSIGNED
-    await hear(operation, context, wrong, unsigned, None, wrong, unsigned, wrong, seconds=100)
+    wrong = Refusal.WRONG
+    await hear(operation, context, wrong, None, wrong, None, wrong, wrong, seconds=100)
     assert texts(context) == [REPORTS[wrong]]
-    await hear(operation, context, unsigned, wrong, None, seconds=100)
-    assert texts(context) == [REPORTS[wrong], REPORTS[unsigned]]
+    await hear(operation, context, wrong, None, wrong, None, seconds=100)
+    assert texts(context) == [REPORTS[wrong]] * 2
+
+
+@pytest.mark.parametrize("refusals", [*permutations(Refusal)])
+async def test_no_refusal_hides_another(refusals: tuple[Refusal, ...]) -> None:
+    """Each kind of refused line is reported when it first comes, whatever was reported before."""
+    operation, context = rescue(), logged_in()
+    await hear(operation, context, *refusals, *refusals)
+    assert texts(context) == [REPORTS[refusal] for refusal in refusals]
 
 
 async def test_refused_lines_are_reported_apart_for_each_bot() -> None:
