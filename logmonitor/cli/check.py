@@ -292,6 +292,7 @@ async def chat_rows(name: str, transport: Transport, contacts: tuple[str, ...]) 
     rows: list[Row] = []
     if isinstance(transport, CanVisit):
         transport = transport.visiting()
+    health = transport.health()
     try:
         async with asyncio.timeout(CONNECT_SECONDS) as deadline, transport:
             health = await _connected(transport)
@@ -303,10 +304,8 @@ async def chat_rows(name: str, transport: Transport, contacts: tuple[str, ...]) 
             if not health.is_up:
                 return [_down_row(subject, health)]
     except TimeoutError:
-        reason = transport.health().reason
-        text = f"no answer within {LOOK_UP_SECONDS if rows else CONNECT_SECONDS:g} s" + (
-            f": {reason}" if reason else ""
-        )
+        text = f"no answer within {LOOK_UP_SECONDS if rows else CONNECT_SECONDS:g} s"
+        text += f": {health.reason}" if health.reason and not health.is_up else ""
         rows.append(Row(subject=subject, text=text, remedy=_CONNECT_REMEDY))
     except (LogMonitorError, OSError) as error:
         rows.append(Row(subject=subject, text=f"cannot be reached: {error}", remedy=_remedy(str(error))))
