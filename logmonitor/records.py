@@ -154,7 +154,8 @@ class Event:
     mean anything. `seen_at` is when the line was read, aware UTC, or None in a replay. `trusted` is False for a line
     that a stranger may have written; such an event moves nothing. `signature` is what the line was signed
     with; `verified` says that nothing newer had been accepted before. One that is signed and not trusted is older;
-    one that is trusted and not verified may be. `refused` says why a line that had to be signed is not believed.
+    one that is trusted and not verified may be. `refused` says why a line that had to be signed is not believed,
+    and `in_message` that such a line may be part of a stranger's message: it is counted, and nobody is alerted.
     """
 
     kind: EventKind
@@ -171,6 +172,7 @@ class Event:
     verified: bool = False
     signature: Signature | None = None
     refused: Refusal | None = None
+    in_message: bool = False
 
 
 class SessionState(StrEnum):

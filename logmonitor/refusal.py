@@ -27,13 +27,17 @@ class Refusals:
 
 
 def note(refusals: Refusals, event: Event) -> Refusals:
-    """Count an event that is refused; one that is verified shows that all is well again."""
+    """Count an event that is refused; one that is verified shows that all is well again.
+
+    A line that a stranger's message may show is counted and no more: strangers could otherwise raise alerts at will.
+    """
     if event.verified:
         return replace(refusals, since_verified=frozenset(), told=frozenset())
     if event.refused is None:
         return refusals
     counts = {**refusals.counts, event.refused: refusals.counts.get(event.refused, 0) + 1}
-    return replace(refusals, counts=counts, since_verified=refusals.since_verified | {event.refused})
+    news = frozenset() if event.in_message else {event.refused}
+    return replace(refusals, counts=counts, since_verified=refusals.since_verified | news)
 
 
 def tell(refusals: Refusals) -> tuple[Refusals, tuple[Refusal, ...]]:

@@ -213,11 +213,12 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
 def doubt(rescue: Rescue, event: Event, moment: Moment) -> Outcome:
     """Decide whether the admins hear of a line that should prove who wrote it and does not.
 
-    Of each reason they hear once until a line is verified, and once in ten minutes at most.
+    Of each reason they hear once until a line is verified, and once in ten minutes at most. Of a line that may be part
+    of a stranger's message they do not hear, since strangers could otherwise alert them at will; `status` counts it.
     """
     if event.verified:
         return replace(rescue, reported=frozenset()), ()
-    if event.refused is None or event.refused in rescue.reported or not rescue.enabled:
+    if event.refused is None or event.in_message or event.refused in rescue.reported or not rescue.enabled:
         return rescue, ()
     pace = rescue.reports.get(event.refused, Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
     pace, is_admitted = throttle.admit(pace, moment.monotonic)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from logmonitor.records import EventKind, Refusal
 from logmonitor.refusal import Refusals, note, refusal_rows, tell
 from logmonitor.testing import event
@@ -32,6 +34,14 @@ def test_refusal_is_told_once_until_a_line_is_verified() -> None:
 def test_refusal_that_a_verified_line_followed_is_not_told() -> None:
     """Lines of old, from before the bot signed, are no news once a signed one came."""
     assert tell(note(refused(Refusal.UNSIGNED), GOOD))[1] == ()
+
+
+def test_refusal_in_reach_of_a_message_is_counted_and_not_told() -> None:
+    """What a stranger may have said is in the count; the same from out of a message's reach is still news."""
+    said = event(EventKind.LOGIN, trusted=False, refused=Refusal.WRONG, in_message=True)
+    refusals, news = tell(note(Refusals(), said))
+    assert (refusals.counts, news) == ({Refusal.WRONG: 1}, ())
+    assert tell(note(refusals, replace(said, in_message=False)))[1] == (Refusal.WRONG,)
 
 
 def test_rows_tell_how_many_and_why() -> None:

@@ -20,7 +20,7 @@ from logmonitor.reading.suspicion import (
     suspect_by_stamp,
     suspect_by_write,
 )
-from logmonitor.records import Chunk, Event, EventKind, Line, Qr
+from logmonitor.records import Chunk, Event, EventKind, Line, Qr, Refusal
 from logmonitor.signing import Order
 
 if TYPE_CHECKING:
@@ -228,11 +228,14 @@ def _point(stamp: Stamp, clock: float, circumstances: Circumstances) -> datetime
 
 
 def _proved(accepted: Accepted, page: Page, line: Line, finding: Finding) -> tuple[Accepted, Proof]:
-    """Verify a line, if it says what a bot signs."""
+    """Verify a line, if it says what a bot signs; a wrong signature that a stranger may have written is none."""
     kind = finding.rule.kind
     if kind not in SIGNED_KINDS:
         return accepted, Proof()
-    return prove(accepted, line, page.circumstances, kind=kind, path=page.chunk.path)
+    accepted, proof = prove(accepted, line, page.circumstances, kind=kind, path=page.chunk.path)
+    if proof.refused is Refusal.WRONG and not page.circumstances.require_signed and _is_in_message(page, line):
+        return accepted, Proof()
+    return accepted, proof
 
 
 def _event(
@@ -280,6 +283,7 @@ def _event(
         verified=proof.is_verified,
         signature=proof.signature,
         refused=proof.refused,
+        in_message=proof.refused is not None and _is_in_message(page, line),
     )
 
 
@@ -289,8 +293,13 @@ def _is_trusted(page: Page, line: Line, qr: Qr | None, proof: Proof) -> bool:
         return not proof.is_void
     if page.circumstances.require_signed or not is_genuine(qr, page.profile):
         return False
+    return not _is_in_message(page, line)
+
+
+def _is_in_message(page: Page, line: Line) -> bool:
+    """Tell whether a line may be what a stranger said in a message."""
     start = page.position(line)
-    return not page.is_suspect(start, start + len(line.raw))
+    return page.is_suspect(start, start + len(line.raw))
 
 
 def _begun(page: Page, line: Line, clock: float | None) -> Drawing:

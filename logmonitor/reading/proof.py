@@ -8,6 +8,11 @@ line counts only if none that was accepted before is newer (`order_of`), with on
 scan or a logout that is read as it is written moves the session although its time is older, for a machine that came up
 with a wrong clock must not lose its rescue. It proves no order, hence is not `verified`, its time dates nothing, and it
 makes nothing else older. Until that clock is right such a bot's logins and expiries do not count.
+
+What a stranger says in a chat stands in the log, too, and may end like a signed line. So a line that a message may show
+(`suspicion.py`) alerts nobody: with a wrong signature it is a suspect line like any other where signatures are not
+required; where they are, or if it is a copy, it is refused and counted, and that is all. One out of the reach of any
+message was written by somebody who can write to the log: that is refused, and told.
 """
 
 from __future__ import annotations

@@ -178,6 +178,17 @@ async def test_no_refusal_hides_another(refusals: tuple[Refusal, ...]) -> None:
     assert texts(context) == [REPORTS[refusal] for refusal in refusals]
 
 
+async def test_refused_line_in_reach_of_a_message_is_not_reported() -> None:
+    """What a stranger may have said in a chat alerts nobody, and hides nothing that does."""
+    operation, context = rescue(), logged_in()
+    assert operation.on_event is not None
+    said = replace(scan(), watch="bob", trusted=False, refused=Refusal.WRONG, in_message=True)
+    await operation.on_event(context, said)
+    assert context.sent == []
+    await hear(operation, context, Refusal.WRONG)
+    assert texts(context) == [REPORTS[Refusal.WRONG]]
+
+
 async def test_refused_lines_are_reported_apart_for_each_bot() -> None:
     """What is wrong in one bot's log does not keep another's from being reported; nor does one without a path."""
     operation, context = qr_rescue(OperationConfig()), RecordingContext()

@@ -154,6 +154,54 @@ def test_wrong_signature_is_refused(line: str, *, require_signed: bool) -> None:
     assert (len(state.accepted.places), observed[0].session) == (1, observed[1].session)
 
 
+APART: Final = (MESSAGE, "x" * 70)
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("line", [LOGOUT, BARE_SCAN])
+def test_wrong_signature_in_a_message_is_a_suspect_line_like_any_other(line: str, *, live: bool) -> None:
+    """A stranger whose message ends like a signed line moves nothing, and is no refusal; out of its reach it is one."""
+    own, forged = signed(LOGIN), f"{line} lm1 a b c"
+    plain, _ = read(chunks_of(own, MESSAGE, line), live=live)
+    state, (_, suspect) = read(chunks_of(own, MESSAGE, forged), live=live)
+    assert seen([suspect]) == [(suspect.event.kind, "logged_in", False, False, None)]
+    assert (state.doubt, state.session) == (plain.doubt, plain.session)
+    for before in ((), APART):
+        _, (*_, refused) = read(chunks_of(own, *before, forged), live=live)
+        assert (refused.event.refused, refused.event.in_message) == (Refusal.WRONG, False)
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("line", "refusal"),
+    [
+        (LOGOUT, Refusal.UNSIGNED),
+        (f"{LOGOUT} lm1 a b c", Refusal.WRONG),
+        (DRAWING, Refusal.UNSIGNED),
+    ],
+)
+def test_refused_line_tells_whether_a_message_may_show_it(line: str, refusal: Refusal, *, live: bool) -> None:
+    """Where signatures are required a line in a message's reach is refused, and marked as one to alert nobody of."""
+    for before, in_message in (((MESSAGE,), True), (APART, False), ((), False)):
+        _, (*_, refused) = read(chunks_of(signed(LOGIN), *before, line), live=live, require_signed=True)
+        assert (refused.event.refused, refused.event.in_message) == (refusal, in_message)
+        assert refused.session.state is SessionState.LOGGED_IN
+
+
+@pytest.mark.parametrize("require_signed", [False, True])
+def test_copy_in_a_message_is_refused_and_alerts_nobody(*, require_signed: bool) -> None:
+    """In a family whose messages show all of their text a stranger may repeat a signed line."""
+    message = "2026-11-20 22:36:05,984 - Wechaty - INFO - receive message <Message#message_type_text[Contact <Eve>"
+    login = signed(
+        "2026-01-01 00:00:00,000 - Wechaty - INFO - receive <login> event <EventLoginPayload(contact_id='b')>"
+    )
+    for before, in_message in (((message,), True), ((), False)):
+        lines = chunks_of(login, *before, login)
+        _, (*_, copy) = read(lines, profile=family("python-wechaty"), require_signed=require_signed)
+        assert (copy.event.refused, copy.event.in_message) == (Refusal.REPLAYED, in_message)
+    assert not read(chunks_of(signed(LOGIN), MESSAGE, signed(LOGIN)))[1][-1].event.in_message
+
+
 def test_torn_line_is_refused_and_the_next_one_verified() -> None:
     """What a full disk left of a line does not count where signatures are required; the line behind it does."""
     torn = signed(LOGIN)[:-7]
