@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import logmonitor
 from logmonitor import ConfigurationError
+from logmonitor.profile_folder import load_profile
+from logmonitor.reading.file_state import Circumstances
+from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Refusal, Signature
 from logmonitor.signing import (
     KEY_BYTES,
@@ -192,3 +197,21 @@ def test_newest_does_not_depend_on_the_order_of_reading(order: list[Signature]) 
         accepted, _ = accept(accepted, signature, path=LOG, offset=offset)
         assert accepted.newest == (signature if kind is Order.NEWEST else before)
     assert accepted.newest == max(order, key=lambda signature: signature.at)
+
+
+def test_no_record_shows_a_key() -> None:
+    """A record that holds a key leaves it out of its text, in which a log or a traceback may show it."""
+    folder = Path(logmonitor.__file__).parent
+    holders = {
+        f"{path.stem}.{record.name}": "repr=False" in ast.unparse(entry)
+        for path in folder.rglob("*.py")
+        for record in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(record, ast.ClassDef)
+        for entry in record.body
+        if isinstance(entry, ast.AnnAssign)
+        and ast.unparse(entry.target).endswith("key")
+        and "bytes" in ast.unparse(entry.annotation)
+    }
+    assert holders == {"file_state.Circumstances": True, "record.BotConfig": True, "replay._Twin": True}
+    circumstances = Circumstances(profile=compile_profile(load_profile("wechaty-ts")), watch="bob", key=KEY)
+    assert repr(KEY) not in repr(circumstances)

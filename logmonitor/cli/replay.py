@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -96,7 +96,7 @@ class _Twin:
     """Whose log it is, and what its lines are verified with."""
 
     name: str
-    key: bytes | None
+    key: bytes | None = field(repr=False)
     require_signed: bool
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -74,7 +74,7 @@ class Circumstances:
     zone: tzinfo | None = None
     file_date: date | None = None
     qr_path: Path | None = None
-    key: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
     require_signed: bool = False
 
 
