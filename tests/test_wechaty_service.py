@@ -299,7 +299,7 @@ async def test_wechaty_drops_the_oldest_of_too_many_messages(record: Record) -> 
     """More messages than can wait push out the oldest, and the account's session is heard nevertheless."""
     service = Service()
     async with serving(service) as chat, up(chat):
-        for number in range(3000):
+        for number in range(1200):
             service.events.put_nowait((2, f'{{"messageId": "{number}"}}'))
         service.events.put_nowait((26, "{}"))
         assert [event.kind for event in await take_events(chat, 2)] == [EventKind.LOGIN, EventKind.LOGOUT]

@@ -231,8 +231,8 @@ class AccountChat:
             self._seen.popitem(last=False)
         if not _offer(self._ids, message_id):
             self._overflows, is_admitted = admit(self._overflows, time.monotonic())
-            level = logging.WARNING if is_admitted else logging.DEBUG
-            _log.log(level, "over %d messages wait to be fetched; the oldest are passed over", _WAITING)
+            if is_admitted:
+                _log.warning("over %d messages wait to be fetched; the oldest are passed over", _WAITING)
 
     async def _fetch(self, message_id: str) -> Message | None:
         """Fetch a message, on the next connection if this one dies; None for one that cannot be."""
