@@ -14,10 +14,23 @@ from logmonitor.errors import (
     ProfileError,
     QrError,
     RejectedError,
+    StoreError,
     TransportError,
 )
 from logmonitor.language import translation
-from logmonitor.operation import Command, Context, Host, Invocation, Operation, OperationConfig, Ticket
+from logmonitor.operation import (
+    Command,
+    Context,
+    Host,
+    Invocation,
+    KeyValue,
+    Operation,
+    OperationConfig,
+    Outcome,
+    Right,
+    SecurityRule,
+    Ticket,
+)
 from logmonitor.qr import render_png, render_terminal
 from logmonitor.records import (
     Attachment,
@@ -61,6 +74,7 @@ __all__ = [
     "Health",
     "Host",
     "Invocation",
+    "KeyValue",
     "Limits",
     "Line",
     "Link",
@@ -73,6 +87,7 @@ __all__ = [
     "Operation",
     "OperationConfig",
     "OperationError",
+    "Outcome",
     "PatternError",
     "Priority",
     "ProfileError",
@@ -81,9 +96,12 @@ __all__ = [
     "Receipt",
     "Refusal",
     "RejectedError",
+    "Right",
+    "SecurityRule",
     "Sender",
     "Session",
     "SessionState",
+    "StoreError",
     "TextUnit",
     "Throttle",
     "Ticket",

@@ -7,6 +7,8 @@ LogMonitorError
 ├── ProfileError             a profile cannot be read or is not valid, or none fits
 ├── QrError                  a QR cannot be drawn
 ├── OperationError           an operation is put together wrongly
+├── StoreError               what must last cannot be kept or read
+├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
     └── RejectedError        ... and would refuse the same again: do not retry
 """
@@ -40,6 +42,14 @@ class QrError(LogMonitorError):
 
 class OperationError(LogMonitorError):
     """An operation or command that is put together wrongly."""
+
+
+class StoreError(LogMonitorError):
+    """A store that cannot be opened, read or written; the text names the file and what to do."""
+
+
+class AuditError(LogMonitorError):
+    """An audit that cannot be written or read; the text names the file and what to do."""
 
 
 class TransportError(LogMonitorError):

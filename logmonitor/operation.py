@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from logmonitor.errors import OperationError
@@ -26,6 +27,63 @@ class Ticket:
     ids: tuple[int, ...]
 
 
+class SecurityRule(StrEnum):
+    """What has to be shown before a command runs, besides the right to run it. Rules combine.
+
+    `CONFIRM`: the same user repeats a short id in the same conversation. `TOTP`: a one-time code of the user's
+    authenticator (RFC 6238). `OUT_OF_BAND`: a code sent over a second channel. `PEER`: another admin confirms.
+    """
+
+    CONFIRM = "confirm"
+    TOTP = "totp"
+    OUT_OF_BAND = "out_of_band"
+    PEER = "peer"
+
+
+class Right(StrEnum):
+    """Who may run a command, whom a grant denies it excepted.
+
+    `ADMIN`: admins, and nobody else whatever is granted. `GRANT`: admins, and whom an admin has granted it. `ANYONE`:
+    whoever writes to the bot.
+    """
+
+    ADMIN = "admin"
+    GRANT = "grant"
+    ANYONE = "anyone"
+
+
+class KeyValue(Protocol):
+    """What an operation keeps across restarts: texts by key, apart from those of every other operation."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return the text kept under `key`, None if there is none.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+
+    def put(self, key: str, value: str, /) -> None:
+        """Keep `value` under `key`, in place of what was there; it is on disk once this returns.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+
+    def delete(self, key: str, /) -> None:
+        """Forget what is kept under `key`, if anything is.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+
+    def keys(self) -> tuple[str, ...]:
+        """Return all keys, sorted.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+
+
 class Host(Protocol):
     """The machine, as far as an operation may touch it."""
 
@@ -43,6 +101,10 @@ class Context(Protocol):
     @property
     def host(self) -> Host:
         """The machine."""
+
+    @property
+    def store(self) -> KeyValue:
+        """What this operation keeps across restarts."""
 
     @property
     def admins(self) -> tuple[Sender, ...]:
@@ -95,20 +157,38 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command's handler may return for the audit: the exit code of what it ran."""
+
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A chat command of an operation.
 
     `usage` shows the arguments (`[BOT]`), `help` is one sentence. With `takes_watch` the first argument may name a bot;
-    without one the command is about the only bot, else the list is shown. A `control` command never waits behind
-    another handler of its operation. `timeout` in seconds ends it.
+    without one the command is about the only bot, else the list is shown. `timeout` in seconds ends it.
+
+    `right` says who may run it, and `security` what has to be shown first; a configuration may add rules to it, and
+    takes none away. `effect` says in one sentence what this very invocation will do, where `help` says too little to
+    confirm it by. `read_only` says that it changes nothing, so that it runs even while the audit cannot be written.
+
+    A `control` command waits for nothing. Others run one at a time for each user, and behind the other handlers of
+    their operation unless they are `concurrent`.
     """
 
     name: str
-    handler: Callable[[Context, Invocation], Awaitable[None]]
+    handler: Callable[[Context, Invocation], Awaitable[Outcome | None]]
     help: str
     usage: str = ""
     takes_watch: bool = False
+    right: Right = Right.ADMIN
+    security: frozenset[SecurityRule] = frozenset()
+    effect: Callable[[Invocation], str] | None = None
+    read_only: bool = False
     control: bool = False
+    concurrent: bool = False
     timeout: float = 60.0
 
     def __post_init__(self) -> None:
@@ -119,8 +199,13 @@ class Command:
             )
         if not self.help:
             raise OperationError(f"command {self.name!r} has no help; expected one sentence")
-        if self.timeout <= 0:
+        if not self.timeout > 0:
             raise OperationError(f"bad timeout {self.timeout!r} of command {self.name!r}; expected seconds above 0")
+        if self.right is Right.ANYONE and self.security:
+            raise OperationError(
+                f"command {self.name!r} is for anyone and asks for {', '.join(sorted(self.security))}; expected a right"
+                " that tells people apart"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
