@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.configuration.document import parse
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
-from logmonitor.configuration.record import BotConfig, ChatConfig, Config, OperationEntry, WatchConfig
+from logmonitor.configuration.record import (
+    BotConfig,
+    ChatConfig,
+    Config,
+    OperationEntry,
+    SecondChannelConfig,
+    SecurityConfig,
+    WatchConfig,
+)
 from logmonitor.configuration.tables import FORMS, Language, Reading, rank
 from logmonitor.errors import ConfigurationError, RefusedPatternError
 
@@ -28,6 +36,8 @@ __all__ = [
     "Config",
     "Language",
     "OperationEntry",
+    "SecondChannelConfig",
+    "SecurityConfig",
     "WatchConfig",
     "build_operations",
     "build_transport",

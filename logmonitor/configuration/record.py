@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from logmonitor.errors import ConfigurationError
 from logmonitor.profile import AUTO
 
 if TYPE_CHECKING:
@@ -12,18 +13,24 @@ if TYPE_CHECKING:
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
-    from logmonitor.operation import OperationConfig
+    from logmonitor.operation import OperationConfig, SecurityRule
+
+LONGEST_MAX_AGE: Final = 3600.0
+"""The greatest `max_age`, in seconds: what is older was meant for another moment, whatever a configuration says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotConfig:
     """This bot: its name, its language, where it writes its own session lines, where the user's profiles are.
 
-    `twin_key` signs these lines, and verifies those of the bots that are watched.
+    `twin_key` signs these lines, and verifies those of the bots that are watched. In `timezone` a date is read and
+    shown, None for the machine's. In the `store` lies what must last; without one it lasts as long as the program.
     """
 
     name: str
     language: str = "en"
+    timezone: ZoneInfo | None = None
+    store: Path | None = None
     self_log: Path | None = None
     profiles: Path | None = None
     twin_key: bytes | None = field(default=None, repr=False)
@@ -67,6 +74,40 @@ class OperationEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityConfig:
+    """What commands are secured by, and where it is put on record; no `audit` means that nothing is.
+
+    Secrets in the store are sealed under `key`, or without it under what `key_file` holds. `rules` are pairs of a
+    pattern for commands and what those have to show besides what they ask for themselves. A message of more than
+    `max_age` seconds is refused.
+
+    Raises:
+        ConfigurationError: `max_age` is not above 0, or is so great that it refuses nothing.
+    """
+
+    audit: Path | None = None
+    key_file: Path | None = None
+    key: str | None = field(default=None, repr=False)
+    rules: tuple[tuple[str, frozenset[SecurityRule]], ...] = ()
+    max_age: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would let in everything, or nothing."""
+        if not 0 < self.max_age <= LONGEST_MAX_AGE:
+            raise ConfigurationError(
+                f"bad max_age {self.max_age!r}; expected seconds above 0, at most {LONGEST_MAX_AGE:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondChannelConfig:
+    """A way to `admin`, a configured name or a stable id, beside the chat: an Apprise URL, which is a secret."""
+
+    admin: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration; `path` is the file it was read from.
 
@@ -79,6 +120,8 @@ class Config:
     chat: ChatConfig
     watches: tuple[WatchConfig, ...] = ()
     operations: tuple[OperationEntry, ...] = ()
+    security: SecurityConfig = SecurityConfig()
+    second_channels: tuple[SecondChannelConfig, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     exposed: tuple[str, ...] = ()
 

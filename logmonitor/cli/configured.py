@@ -1,0 +1,69 @@
+"""The configuration that a command works on where it is no argument of its own: named, or the only one here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.configuration.document import alternatives
+from logmonitor.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE: Final = "LOGMONITOR_CONFIG"
+_REMEDY: Final = f"expected --config CONFIG.toml, or its path in {VARIABLE}"
+_LIMIT_BYTES: Final = 1 << 20
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--config`, to a command, to its own subcommands, or to both."""
+    parser.add_argument(
+        "--config",
+        "-c",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="CONFIG.toml",
+        help=f"the configuration; default: {VARIABLE}, else the only one in this folder",
+    )
+
+
+def config_path(
+    arguments: argparse.Namespace, *, environ: Mapping[str, str] = os.environ, folder: Path | None = None
+) -> Path:
+    """Return which configuration is meant: the option's, the environment's, or the only one in `folder`, or here.
+
+    Raises:
+        ConfigurationError: none is, or it could be one of several.
+    """
+    named: Path | None = getattr(arguments, "config", None)
+    if named is not None:
+        return named
+    if environ.get(VARIABLE):
+        return Path(environ[VARIABLE])
+    here = sorted(path for path in (folder or Path()).glob("*.toml") if _is_configuration(path))
+    if len(here) == 1:
+        return here[0]
+    if not here:
+        raise ConfigurationError(
+            f"no configuration is named, and none lies in {(folder or Path()).absolute()}; {_REMEDY}"
+        )
+    names = alternatives([path.name for path in here])
+    raise ConfigurationError(f"no configuration is named, and it could be {names}; {_REMEDY}")
+
+
+def _is_configuration(path: Path) -> bool:
+    """Tell whether a file has a `[bot]`; one that is no TOML, which is told when it is read, if it seems to."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LIMIT_BYTES:
+            return False
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return False
+    try:
+        return isinstance(tomllib.loads(text).get("bot"), dict)
+    except (ValueError, RecursionError):
+        return any(line.strip().startswith("[bot]") for line in text.splitlines())
