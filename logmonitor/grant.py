@@ -47,8 +47,8 @@ class Grant:
             ("command", self.command),
             ("room", self.room),
         ):
-            if not value.strip():
-                raise ConfigurationError(f"bad {name} {value!r} of a grant; expected a text that is not empty")
+            if not value.strip() or _readable(value) != value:
+                raise ConfigurationError(f"bad {name} {value!r} of a grant; expected a whole text that is not empty")
         for name, moment in (("until", self.until), ("at", self.at)):
             if moment is not None and moment.utcoffset() is None:
                 raise ConfigurationError(f"bad {name} {moment.isoformat()!r} of a grant; expected a time with its zone")
@@ -79,5 +79,12 @@ def _fits(pattern: str, text: str) -> bool:
     """Tell whether `text` is what `pattern` means: exactly, but for `*` and `?`."""
     if not text.strip():
         return False
+    if "*" not in pattern and "?" not in pattern:
+        return pattern == text
     expression = re2.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re2.fullmatch(f"(?s){expression}", text) is not None
+    return re2.fullmatch(f"(?s){expression}", _readable(text)) is not None
+
+
+def _readable(text: str) -> str:
+    """Return `text` without halves of characters, which a chat may send and RE2 does not take."""
+    return text.encode(errors="replace").decode()
