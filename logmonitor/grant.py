@@ -58,10 +58,10 @@ def holds(grant: Grant, *, user: str, operation: str, command: str, room: str | 
     """Tell whether `grant` speaks of this user, command and place, now; `room` is None for a direct message."""
     return (
         (grant.until is None or now < grant.until)
-        and _fits(grant.user, user)
-        and _fits(grant.operation, operation)
-        and _fits(grant.command, command)
-        and (grant.room in (DIRECT, EVERYWHERE) if room is None else grant.room != DIRECT and _fits(grant.room, room))
+        and fits(grant.user, user)
+        and fits(grant.operation, operation)
+        and fits(grant.command, command)
+        and (grant.room in (DIRECT, EVERYWHERE) if room is None else grant.room != DIRECT and fits(grant.room, room))
     )
 
 
@@ -75,8 +75,8 @@ def find_grant(
     return min(holding, key=lambda grant: (not grant.is_denial, grant.id), default=None)
 
 
-def _fits(pattern: str, text: str) -> bool:
-    """Tell whether `text` is what `pattern` means: exactly, but for `*` and `?`."""
+def fits(pattern: str, text: str) -> bool:
+    """Tell whether `text` is what `pattern` means: exactly, but for `*`, any text, and `?`, one character."""
     if not text.strip():
         return False
     if "*" not in pattern and "?" not in pattern:
