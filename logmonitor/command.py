@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rapidfuzz.distance import OSA
 
+from logmonitor.display import visible
 from logmonitor.errors import OperationError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from logmonitor.operation import Command, Operation
 
-RESERVED: Final = ("help", "status")
+RESERVED: Final = ("help", "status", "confirm", "code", "jobs", "cancel", "grant", "deny", "revoke", "grants")
 """Names of the runtime's own commands; no operation may claim them."""
 
 SIGNALS: Final = ("ding", "dong", "ping", "pong")
@@ -36,6 +37,12 @@ _WORD: Final = re.compile(
     re.VERBOSE,
 )
 _END_OF_SENTENCE: Final = ".,!?;:。、"
+_LONGEST_SHOWN: Final = 500
+_ESCAPE: Final = re.compile(r"\\(?=[xuU])")
+_BROKEN_ESCAPE: Final = re.compile(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})\Z")
+_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u200d\u2800\u3164\uffa0")
+_PLAIN_SPACES: Final = frozenset(" \u3000")
+_PICTURES: Final = frozenset("".join(map(chr, range(0x2400, 0x2420))) + "␡")
 _SUGGESTIONS: Final = 3
 _ALIKE: Final = 0.5
 
@@ -162,9 +169,34 @@ def find(typed: Typed, entries: Sequence[Entry], *, watches: Sequence[str]) -> F
     return Choice(name=typed.name, watches=tuple(covered))
 
 
+def canonical(entry: Entry, watch: str | None, text: str) -> str:
+    """Return a command on one line as the program understood it: its name, its bot, and the rest as it was typed.
+
+    `text` is what stands behind the name; the bot in it, which `watch` is, appears by its own name. No two commands of
+    one program that could do different things have the same line, so a code or confirmation may be bound to it. What
+    cannot be seen, turns the direction of writing or would look like something else is shown by an escape. It is as
+    long as the text; show it by `abridged`.
+    """
+    bot = None
+    rest = text
+    if entry.command.takes_watch and watch is not None:
+        bot = f'"{watch}"' if any(map(str.isspace, watch)) else watch
+        first = _WORD.search(text)
+        rest = text[first.end() :].lstrip() if first else ""
+    return " ".join(_shown(part) for part in (entry.command.name, bot, rest) if part)
+
+
+def abridged(command: str, *, translate: Callable[[str], str] = str) -> str:
+    """Return what `canonical` returned as it is shown: at most 500 characters of it, and how many there are."""
+    if len(command) <= _LONGEST_SHOWN:
+        return command
+    head = _BROKEN_ESCAPE.sub("", command[:_LONGEST_SHOWN])
+    return translate("{command}… ({count} characters in all)").format(command=head, count=len(command))
+
+
 def suggest(name: str, entries: Iterable[Entry]) -> tuple[str, ...]:
     """Return up to three command names that `name` may have meant, the nearest first."""
-    known = dict.fromkeys((*(entry.command.name for entry in entries), *RESERVED))
+    known = dict.fromkeys(entry.command.name for entry in entries)
     alike = [(score, candidate) for candidate in known if (score := _likeness(name, candidate))]
     return tuple(candidate for _, candidate in sorted(alike, key=lambda pair: -pair[0]))[:_SUGGESTIONS]
 
@@ -191,6 +223,20 @@ def help_lines(
     if same[0].command.takes_watch and bots:
         rows.append(translate("Bots: {bots}").format(bots=", ".join(bots)))
     return tuple(rows)
+
+
+def _shown(text: str) -> str:
+    """Show what `visible` shows, so that no two texts look the same: what spells an escape is escaped itself."""
+    return "".join(map(_shown_character, _ESCAPE.sub(r"\\x5c", text)))
+
+
+def _shown_character(character: str) -> str:
+    if character == "\t":
+        return "␉"
+    is_odd_space = unicodedata.category(character) == "Zs" and character not in _PLAIN_SPACES
+    if is_odd_space or character in _UNSEEN or character in _PICTURES:
+        return character.encode("unicode_escape").decode()
+    return visible(character, one_line=True)
 
 
 def _usage(entry: Entry, translate: Callable[[str], str]) -> str:

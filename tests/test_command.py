@@ -6,10 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logmonitor.command import Choice, Found, Typed, Unknown, build, find, help_lines, parse, suggest
+from logmonitor.command import (
+    Choice,
+    Found,
+    Typed,
+    Unknown,
+    abridged,
+    build,
+    canonical,
+    find,
+    help_lines,
+    parse,
+    suggest,
+)
 from logmonitor.errors import OperationError
 from logmonitor.operation import Command, Operation, OperationConfig
 
@@ -177,9 +189,11 @@ def test_build_refuses_two_operations_of_one_name() -> None:
         build([_operation("rescue", watch="bob"), _operation("", kind="rescue", watch="carol")])
 
 
-@pytest.mark.parametrize("name", ["help", "status"])
+@pytest.mark.parametrize(
+    "name", ["help", "status", "confirm", "code", "jobs", "cancel", "grant", "deny", "revoke", "grants"]
+)
 def test_build_refuses_the_runtimes_names(name: str) -> None:
-    """`help` and `status` belong to the runtime."""
+    """What the runtime itself offers belongs to it."""
     with pytest.raises(OperationError, match=f"operation 'a' claims command '{name}', which belongs to the runtime"):
         build([_operation("a", _command(name))])
 
@@ -267,8 +281,7 @@ def test_find_tells_bots_apart_that_differ_by_case() -> None:
         ("rq", ("qr",)),
         ("q", ("qr",)),
         ("qrcode", ("qr",)),
-        ("statsu", ("status",)),
-        ("hepl", ("help",)),
+        ("statsu", ()),
         ("restrat now", ("restart",)),
         ("disable-qrrescue", ("disable-qr-rescue", "enable-qr-rescue", "qr")),
         ("rescue", ("enable-qr-rescue", "disable-qr-rescue")),
@@ -284,10 +297,88 @@ def test_find_suggests_the_nearest_names_and_runs_none(text: str, suggestions: t
 
 @given(name=st.text(min_size=1, max_size=20))
 def test_suggest_names_only_commands_that_exist(name: str) -> None:
-    """At most three names come back, each of a command or the runtime's."""
+    """At most three names come back, each of a command it was given."""
     suggested = suggest(name, _ENTRIES)
     assert len(suggested) <= 3
-    assert set(suggested) <= {entry.command.name for entry in _ENTRIES} | {"help", "status"}
+    assert set(suggested) <= {entry.command.name for entry in _ENTRIES}
+
+
+def _canonical(text: str) -> str:
+    typed = _typed(text)
+    found = find(typed, _ENTRIES, watches=_WATCHES)
+    assert isinstance(found, Found)
+    return canonical(found.entry, found.watch, typed.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("/QR  Bob", "qr bob"),
+        ("Qr “ＣＡＲＯＬ”  now", "qr Carol now"),
+        ("log dave", "log dave"),
+        ("sh", "sh"),
+        ("SH  ls  —l “a  b”", "sh ls  —l “a  b”"),
+        ("sh echo a\nrm b", "sh echo a␊rm b"),
+        ("sh echo a\r\n\tb", "sh echo a␍␊␉b"),
+        ("sh echo a␊b", r"sh echo a\u240ab"),
+        ("sh echo \u202etx\u200dt", r"sh echo \u202etx\u200dt"),
+        (r"sh echo \u202e", r"sh echo \x5cu202e"),
+        (r"sh grep '\.' \\server", r"sh grep '\.' \\server"),
+        ("sh a\xa0b　c", r"sh a\xa0b　c"),
+        ("sh \ud800", r"sh \ud800"),
+    ],
+)
+def test_canonical_shows_what_was_understood(text: str, line: str) -> None:
+    """The name and the bot by their own names, the rest as typed, on one line with nothing hidden in it."""
+    assert _canonical(text) == line
+
+
+def test_canonical_puts_a_bot_of_two_words_in_quotes() -> None:
+    """A bot's name never runs into the text behind it."""
+    entry = build([_operation("rescue", _QR)])[0]
+    assert canonical(entry, "my bot", '"my bot" x') == 'qr "my bot" x'
+    assert canonical(entry, "my bot", "") == 'qr "my bot"'
+
+
+@given(
+    first=st.text(st.sampled_from('ab \t\r\n\\xu0249e␉␊␍␡\u202e\u200d\u3000\xa0"“') | st.characters(), max_size=12),
+    second=st.text(st.sampled_from('ab \t\r\n\\xu0249e␉␊␍␡\u202e\u200d\u3000\xa0"“') | st.characters(), max_size=12),
+)
+@example(first="\\\u202e", second="\\\\u202e")
+@example(first="\t", second="    ")
+@example(first="\r\n", second="\n")
+def test_canonical_is_never_that_of_another_text(first: str, second: str) -> None:
+    """Two texts behind a name give one line only if they are the same text, and it is one line."""
+    entry = next(entry for entry in _ENTRIES if entry.command.name == "sh")
+    lines = canonical(entry, "bob", first), canonical(entry, "bob", second)
+    assert (lines[0] == lines[1]) == (first == second)
+    assert all(len(line.splitlines()) == 1 for line in lines)
+
+
+@given(text=st.text(st.sampled_from("ab =-'\"/.é你") | st.characters(categories=("L", "N", "P", "S")), max_size=30))
+def test_canonical_says_the_same_command_when_typed_again(text: str) -> None:
+    """A line in which nothing had to be shown is understood as the command it came from."""
+    for name in ("sh", "qr bob", "log Carol"):
+        first = _typed(f"{name} {text}")
+        found = find(first, _ENTRIES, watches=_WATCHES)
+        assert isinstance(found, Found)
+        line = canonical(found.entry, found.watch, first.text)
+        if "\\" not in line:
+            assert find(_typed(line), _ENTRIES, watches=_WATCHES) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("x" * 500, "x" * 500),
+        ("x" * 501, "x" * 500 + "… (501 characters in all)"),
+        ("x" * 497 + r"\u202e", "x" * 497 + "… (503 characters in all)"),
+        ("x" * 499 + r"\a", "x" * 499 + r"\… (501 characters in all)"),
+    ],
+)
+def test_abridged_shows_a_long_command_by_its_head_and_length(command: str, shown: str) -> None:
+    """More than 500 characters are cut, never inside an escape, and the length is said."""
+    assert abridged(command) == shown
 
 
 def _chinese(text: str) -> str:
