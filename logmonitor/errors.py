@@ -7,6 +7,7 @@ LogMonitorError
 ├── ProfileError             a profile cannot be read or is not valid, or none fits
 ├── QrError                  a QR cannot be drawn
 ├── OperationError           an operation is put together wrongly
+├── UsageError               a command was typed in a way that cannot be meant
 ├── StoreError               what must last cannot be kept or read
 ├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
@@ -42,6 +43,10 @@ class QrError(LogMonitorError):
 
 class OperationError(LogMonitorError):
     """An operation or command that is put together wrongly."""
+
+
+class UsageError(LogMonitorError):
+    """A command typed in a way that cannot be meant; the text tells who typed it, in their language, what can be."""
 
 
 class StoreError(LogMonitorError):

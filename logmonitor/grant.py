@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import re2
 
+from logmonitor.display import whole
 from logmonitor.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Grant:
             ("command", self.command),
             ("room", self.room),
         ):
-            if not value.strip() or _readable(value) != value:
+            if not value.strip() or whole(value) != value:
                 raise ConfigurationError(f"bad {name} {value!r} of a grant; expected a whole text that is not empty")
         for name, moment in (("until", self.until), ("at", self.at)):
             if moment is not None and moment.utcoffset() is None:
@@ -82,9 +83,4 @@ def fits(pattern: str, text: str) -> bool:
     if "*" not in pattern and "?" not in pattern:
         return pattern == text
     expression = re2.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re2.fullmatch(f"(?s){expression}", _readable(text)) is not None
-
-
-def _readable(text: str) -> str:
-    """Return `text` without halves of characters, which a chat may send and RE2 does not take."""
-    return text.encode(errors="replace").decode()
+    return re2.fullmatch(f"(?s){expression}", whole(text)) is not None

@@ -171,7 +171,8 @@ class Command:
     without one the command is about the only bot, else the list is shown. `timeout` in seconds ends it.
 
     `right` says who may run it, and `security` what has to be shown first; a configuration may add rules to it, and
-    takes none away. `effect` says in one sentence what this very invocation will do, where `help` says too little to
+    takes none away. `objection` says, for its user, what is wrong with an invocation, so that nothing is asked or run;
+    None if nothing is. `effect` says in one sentence what this very invocation will do, where `help` says too little to
     confirm it by. `read_only` says that it changes nothing, so that it runs even while the audit cannot be written.
 
     A `control` command waits for nothing. Others run one at a time for each user, and behind the other handlers of
@@ -185,6 +186,7 @@ class Command:
     takes_watch: bool = False
     right: Right = Right.ADMIN
     security: frozenset[SecurityRule] = frozenset()
+    objection: Callable[[Invocation], str | None] | None = None
     effect: Callable[[Invocation], str] | None = None
     read_only: bool = False
     control: bool = False
