@@ -33,6 +33,7 @@ class Reason(StrEnum):
     DENIED = "denied"
     ROOM = "room"
     STRANGER = "stranger"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,19 @@ class Directory:
         """Return the contacts behind those of `names` that the chat knows."""
         return tuple(self._found[name] for name in names if name in self._found)
 
+    def names_of(self, id_: str, /) -> tuple[str, ...]:
+        """Return the configured names of the contact with this id, and the id itself."""
+        return (*sorted(name for name, sender in self._found.items() if sender.id == id_), id_)
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Find the one contact that `who` names, an admin or not; as a chat does.
+
+        Raises:
+            RejectedError: none or several fit.
+            TransportError: the chat cannot be asked now.
+        """
+        return await self._transport.resolve(who)
+
     def address(self, name: str) -> str:
         """Return where messages for the configured `name` go: its contact's id, or the name until that is known."""
         sender = self._found.get(name)

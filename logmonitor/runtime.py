@@ -8,15 +8,25 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.audit import Audit
+from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
-from logmonitor.dispatcher import Dispatcher
+from logmonitor.dispatcher import Dispatcher, Safeguards
+from logmonitor.errors import ConfigurationError
+from logmonitor.grant_commands import grant_commands
 from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
+from logmonitor.operation import Command, Right
 from logmonitor.outbox import Outbox
 from logmonitor.qr import render_png
-from logmonitor.records import EventKind, Qr, Session
+from logmonitor.records import EventKind, Priority, Qr, Session
+from logmonitor.recorder import Recorder
+from logmonitor.sealing import load_seal
+from logmonitor.second_channel import SecondChannel
 from logmonitor.self_log import SelfLog
+from logmonitor.store import Store
+from logmonitor.totp import Totp
 from logmonitor.transport import CanReportOwnEvents
 from logmonitor.watcher import Watcher
 from logmonitor.wording import duration_text, session_text
@@ -26,9 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
     from datetime import datetime
 
+    from logmonitor.clock import Clock
     from logmonitor.config import Config
-    from logmonitor.operation import Context, Operation
+    from logmonitor.operation import Context, Invocation, Operation
     from logmonitor.records import Event
+    from logmonitor.sealing import Seal
     from logmonitor.transport import Transport
 
 _log = logging.getLogger(__name__)
@@ -39,15 +51,28 @@ _FIRST_QR: Final = Qr(payload="logmonitor")  # drawn at the start, so that no re
 
 
 async def serve(
-    config: Config, *, transport: Transport, operations: tuple[Operation, ...], stop: asyncio.Event
+    config: Config,
+    *,
+    transport: Transport,
+    operations: tuple[Operation, ...],
+    stop: asyncio.Event,
+    clock: Clock | None = None,
 ) -> None:
     """Follow, rescue and answer until `stop` is set; then let the outbox finish and close the chat.
 
+    `clock` is by what rights, confirmations and codes run out, without one the machine's.
+
     Raises:
         OperationError: two operations claim the same name or command.
+        StoreError: the store cannot be opened.
         TransportError: the chat cannot be entered, or is lost for good.
     """
-    runtime = _Runtime(config, transport, operations, stop)
+    with Store(config.bot.store) as store:
+        await _serve(_Runtime(config, transport, operations, stop, store, clock or SystemClock()), transport, stop)
+
+
+async def _serve(runtime: _Runtime, transport: Transport, stop: asyncio.Event) -> None:
+    """Be in the chat and at work until `stop` is set."""
     async with _entered(transport, stop), asyncio.TaskGroup() as tasks:
         delivery = tasks.create_task(runtime.deliver())
         work = tasks.create_task(runtime.work())
@@ -80,6 +105,18 @@ async def _entered(transport: Transport, stop: asyncio.Event) -> AsyncIterator[N
         await transport.__aexit__(*sys.exc_info())
 
 
+def _seal(config: Config) -> Seal | None:
+    """Return what opens the secrets in the store; None, and a log record, where it cannot be had."""
+    security = config.security
+    if security.key is None and (security.key_file is None or not security.key_file.exists()):
+        return None
+    try:
+        return load_seal(key=security.key, key_file=security.key_file)
+    except ConfigurationError as error:
+        _log.error("%s; no one-time code is accepted", error)
+        return None
+
+
 async def _write(self_log: SelfLog, event: Event) -> None:
     """Write what happened to this bot's account, or say why not."""
     try:
@@ -92,17 +129,24 @@ class _Runtime:
     """The parts, put together."""
 
     def __init__(
-        self, config: Config, transport: Transport, operations: tuple[Operation, ...], stop: asyncio.Event
+        self,
+        config: Config,
+        transport: Transport,
+        operations: tuple[Operation, ...],
+        stop: asyncio.Event,
+        store: Store,
+        clock: Clock,
     ) -> None:
         self._config = config
         self._stop = stop
         self._transport = transport
+        self._store = store
         self._translate = translation(config.bot.language)
         names = set(config.chat.admins)
         for operation in operations:
             names.update(operation.config.admins or (), operation.contacts)
         self._directory = Directory(transport, names)
-        self.outbox = Outbox(self._directory, translate=self._translate)
+        self.outbox = Outbox(self._directory, translate=self._translate, secrets=config.secrets)
         self._sessions = {watch.name: Session(watch=watch.name) for watch in config.watches}
         world = World(
             outbox=self.outbox,
@@ -110,18 +154,28 @@ class _Runtime:
             sessions=self._sessions,
             host=LocalHost(),
             admins=config.chat.admins,
+            store=store,
+            clock=clock,
         )
         self._workers = tuple(Worker(operation, world) for operation in operations)
         self._watchers = tuple(
             Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot) for watch in config.watches
         )
+        self._audit = Audit(config.security.audit, anchor=store.view("audit"), secrets=config.secrets)
         self._dispatcher = Dispatcher(
             self._workers,
             world,
+            Safeguards(
+                totp=Totp(store, _seal(config), now=clock.now),
+                channel=SecondChannel({channel.admin: channel.url for channel in config.second_channels}),
+                recorder=Recorder(self._audit, clock),
+                rules=config.security.rules,
+                rooms=config.chat.rooms,
+                max_age=config.security.max_age,
+            ),
             start=self._start,
-            status=self._status,
+            commands=(self._status_command(), *self._grant_commands(clock)),
             language=config.bot.language,
-            rooms=config.chat.rooms,
         )
 
     async def deliver(self) -> None:
@@ -137,6 +191,7 @@ class _Runtime:
         """Do everything but deliver what is sent, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._create_task = tasks.create_task
+            self._tell_of_store()
             tasks.create_task(asyncio.to_thread(render_png, _FIRST_QR))
             tasks.create_task(self._directory.run())
             for worker in self._workers:
@@ -147,9 +202,46 @@ class _Runtime:
             if isinstance(self._transport, CanReportOwnEvents):
                 tasks.create_task(self._meet_own_events(self._transport))
 
-    def _start(self, call: Coroutine[object, object, None]) -> None:
-        """Run a control command beside everything else."""
-        self._create_task(call)
+    def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Do something beside everything else."""
+        return self._create_task(work)
+
+    def _status_command(self) -> Command:
+        _ = self._translate
+
+        async def tell_status(context: Context, invocation: Invocation) -> None:
+            await context.send("\n".join(self._status(context, next(iter(invocation.arguments), None))))
+
+        return Command(
+            name="status",
+            handler=tell_status,
+            help=_("tell how the bots, the chat and the operations are"),
+            usage=_("[BOT]"),
+            right=Right.GRANT,
+            read_only=True,
+            control=True,
+        )
+
+    def _grant_commands(self, clock: Clock) -> tuple[Command, ...]:
+        return grant_commands(
+            self._store,
+            resolve=self._directory.resolve,
+            commands=lambda: self._dispatcher.commands,
+            zone=self._config.bot.timezone,
+            language=self._config.bot.language,
+            now=clock.now,
+        )
+
+    def _tell_of_store(self) -> None:
+        """Tell the admins that what was in the store is gone."""
+        if self._store.set_aside is None:
+            return
+        text = self._translate(
+            "the store was damaged and has been set aside as {name}: grants, denials and enrolled authenticators in it"
+            " hold no more"
+        ).format(name=self._store.set_aside.name)
+        for admin in self._config.chat.admins:
+            self.outbox.put(admin, text, priority=Priority.ALERT)
 
     async def _receive(self) -> None:
         """Let messages take effect as they come; the first waits until it is known who the admins are, or for long."""

@@ -20,7 +20,7 @@ from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Se
 from logmonitor.refusal import Refusals, note, reason_text, refusal_rows, tell
 from logmonitor.scan import Scanner
 from logmonitor.watch import WatchState, finish, observe, tick, wake_at
-from logmonitor.worker import job_of
+from logmonitor.worker import call_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -261,4 +261,4 @@ async def _submit(
     worker: Worker, about: str, handler: Callable[[Context, _T], Awaitable[None]] | None, value: _T
 ) -> None:
     if handler is not None:
-        await worker.submit(job_of(about, handler, value))
+        await worker.submit(call_of(about, handler, value))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from logmonitor.errors import LogMonitorError, OperationError
@@ -16,12 +15,15 @@ from logmonitor.operation import Ticket
 from logmonitor.records import Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from datetime import datetime
 
+    from logmonitor.clock import Clock
     from logmonitor.directory import Directory
-    from logmonitor.operation import Context, Host, Operation
+    from logmonitor.operation import Context, Host, KeyValue, Operation, Outcome
     from logmonitor.outbox import Outbox
     from logmonitor.records import Content, Sender, Session
+    from logmonitor.store import Store
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -31,40 +33,45 @@ _QUEUE_LENGTH: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What all operations share: the chat, the sessions, the machine."""
+    """What all operations share: the chat, the sessions, the machine, what lasts, the clocks."""
 
     outbox: Outbox
     directory: Directory
     sessions: Mapping[str, Session]
     host: Host
     admins: tuple[str, ...]
+    store: Store
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One call of a handler, with its deadline; without `reply_to` what it sends goes to the operation's admins."""
+class Call:
+    """One call of a handler; without `reply_to` what it sends goes to the operation's admins.
+
+    `seconds` is its deadline, None where whoever makes the call sees to that.
+    """
 
     about: str
-    call: Callable[[Context], Awaitable[None]]
+    handler: Callable[[Context], Awaitable[Outcome | None]]
     reply_to: str | None = None
-    seconds: float = HANDLER_SECONDS
+    seconds: float | None = HANDLER_SECONDS
 
 
-def job_of(
+def call_of(
     about: str,
-    handler: Callable[[Context, _T], Awaitable[None]],
+    handler: Callable[[Context, _T], Awaitable[Outcome | None]],
     value: _T,
     /,
     *,
     reply_to: str | None = None,
-    seconds: float = HANDLER_SECONDS,
-) -> Job:
-    """Make the job that calls `handler` with `value`."""
+    seconds: float | None = HANDLER_SECONDS,
+) -> Call:
+    """Make the call of `handler` with `value`."""
 
-    async def call(context: Context) -> None:
-        await handler(context, value)
+    async def with_value(context: Context) -> Outcome | None:
+        return await handler(context, value)
 
-    return Job(about=about, call=call, reply_to=reply_to, seconds=seconds)
+    return Call(about=about, handler=with_value, reply_to=reply_to, seconds=seconds)
 
 
 class Worker:
@@ -75,7 +82,7 @@ class Worker:
         self.operation = operation
         self.name = operation.config.name or operation.name
         self._world = world
-        self._jobs: asyncio.Queue[Job] = asyncio.Queue(_QUEUE_LENGTH)
+        self._calls: asyncio.Queue[Call] = asyncio.Queue(_QUEUE_LENGTH)
         self._wake_at: float | None = None
         self._translate = translation(operation.config.language)
 
@@ -85,65 +92,104 @@ class Worker:
         own = self.operation.config.admins
         return self._world.admins if own is None else own
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether too much waits for the operation to take more."""
+        return self._calls.full()
+
     def is_about(self, watch: str) -> bool:
         """Tell whether the operation wants to hear of `watch`."""
         return self.operation.config.watch in (None, watch)
 
-    async def submit(self, job: Job) -> None:
+    async def submit(self, call: Call) -> None:
         """Queue a call; wait while the operation is too far behind."""
-        await self._jobs.put(job)
+        await self._calls.put(call)
 
-    def try_submit(self, job: Job) -> bool:
+    def try_submit(self, call: Call) -> bool:
         """Queue a call unless the operation is too far behind; tell whether it was."""
-        if self._jobs.full():
+        if self.is_behind:
             return False
-        self._jobs.put_nowait(job)
+        self._calls.put_nowait(call)
         return True
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until no other handler of the operation runs, and keep it so while in this context."""
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def hold(_context: Context) -> None:
+            begun.set()
+            await over.wait()
+
+        try:
+            await self.submit(Call(about="turn", handler=hold, seconds=None))
+            await begun.wait()
+            yield
+        finally:
+            over.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            job = await self._next_job()
-            if job is not None:
-                await self.handle(job)
+            call = await self._next_call()
+            if call is not None:
+                await self.handle(call)
 
-    async def handle(self, job: Job) -> None:
-        """Call a handler now; control commands come here directly, so that they never wait."""
-        context = _HandlerContext(self, self._world, job.reply_to)
+    async def handle(self, call: Call) -> None:
+        """Call a handler now, and tell of its failure."""
+        _outcome, error = await self.attempt(call)
+        if error is not None:
+            priority = Priority.ALERT if call.reply_to is None else Priority.REPLY
+            await self.context(call).send(self.failure(call, error), priority=priority)
+
+    async def attempt(self, call: Call) -> tuple[Outcome | None, Exception | None]:
+        """Call a handler now; return what it returned, or what it raised."""
+        outcome: Outcome | None = None
         errors: list[Exception] = []
         with isolated(errors.append):
-            async with asyncio.timeout(job.seconds):
-                await job.call(context)
+            async with asyncio.timeout(call.seconds):
+                outcome = await call.handler(self.context(call))
         for error in errors:
-            _log.error("%s of operation %s failed", job.about, self.name, exc_info=error)
-            priority = Priority.ALERT if job.reply_to is None else Priority.REPLY
-            await context.send(self._failure(job, error), priority=priority)
+            _log.error("%s of operation %s failed", call.about, self.name, exc_info=error)
+        return outcome, next(iter(errors), None)
+
+    def context(self, call: Call) -> Context:
+        """Return what the handler of a call may do."""
+        return _HandlerContext(self, self._world, call.reply_to)
 
     def wake_at(self, monotonic: float) -> None:
         """Call `on_tick` once at that time, or at an earlier one already asked for."""
         self._wake_at = monotonic if self._wake_at is None else min(self._wake_at, monotonic)
 
-    async def _next_job(self) -> Job | None:
-        """Wait for a job; once the time to wake has come, for `on_tick`."""
-        if self._wake_at is None:
-            return await self._jobs.get()
-        try:
-            async with asyncio.timeout(max(0.0, self._wake_at - time.monotonic())):
-                return await self._jobs.get()
-        except TimeoutError:
-            self._wake_at = None
-            tick = self.operation.on_tick
-            return None if tick is None else Job(about="on_tick", call=tick)
-
-    def _failure(self, job: Job, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
+    def failure(self, call: Call, error: Exception) -> str:
+        """Return the sentence that tells of a failure."""
+        if isinstance(error, TimeoutError) and call.seconds is not None:
             return self._translate("{job} of {operation} was ended after {seconds:g} s").format(
-                job=job.about, operation=self.name, seconds=job.seconds
+                job=call.about, operation=self.name, seconds=call.seconds
             )
         reason = str(error) if isinstance(error, LogMonitorError) else type(error).__name__
         return self._translate("{job} of {operation} failed: {reason}; the log of logmonitor tells more").format(
-            job=job.about, operation=self.name, reason=reason
+            job=call.about, operation=self.name, reason=reason
         )
+
+    async def _next_call(self) -> Call | None:
+        """Wait for a call; once the time to wake has come, for that of `on_tick`."""
+        if self._wake_at is None:
+            return await self._calls.get()
+        clock = self._world.clock
+        getting = asyncio.ensure_future(self._calls.get())
+        waking = asyncio.ensure_future(clock.sleep(max(0.0, self._wake_at - clock.monotonic())))
+        try:
+            await asyncio.wait({getting, waking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+            getting.cancel()
+        await asyncio.wait({getting})
+        if not getting.cancelled():
+            return getting.result()
+        self._wake_at = None
+        tick = self.operation.on_tick
+        return None if tick is None else Call(about="on_tick", handler=tick)
 
 
 class _HandlerContext:
@@ -157,6 +203,10 @@ class _HandlerContext:
     @property
     def host(self) -> Host:
         return self._world.host
+
+    @property
+    def store(self) -> KeyValue:
+        return self._world.store.view(self._worker.name)
 
     @property
     def admins(self) -> tuple[Sender, ...]:
@@ -190,10 +240,10 @@ class _HandlerContext:
         return known[name]
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return self._world.clock.now()
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return self._world.clock.monotonic()
 
     def wake_at(self, monotonic: float, /) -> None:
         self._worker.wake_at(monotonic)
