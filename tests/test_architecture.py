@@ -26,6 +26,7 @@ SHELL = (
     "profile_folder",
     "reader",
     "runtime",
+    "second_channel",
     "self_log",
     "testing",
     "transports",
@@ -46,6 +47,7 @@ FORBIDDEN_IN_CORE = {
 }
 PLUGIN = ("transports.wechaty_plugin", "transports.wechaty_sdk")
 SOLE_IMPORTERS = {
+    "apprise": ("second_channel",),
     "grpclib": ("transports.puppet_service",),
     "prompt_toolkit": ("transports",),
     "pyee": PLUGIN,
