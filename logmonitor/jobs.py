@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from logmonitor.access import Decision
     from logmonitor.approval import Request
-    from logmonitor.recorder import Recorder
     from logmonitor.clock import Clock
     from logmonitor.operation import Outcome
+    from logmonitor.recorder import Recorder
     from logmonitor.worker import Worker
 
 _log = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from logmonitor.language import translation
 from logmonitor.operation import Command, Right
 from logmonitor.outbox import Outbox
 from logmonitor.qr import render_png
-from logmonitor.records import EventKind, Priority, Qr, Session
 from logmonitor.recorder import Recorder
+from logmonitor.records import EventKind, Priority, Qr, Session
 from logmonitor.sealing import load_seal
 from logmonitor.second_channel import SecondChannel
 from logmonitor.self_log import SelfLog
@@ -108,7 +108,7 @@ async def _entered(transport: Transport, stop: asyncio.Event) -> AsyncIterator[N
 def _seal(config: Config) -> Seal | None:
     """Return what opens the secrets in the store; None, and a log record, where it cannot be had."""
     security = config.security
-    if security.key is None and (security.key_file is None or not security.key_file.exists()):
+    if security.key_file is None or (security.key is None and not security.key_file.exists()):
         return None
     try:
         return load_seal(key=security.key, key_file=security.key_file)
