@@ -10,6 +10,8 @@ import logmonitor
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "logmonitor"
 SHELL = (
+    "audit",
+    "audit_copies",
     "cli",
     "config",
     "configuration.factory",

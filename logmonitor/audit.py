@@ -1,0 +1,237 @@
+"""The audit: what was decided, appended to a file as a chain of lines, each on disk before anything comes of it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.audit_chain import Link, Tail, anchor_text, digest, line_of, next_place, parse_anchor
+from logmonitor.audit_copies import newest_in_copies, read_tail
+from logmonitor.errors import AuditError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from logmonitor.audit_record import AuditRecord
+    from logmonitor.operation import KeyValue
+
+ANCHOR_OWNER: Final = "logmonitor.audit"
+"""Whose view of the store holds the anchor; no operation can be called so."""
+
+LOCK_SECONDS: Final = 2.0
+"""How long to wait for whoever else writes."""
+
+_ANCHOR: Final = "newest"
+_POLL_SECONDS: Final = 0.005
+_MODE: Final = 0o600
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_FULL: Final = "make room on its disk; it is written to again by itself"
+_REMEDIES: Final = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EACCES: "let the user that the bot runs as write to it, and enter the folders above it",
+    errno.EPERM: "let the user that the bot runs as write to it, and enter the folders above it",
+    errno.EROFS: "name a file that can be written to as [security] audit",
+    errno.ELOOP: "it is a symbolic link; name the file itself as [security] audit",
+    errno.EISDIR: "it is a directory; name a file as [security] audit",
+    errno.ENOENT: "make the folder that it is to stand in",
+    errno.ENOTDIR: "one of the folders above it is none; name another file as [security] audit",
+}
+
+
+class Audit:
+    """Appends records to the audit, each in one write, followed by an fsync.
+
+    Several processes may write to one audit. The newest record's number and hash are kept in the store, its anchor,
+    once the record is on disk. What a failed write left is taken back where that can be done, and otherwise stays as a
+    torn line; the next write goes on behind it.
+    """
+
+    def __init__(self, path: Path | None, *, anchor: KeyValue, secrets: Sequence[str] = ()) -> None:
+        """Write to `path`, which need not exist, in a folder that does; with None nothing is written.
+
+        `anchor` is the store's view called `ANCHOR_OWNER`. `secrets` are texts that no record may show.
+        """
+        self._path = path
+        self._anchor = anchor
+        self._secrets = tuple(secrets)
+        self._known: tuple[tuple[int, int, int], Tail] | None = None
+        self._failing_since: datetime | None = None
+        self._failure = ""
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is written to, None if the audit is switched off."""
+        return self._path
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """When the first of the records was lost that could not be written since the last that could."""
+        return self._failing_since
+
+    @property
+    def failure(self) -> str:
+        """Why the last record could not be written; empty if it was."""
+        return self._failure
+
+    def is_writable(self) -> bool:
+        """Tell whether the last record could be written."""
+        return self._failing_since is None
+
+    def write(self, record: AuditRecord, /) -> None:
+        """Append a record; it is on disk, and anchored, once this returns. Blocks at most for about `LOCK_SECONDS`.
+
+        Raises:
+            AuditError: it could not be written, or not be anchored.
+        """
+        if self._path is None:
+            return
+        try:
+            self._write(self._path, record)
+        except AuditError as error:
+            self._failing_since = self._failing_since or record.at
+            self._failure = str(error)
+            raise
+        self._failing_since, self._failure = None, ""
+
+    def _write(self, path: Path, record: AuditRecord) -> None:
+        try:
+            with _locked(path) as descriptor:
+                link = self._append(path, descriptor, record)
+                self._anchor.put(_ANCHOR, anchor_text(link))
+        except OSError as error:
+            raise _failure(path, error) from None
+        except StoreError as error:
+            raise AuditError(f"{path}: cannot be anchored in the store: {error}") from None
+
+    def _append(self, path: Path, descriptor: int, record: AuditRecord) -> Link:
+        """Append a line behind what is there; return its place."""
+        before = os.fstat(descriptor)
+        if before.st_mode & _OTHERS:
+            with suppress(PermissionError):
+                os.fchmod(descriptor, _MODE)
+        if self._known is not None and self._known[0] == _trace(before):
+            tail = self._known[1]
+            place = next_place(tail, anchor=None)
+        else:
+            tail = read_tail(descriptor)
+            anchor = parse_anchor(self._anchor.get(_ANCHOR))
+            rotated = newest_in_copies(path, anchor) if tail.newest is None else None
+            place = next_place(tail, anchor=anchor, rotated=rotated)
+        line = line_of(record, place, self._secrets)
+        try:
+            _write_all(descriptor, b"\n" * tail.is_torn + line + b"\n")
+            os.fsync(descriptor)
+            if before.st_size == 0:
+                _sync_folder(path.parent)
+        except OSError:
+            _take_back(descriptor, before.st_size)
+            raise
+        link = Link(n=place.n, digest=digest(line))
+        self._known = _trace(os.fstat(descriptor)), Tail(newest=link, covered=link.digest)
+        return link
+
+
+def read_anchor(anchor: KeyValue) -> Link | None:
+    """Return the newest record that the store knows of.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    return parse_anchor(anchor.get(_ANCHOR))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Open the file, made if it is not there, with nobody else writing to it.
+
+    Raises:
+        AuditError: somebody else has been writing for too long, or it is no ordinary file.
+        OSError: it cannot be opened.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, _MODE
+        )
+        try:
+            opened = os.fstat(descriptor)
+            if not stat.S_ISREG(opened.st_mode):
+                raise AuditError(f"{path}: is no ordinary file; name another as [security] audit")
+            wait_for_lock(path, descriptor, fcntl.LOCK_EX, deadline=deadline)
+            if _is_at(path, opened):
+                yield descriptor
+                return
+            if time.monotonic() >= deadline:
+                raise AuditError(f"{path}: is replaced again and again; name a file that stays as [security] audit")
+        finally:
+            os.close(descriptor)
+
+
+def wait_for_lock(path: Path, descriptor: int, kind: int, *, deadline: float) -> None:
+    """Lock an open file; the lock goes when it is closed. `deadline` is on the monotonic clock.
+
+    Raises:
+        AuditError: somebody else held it up to the deadline.
+        OSError: it cannot be locked.
+    """
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise AuditError(
+                    f"{path}: another process has held its lock for {LOCK_SECONDS:g} s; end that one"
+                ) from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _is_at(path: Path, opened: os.stat_result) -> bool:
+    """Tell whether what was opened is still what stands at the path: it may have been rotated away meanwhile."""
+    try:
+        now = path.lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(now, opened)
+
+
+def _trace(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _take_back(descriptor: int, size: int) -> None:
+    """Undo a write that failed; never make the file longer, should it have been emptied meanwhile."""
+    with suppress(OSError):
+        if os.fstat(descriptor).st_size > size:
+            os.ftruncate(descriptor, size)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new file's name on disk too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failure(path: Path, error: OSError) -> AuditError:
+    reason = (error.strerror or str(error)).lower()
+    remedy = _REMEDIES.get(error.errno or 0, "name another file as [security] audit")
+    return AuditError(f"{path}: cannot be written: {reason}; {remedy}")
