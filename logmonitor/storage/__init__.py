@@ -1,0 +1,1 @@
+"""What the store is made of; nothing else imports sqlite3."""

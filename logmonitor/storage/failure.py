@@ -1,0 +1,56 @@
+"""What SQLite complains of, as sentences that name the file and say what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PRIMARY: Final = 0xFF  # the rest of a code says more than is needed here
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_REMEDIES: Final = {
+    sqlite3.SQLITE_BUSY: "another process holds it; see that none keeps it open in a transaction, then try again",
+    sqlite3.SQLITE_LOCKED: "another process holds it; see that none keeps it open in a transaction, then try again",
+    sqlite3.SQLITE_FULL: "make room on its disk, then try again",
+    sqlite3.SQLITE_IOERR: "see that its disk has room and works, then try again",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable for the user that runs logmonitor",
+    sqlite3.SQLITE_PERM: "make the file and its folder writable for the user that runs logmonitor",
+    sqlite3.SQLITE_CANTOPEN: "make the file and its folder writable for the user that runs logmonitor",
+    sqlite3.SQLITE_CORRUPT: "start logmonitor again, which sets it aside and makes a new one",
+    sqlite3.SQLITE_NOTADB: "start logmonitor again, which sets it aside and makes a new one",
+}
+
+
+def is_damage(error: sqlite3.Error, /) -> bool:
+    """Tell whether the file itself is at fault: damaged, or no database."""
+    return _code(error) in _DAMAGE
+
+
+def store_error(error: sqlite3.Error, path: Path | None, /) -> StoreError:
+    """Return what `error` means for who runs the bot."""
+    remedy = _REMEDIES.get(_code(error), "this is a mistake in logmonitor, please report it")
+    return StoreError(f"store {path or 'in memory'} cannot be used: {error}; {remedy}")
+
+
+@contextmanager
+def told_as_store_error(path: Path | None, /) -> Iterator[None]:
+    """Raise what SQLite, or the way to it, raises as a `StoreError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    except UnicodeEncodeError:
+        raise StoreError(f"store {path or 'in memory'} cannot keep a text that is no UTF-8") from None
+    except OverflowError:
+        raise StoreError(f"store {path or 'in memory'} cannot keep a number beyond 64 bits") from None
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return what kind it is; what Python itself complains of has no code."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & _PRIMARY

@@ -1,0 +1,95 @@
+"""A look into a store that leaves no trace: nothing is made, migrated or changed."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+from logmonitor.errors import StoreError
+from logmonitor.storage.database import connect, damage_of
+from logmonitor.storage.failure import told_as_store_error
+from logmonitor.storage.place import beside, require_file, told_as_place_error
+from logmonitor.storage.row import text_of
+from logmonitor.storage.schema import MIGRATIONS
+
+_PATIENCE_SECONDS: Final = 5.0
+_TRIES: Final = 10
+
+
+class _State(NamedTuple):
+    """What changes whenever the file does."""
+
+    size_bytes: int
+    modified: int
+    inode: int
+    log_bytes: int
+    is_in_use: bool
+
+
+def read_enrolled(path: Path, /) -> frozenset[str]:
+    """Return who is enrolled in the store at `path`, nobody if there is no file; works beside a running bot.
+
+    Raises:
+        StoreError: it is no store, is damaged, of a newer version, or cannot be read.
+    """
+    with told_as_place_error(path):
+        for _ in range(_TRIES):
+            try:
+                state = _state(path)
+            except FileNotFoundError:
+                return frozenset()
+            try:
+                enrolled = _read(path, state)
+            except StoreError:
+                if _state(path) == state:
+                    raise
+            else:
+                if state.is_in_use or _state(path) == state:
+                    return enrolled
+    raise StoreError(f"store {path} was changed each time it was looked at; try again")
+
+
+def _read(path: Path, state: _State) -> frozenset[str]:
+    """Read the file in a way that makes no file beside it."""
+    if not state.log_bytes:
+        return _query(path, path, "immutable=1")
+    if state.is_in_use:
+        return _query(path, path, "mode=ro")
+    with TemporaryDirectory(prefix="logmonitor-") as folder:  # a copy whose -shm was left behind; SQLite makes one
+        copy = Path(folder, "store")
+        shutil.copyfile(path, copy)
+        shutil.copyfile(beside(path, "-wal"), beside(copy, "-wal"))
+        return _query(copy, path, "mode=rw")
+
+
+def _query(path: Path, named: Path, options: str) -> frozenset[str]:
+    """Ask the file at `path`, which an error calls `named`."""
+    with told_as_store_error(named), closing(connect(path, options, patience=_PATIENCE_SECONDS)) as connection:
+        damage = damage_of(connection, named, known=len(MIGRATIONS))
+        if damage is not None:
+            raise StoreError(
+                f"store {named} is damaged: {damage}; the next start of logmonitor, or logmonitor totp enroll, sets it"
+                " aside and makes a new one"
+            )
+        if connection.execute("PRAGMA user_version").fetchone() == (0,):
+            return frozenset()
+        rows = connection.execute("SELECT user FROM enrolment").fetchall()
+        return frozenset(text_of(user) for (user,) in rows)
+
+
+def _state(path: Path) -> _State:
+    status = require_file(path)
+    try:
+        log_bytes = beside(path, "-wal").stat().st_size
+    except FileNotFoundError:
+        log_bytes = 0
+    return _State(
+        size_bytes=status.st_size,
+        modified=status.st_mtime_ns,
+        inode=status.st_ino,
+        log_bytes=log_bytes,
+        is_in_use=log_bytes > 0 and beside(path, "-shm").exists(),
+    )

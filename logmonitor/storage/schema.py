@@ -1,0 +1,139 @@
+"""What stands in the store's file: its tables, step by step, and how a file is known to be ours.
+
+To change what is kept, append a migration; one that was ever released is never touched again. Tables whose key is more
+than a number are WITHOUT ROWID: there is no index beside the table that could tell another story than the table.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APPLICATION_ID: Final = 0x6C6F676D  # "logm", in the header of every file of ours
+
+Migration = tuple[str, ...]
+"""The statements, one each, that lead from one version to the next."""
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    (
+        """
+        CREATE TABLE access_grant (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            user TEXT NOT NULL,
+            operation TEXT NOT NULL,
+            command TEXT NOT NULL,
+            room TEXT NOT NULL,
+            until INTEGER,
+            is_denial INTEGER NOT NULL CHECK (is_denial IN (0, 1)),
+            given_by TEXT NOT NULL,
+            given_at INTEGER NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE enrolment (
+            user TEXT NOT NULL PRIMARY KEY,
+            sealed BLOB NOT NULL,
+            enrolled_at INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE recovery_code (
+            user TEXT NOT NULL REFERENCES enrolment (user) ON DELETE CASCADE,
+            digest BLOB NOT NULL,
+            used_at INTEGER,
+            PRIMARY KEY (user, digest)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE used_step (
+            user TEXT NOT NULL,
+            step INTEGER NOT NULL,
+            purpose TEXT NOT NULL,
+            used_at INTEGER NOT NULL,
+            PRIMARY KEY (user, step)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE lockout (
+            user TEXT NOT NULL PRIMARY KEY,
+            failures INTEGER NOT NULL,
+            times INTEGER NOT NULL,
+            until INTEGER
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE kept_text (
+            owner TEXT NOT NULL,
+            key TEXT NOT NULL,
+            value TEXT NOT NULL,
+            PRIMARY KEY (owner, key)
+        ) WITHOUT ROWID
+        """,
+    ),
+)
+"""The n-th leads to version n."""
+
+
+def require_ours(connection: sqlite3.Connection, path: Path, *, known: int) -> int:
+    """Return the version of what is open; 0 means that nothing stands in it yet.
+
+    Raises:
+        StoreError: it is another program's, or of a version above `known`.
+        sqlite3.Error: it cannot be read.
+    """
+    application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    if application != APPLICATION_ID:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application or version or tables:
+            raise StoreError(
+                f"store {path} is a database of another program and was left as it is; expected one of logmonitor, or a"
+                " name that no file has"
+            )
+    if version > known:
+        raise StoreError(
+            f"store {path} has version {version}, made by a newer logmonitor; this one knows versions up to {known}:"
+            " install the newer logmonitor or name another store"
+        )
+    return version
+
+
+def migrate(connection: sqlite3.Connection, path: Path | None, *, migrations: tuple[Migration, ...]) -> None:
+    """Bring what is open to the newest version, all the way or not at all.
+
+    Raises:
+        StoreError: a migration fails, or it cannot be migrated by us.
+        sqlite3.Error: it cannot be written at all.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = 0 if path is None else require_ours(connection, path, known=len(migrations))
+        for number, migration in enumerate(migrations[version:], start=version + 1):
+            _apply(connection, path, migration, number=number)
+        if version < len(migrations):
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _apply(connection: sqlite3.Connection, path: Path | None, migration: Migration, *, number: int) -> None:
+    try:
+        for statement in migration:
+            connection.execute(statement)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"store {path} cannot be brought to version {number} and was left as it was: {error}; make room if the disk"
+            " is full, else run the logmonitor that made it"
+        ) from error
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(value)

@@ -1,0 +1,187 @@
+"""What must last, in one SQLite file: grants, enrolments, used codes, locks, and what operations keep.
+
+Nothing of it is a secret that is not sealed, yet whoever can write the file can grant themselves anything: it is its
+owner's alone. No failure permits anything: what cannot be read or written raises `StoreError`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Self
+
+from logmonitor.lockout import Lockout
+from logmonitor.storage.database import Database
+from logmonitor.storage.moment import to_milliseconds
+from logmonitor.storage.reading import read_enrolled
+from logmonitor.storage.row import enrolment_of, grant_of, grant_values, lockout_of, lockout_values
+from logmonitor.storage.schema import MIGRATIONS
+from logmonitor.storage.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    from logmonitor.enrolment import Enrolment
+    from logmonitor.grant import Grant
+    from logmonitor.operation import KeyValue
+    from logmonitor.storage.schema import Migration
+
+__all__ = ["Store", "read_enrolled"]
+
+PATIENCE_SECONDS: Final = 5.0
+_MEMORY_MILLISECONDS: Final = 24 * 60 * 60 * 1000
+_LARGEST_ID: Final = (1 << 63) - 1
+_GRANTS: Final = "SELECT id, user, operation, command, room, until, is_denial, given_by, given_at FROM access_grant"
+
+
+class Store:
+    """One file for one instance. Synchronous, with short transactions; used from one thread.
+
+    The command line may use the file of a running bot: each waits for the other's transaction, and sees what it did.
+    `set_aside` is where a damaged file was put when this one was opened, None if it was sound.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        migrations: tuple[Migration, ...] = MIGRATIONS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Open the file at `path`, or make it; without a path nothing lasts.
+
+        Other processes are waited for `patience` seconds.
+
+        Raises:
+            StoreError: it cannot be used, is another program's or a newer version's.
+        """
+        self.path = path.absolute() if path is not None else None
+        self._database = Database(self.path, migrations=migrations, patience=patience)
+        self.set_aside = self._database.set_aside
+
+    def close(self) -> None:
+        """Close the file; may be called again."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """Return the store itself, to be closed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all of what is done inside, or nothing if it raises; do not await inside.
+
+        One inside another is undone by itself if it raises, and lasts once the outer one is over.
+
+        Raises:
+            StoreError: it cannot be begun, or cannot be written.
+        """
+        with self._database.transaction():
+            yield
+
+    def grants(self) -> tuple[Grant, ...]:
+        """Return all grants by id, expired ones too."""
+        return tuple(grant_of(row) for row in self._database.rows(f"{_GRANTS} ORDER BY id"))
+
+    def add_grant(self, grant: Grant, /) -> Grant:
+        """Keep a grant; return it as it is kept, with its id, which no other grant ever gets."""
+        values = grant_values(grant)
+        id_ = self._database.insert(
+            "INSERT INTO access_grant (user, operation, command, room, until, is_denial, given_by, given_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *values,
+        )
+        return grant_of((id_, *values))
+
+    def remove_grant(self, id_: int, /) -> Grant | None:
+        """Forget a grant; return it, None if there is none of that id."""
+        if not 0 < id_ <= _LARGEST_ID:
+            return None
+        with self.transaction():
+            rows = self._database.rows(f"{_GRANTS} WHERE id = ?", id_)
+            self._database.change("DELETE FROM access_grant WHERE id = ?", id_)
+        return grant_of(rows[0]) if rows else None
+
+    def enrolments(self) -> tuple[Enrolment, ...]:
+        """Return who can give one-time codes, by user."""
+        rows = self._database.rows(
+            "SELECT user, sealed, enrolled_at, (SELECT count(*) FROM recovery_code"
+            " WHERE recovery_code.user = enrolment.user AND used_at IS NULL) FROM enrolment ORDER BY user"
+        )
+        return tuple(enrolment_of(row) for row in rows)
+
+    def enrol(self, user: str, sealed: bytes, *, recovery: Sequence[bytes], at: datetime) -> None:
+        """Keep a user's secret and the digests of their recovery codes, in place of earlier ones.
+
+        Steps that were used stay used, and a lock stays.
+        """
+        with self.transaction():
+            self.remove_enrolment(user)
+            self._database.change(
+                "INSERT INTO enrolment (user, sealed, enrolled_at) VALUES (?, ?, ?)", user, sealed, to_milliseconds(at)
+            )
+            for digest in recovery:
+                self._database.change("INSERT INTO recovery_code (user, digest) VALUES (?, ?)", user, digest)
+
+    def remove_enrolment(self, user: str, /) -> bool:
+        """Forget a user's secret and recovery codes; tell whether there were any."""
+        return self._database.change("DELETE FROM enrolment WHERE user = ?", user) > 0
+
+    def use_step(self, user: str, step: int, *, purpose: str, at: datetime) -> bool:
+        """Use up a time step; tell whether it was unused. It is on disk once True is returned, outside a transaction.
+
+        `purpose` says what it was used for, as the SHA-256 of the command. What was used more than a day ago, which no
+        code can be of any more, is forgotten.
+        """
+        used_at = to_milliseconds(at)
+        with self.transaction():
+            used = self._database.change(
+                "INSERT INTO used_step (user, step, purpose, used_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (user, step) DO NOTHING",
+                user,
+                step,
+                purpose,
+                used_at,
+            )
+            if used:
+                self._database.change("DELETE FROM used_step WHERE used_at < ?", used_at - _MEMORY_MILLISECONDS)
+        return used == 1
+
+    def use_recovery_code(self, user: str, digest: bytes, *, at: datetime) -> bool:
+        """Use up the recovery code of that digest; tell whether it is one of the user's and was unused."""
+        used = self._database.change(
+            "UPDATE recovery_code SET used_at = ? WHERE user = ? AND digest = ? AND used_at IS NULL",
+            to_milliseconds(at),
+            user,
+            digest,
+        )
+        return used == 1
+
+    def lockout(self, user: str, /) -> Lockout:
+        """Return what a user's wrong codes led to so far."""
+        rows = self._database.rows("SELECT failures, times, until FROM lockout WHERE user = ?", user)
+        return lockout_of(rows[0]) if rows else Lockout()
+
+    def put_lockout(self, user: str, lockout: Lockout, /) -> None:
+        """Keep what a user's wrong codes led to, in place of what was kept."""
+        if lockout == Lockout():
+            self._database.change("DELETE FROM lockout WHERE user = ?", user)
+            return
+        self._database.change(
+            "INSERT INTO lockout (user, failures, times, until) VALUES (?, ?, ?, ?) ON CONFLICT (user) DO UPDATE"
+            " SET failures = excluded.failures, times = excluded.times, until = excluded.until",
+            user,
+            *lockout_values(lockout),
+        )
+
+    def view(self, owner: str, /) -> KeyValue:
+        """Return what `owner` alone keeps: texts by key."""
+        return View(self._database, owner)
