@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from logmonitor import approval
 from logmonitor.approval import LIFE_SECONDS, Pending, Proposal, Request, in_order
 from logmonitor.command import abridged
-from logmonitor.errors import AuditError, TransportError
+from logmonitor.errors import AuditError, StoreError, TransportError
 from logmonitor.one_time_code import CodeKind, kind_of
 from logmonitor.operation import SecurityRule
 from logmonitor.pacer import Pacer
@@ -81,7 +81,14 @@ class Approver:
     def ask(self, request: Request, rules: frozenset[SecurityRule], *, code: str | None = None) -> None:
         """Run a command now if `rules` want nothing or `code`, which came with it, is all; else ask for the rest."""
         given: tuple[str, ...] = ()
-        obstacle = self._obstacle(request, rules)
+        try:
+            obstacle = self._obstacle(request, rules)
+        except StoreError as error:
+            _log.error("%s", error)
+            obstacle = (
+                "store unreadable",
+                self._translate("what this asks for cannot be verified now; the log of logmonitor tells why"),
+            )
         if obstacle is not None:
             self._refuse(request, *obstacle)
             return

@@ -179,7 +179,8 @@ class Dispatcher:
         known = None if typed is None else self._found(typed, self._entries)
         if isinstance(known, Found):
             self._note_attempt(message, known.entry)
-        self._leave(message, Reason.ROOM if self._is_admin(message) else Reason.STRANGER)
+        is_elsewhere = message.room is not None and message.room not in self._rooms
+        self._leave(message, Reason.ROOM if is_elsewhere else Reason.STRANGER)
 
     def _note_attempt(self, message: Message, entry: Entry) -> None:
         """Put an attempt on record; warn the admins, once a period, of who does not stop."""
@@ -364,7 +365,7 @@ class Dispatcher:
     def _help(self, message: Message, wanted: str | None) -> tuple[str, ...]:
         """Return the help for who sent `message`."""
         permitted = self._permitted(message)
-        rows = help_lines(permitted, translate=self._translate, name=wanted, rules=self._rules_of)
+        rows = help_lines(permitted, translate=self._translate, name=wanted)
         return rows or (self._why_not(Unknown(name=wanted or "", suggestions=suggest(wanted or "", permitted))),)
 
 

@@ -8,7 +8,7 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.audit import Audit
+from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher, Safeguards
@@ -161,7 +161,7 @@ class _Runtime:
         self._watchers = tuple(
             Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot) for watch in config.watches
         )
-        self._audit = Audit(config.security.audit, anchor=store.view("audit"), secrets=config.secrets)
+        self._audit = Audit(config.security.audit, anchor=store.view(ANCHOR_OWNER), secrets=config.secrets)
         self._dispatcher = Dispatcher(
             self._workers,
             world,

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor import Command, Context, Invocation, Message, Operation, OperationConfig, Sender, Session
+from logmonitor import Command, Context, Invocation, Message, Operation, OperationConfig, Right, Sender, Session
+from logmonitor.audit import Audit
+from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
-from logmonitor.dispatcher import Dispatcher
+from logmonitor.dispatcher import Dispatcher, Safeguards
 from logmonitor.host import LocalHost
 from logmonitor.outbox import Outbox
+from logmonitor.recorder import Recorder
+from logmonitor.second_channel import SecondChannel
+from logmonitor.store import Store
 from logmonitor.testing import ADMIN, MemoryTransport
-from logmonitor.worker import Job, Worker, World
+from logmonitor.totp import Totp
+from logmonitor.worker import Call, Worker, World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
 STRANGER = Sender(id="eve-id", name="AdminWeixin", alias="AdminWeixin")
 KEEPER = Sender(id="keeper-id", weixin="Keeper")
@@ -59,6 +65,15 @@ def command(
     )
 
 
+def status_command() -> Command:
+    """Make the one command that a runtime brings along here."""
+
+    async def tell(context: Context, invocation: Invocation) -> None:
+        await context.send(f"status of {next(iter(invocation.arguments), None)}")
+
+    return Command(name="status", handler=tell, help="tell how it is", usage="[BOT]", right=Right.GRANT, control=True)
+
+
 @asynccontextmanager
 async def stage(
     *operations: Operation, watches: tuple[str, ...] = ("bob",), rooms: tuple[str, ...] = ()
@@ -69,20 +84,41 @@ async def stage(
     await directory.look_up()
     outbox = Outbox(directory)
     sessions = {watch: Session(watch=watch) for watch in watches}
-    world = World(outbox=outbox, directory=directory, sessions=sessions, host=LocalHost(), admins=("AdminWeixin",))
+    clock, store = SystemClock(), Store()
+    world = World(
+        outbox=outbox,
+        directory=directory,
+        sessions=sessions,
+        host=LocalHost(),
+        admins=("AdminWeixin",),
+        store=store,
+        clock=clock,
+    )
     workers = tuple(Worker(operation, world) for operation in operations)
-    tasks: set[asyncio.Task[object]] = set()
+    tasks: set[asyncio.Task[None]] = set()
     async with asyncio.TaskGroup() as group:
+
+        def start(work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+            task = group.create_task(work)
+            tasks.add(task)
+            return task
+
         dispatcher = Dispatcher(
             workers,
             world,
-            start=group.create_task,
-            status=lambda _context, asked: (f"status of {asked}",),
+            Safeguards(
+                totp=Totp(store, None, now=clock.now),
+                channel=SecondChannel({}),
+                recorder=Recorder(Audit(None, anchor=store.view("audit")), clock),
+                rooms=rooms,
+            ),
+            start=start,
+            commands=(status_command(),),
             language="en",
-            rooms=rooms,
         )
-        tasks.add(group.create_task(outbox.run()))
-        tasks.update(group.create_task(worker.run()) for worker in workers)
+        start(outbox.run())
+        for worker in workers:
+            start(worker.run())
         yield Stage(transport=transport, dispatcher=dispatcher, workers=workers)
         for task in tasks:
             task.cancel()
@@ -216,8 +252,7 @@ async def test_signal_is_no_command_and_gets_no_answer(
         await here.say("greet")
         assert await here.replies(1) == [("admin-id", "hello bob")]
     assert heard == [text, text]
-    reason = "signal" if sender is ADMIN else "stranger"
-    assert caplog.messages[0] == f"message from {sender.id!r} in {sender.id!r} is no command: {reason}"
+    assert caplog.messages[0] == f"message from {sender.id!r} in {sender.id!r} is no command: signal"
 
 
 async def test_stale_command_is_refused_and_said_so() -> None:
@@ -262,7 +297,14 @@ async def test_help_lists_what_the_sender_may_run() -> None:
     async with stage(greeter()) as here:
         await here.say("help")
         ((_, text),) = await here.replies(1)
-        assert [row.split(":")[0] for row in text.splitlines()] == ["status [BOT]", "help [COMMAND]", "greet [BOT]"]
+        assert [row.split(":")[0] for row in text.splitlines()] == [
+            "status [BOT]",
+            "help [COMMAND]",
+            "confirm ID",
+            "jobs",
+            "cancel [NUMBER]",
+            "greet [BOT]",
+        ]
 
 
 async def test_admin_of_one_operation_runs_only_its_commands() -> None:
@@ -325,7 +367,7 @@ async def test_command_is_ended_at_its_deadline() -> None:
     operation = Operation(name="slow", config=OperationConfig(), commands=(command("hang", hang, timeout=0.01),))
     async with stage(operation) as here:
         await here.say("hang")
-        assert await here.replies(1) == [("admin-id", "hang of slow was ended after 0.01 s")]
+        assert await here.replies(1) == [("admin-id", "job 1 (hang bob) was ended after 0.01 s")]
 
 
 async def test_message_that_is_no_command_reaches_who_reads_along() -> None:
@@ -370,7 +412,7 @@ async def test_worker_wakes_an_operation_at_the_time_it_asked_for() -> None:
 
 
 async def test_context_knows_admins_sessions_and_slots() -> None:
-    """Without `to` a job's messages go to the admins; a slot belongs to its operation; an unknown bot is an error."""
+    """Without `to` a call's messages go to the admins; a slot belongs to its operation; an unknown bot is an error."""
     async with stage(greeter(), watches=("bob", "carol")) as here:
         (worker,) = here.workers
 
@@ -379,7 +421,7 @@ async def test_context_knows_admins_sessions_and_slots() -> None:
             context.withdraw("b")
             context.session("dave")
 
-        await worker.handle(Job(about="look", call=look))
+        await worker.handle(Call(about="look", handler=look))
         replies = await here.replies(2)
         assert {to for to, _ in replies} == {"admin-id"}
         assert [text for _, text in replies] == [
@@ -395,10 +437,10 @@ async def test_what_is_not_understood_is_not_explained_for_ever() -> None:
     """Who never says anything else, such as a twin that does the same, is answered five times and then no more."""
     async with stage(greeter()) as here:
         for number in range(20):
-            await here.say(f"bob is no command of yours {number}")
+            await here.say(f"xyzzy is no command of yours {number}")
         await here.say("greet")
         replies = [text for _, text in await here.replies(6)]
-    assert replies[:5] == ["bob is no command of yours; `help` lists them"] * 5
+    assert replies[:5] == ["xyzzy is no command of yours; `help` lists them"] * 5
     assert replies[5:] == ["hello bob"]
 
 
@@ -443,14 +485,32 @@ async def test_command_for_an_operation_that_is_behind_is_refused_and_holds_nobo
     """With the queue of an operation full, a further command of it is refused in a sentence; `status` is answered."""
     stuck = asyncio.Event()
 
+    async def wait(_context: Context) -> None:
+        await stuck.wait()
+
+    async with stage(greeter()) as here:
+        (worker,) = here.workers
+        while worker.try_submit(Call(about="wait", handler=wait)):
+            pass
+        await here.say("greet")
+        await here.say("status bob")
+        replies = [text for _, text in await here.replies(2)]
+        stuck.set()
+    assert replies == ["greeter is too far behind; try again later", "status of bob"]
+
+
+async def test_user_who_asks_for_too_much_is_told_and_holds_nobody_up() -> None:
+    """Of more than eight commands at a time of one user the others are refused; what never waits is answered."""
+    stuck = asyncio.Event()
+
     async def wait(_context: Context, _invocation: Invocation) -> None:
         await stuck.wait()
 
     operation = Operation(name="slow", config=OperationConfig(), commands=(command("wait", wait),))
     async with stage(operation) as here:
-        for _ in range(70):
+        for _ in range(10):
             await here.say("wait")
         await here.say("status bob")
-        replies = [text for _, text in await here.replies(7)]
+        replies = [text for _, text in await here.replies(3)]
         stuck.set()
-    assert replies == ["slow is too far behind; try again later"] * 6 + ["status of bob"]
+    assert replies == ["too many of your commands wait; `jobs` lists them"] * 2 + ["status of bob"]
