@@ -293,10 +293,10 @@ class _Runtime:
                 if worker.is_about(watcher.name) and worker.operation.status is not None:
                     rows.extend(f"  {row}" for row in worker.operation.status(context, watcher.name))
         if asked is None:
-            rows.extend(self._chat_rows(context.now()))
+            rows.extend(self._program_rows(context.now()))
         return tuple(rows)
 
-    def _chat_rows(self, now: datetime) -> list[str]:
+    def _program_rows(self, now: datetime) -> list[str]:
         _ = self._translate
         health = self._transport.health()
         rows = []
@@ -307,6 +307,15 @@ class _Runtime:
             rows.append(_("chat: down: {reason}").format(reason=health.reason))
         for name, reason in self._directory.unknown.items():
             rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
+        if self._audit.failing_since is not None:
+            down = duration_text((now - self._audit.failing_since).total_seconds(), _)
+            rows.append(
+                _("audit: cannot be written for {duration}, so what changes anything is not run: {reason}").format(
+                    duration=down, reason=self._audit.failure
+                )
+            )
+        if self._store.set_aside is not None:
+            rows.append(_("store: was damaged, and set aside as {name}").format(name=self._store.set_aside.name))
         delivery = self.outbox.delivery()
         if delivery.failing_for is not None:
             rows.append(

@@ -18,6 +18,7 @@ from logmonitor import (
     Qr,
     QrError,
     Refusal,
+    Right,
     SessionState,
     Throttle,
     duration_text,
@@ -160,6 +161,8 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
                 help=_("send the login QR that is valid now"),
                 usage=_("[BOT]"),
                 takes_watch=True,
+                right=Right.GRANT,
+                read_only=True,
                 control=True,
             ),
             Command(
@@ -168,6 +171,7 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
                 help=_("send no QR and no notice of a loss until it is enabled again"),
                 usage=_("[BOT]"),
                 takes_watch=True,
+                right=Right.GRANT,
             ),
             Command(
                 name="enable-qr-rescue",
@@ -175,6 +179,7 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
                 help=_("send the login QR whenever the bot has lost its session"),
                 usage=_("[BOT]"),
                 takes_watch=True,
+                right=Right.GRANT,
             ),
         ),
     )
