@@ -8,6 +8,7 @@ LogMonitorError
 ├── QrError                  a QR cannot be drawn
 ├── OperationError           an operation is put together wrongly
 ├── UsageError               a command was typed in a way that cannot be meant
+├── CodeError                a one-time code is not the one that was expected
 ├── StoreError               what must last cannot be kept or read
 ├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
@@ -47,6 +48,10 @@ class OperationError(LogMonitorError):
 
 class UsageError(LogMonitorError):
     """A command typed in a way that cannot be meant; the text tells who typed it, in their language, what can be."""
+
+
+class CodeError(LogMonitorError):
+    """A one-time code that is not the one that was expected; the text says why and does not hold it."""
 
 
 class StoreError(LogMonitorError):
