@@ -31,7 +31,7 @@ from logmonitor.errors import AuditError, StoreError
 from logmonitor.jobs import Jobs
 from logmonitor.language import translation
 from logmonitor.one_time_code import CodeKind, code_of, kind_of
-from logmonitor.operation import Invocation, Operation, OperationConfig, SecurityRule
+from logmonitor.operation import Invocation, Operation, OperationConfig, Right, SecurityRule
 from logmonitor.own_commands import COMPANIONS, own_commands
 from logmonitor.pacer import Pacer
 from logmonitor.records import Priority
@@ -153,7 +153,8 @@ class Dispatcher:
         if not permitted:
             self._turn_away(message)
             return
-        if message.room is not None and self._is_talk(message, permitted):
+        is_guest = all(entry.command.right is Right.ANYONE for entry in permitted)
+        if (is_guest or message.room is not None) and self._is_talk(message, permitted):
             self._leave(message, "talk")
             return
         self._seen, is_new = remember(self._seen, message.id)
@@ -204,7 +205,7 @@ class Dispatcher:
                 self._world.outbox.put(admin.id, text, priority=Priority.ALERT)
 
     def _is_talk(self, message: Message, permitted: tuple[Entry, ...]) -> bool:
-        """Tell whether what somebody entitled says in a room is meant for the people there."""
+        """Tell whether a text is no command, in a room for the people there, or by whom only what is for anyone is."""
         if self._code(message) is not None:
             return not self._approver.is_waiting(message)
         typed = parse(message.text)
