@@ -22,6 +22,7 @@ SHELL = (
     "dispatcher",
     "follower",
     "following",
+    "grant_commands",
     "host",
     "language",
     "outbox",
