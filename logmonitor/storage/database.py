@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from logmonitor.errors import StoreError
 from logmonitor.storage.failure import is_damage, store_error, told_as_store_error
-from logmonitor.storage.place import opening, prepare, set_aside
+from logmonitor.storage.place import opening, prepare, set_aside, tighten
 from logmonitor.storage.schema import migrate, require_ours
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Database:
             return
         with opening(path, patience=patience) as folder:
             self.set_aside = _prepare(path, folder, known=len(migrations), patience=patience)
+            tighten(path)
             with told_as_store_error(path):
                 self._connection = connect(path, "mode=rw", patience=patience)
             self._set_up(migrations)

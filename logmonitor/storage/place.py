@@ -54,7 +54,7 @@ def opening(path: Path, /, *, patience: float) -> Iterator[int]:
 
 
 def prepare(path: Path, folder: int, /) -> None:
-    """Make an empty file where there is none, and see that it is one, and its owner's alone.
+    """Make an empty file where there is none, for its owner alone; see that it is a file.
 
     Raises:
         StoreError: it is none, or cannot be made.
@@ -64,6 +64,15 @@ def prepare(path: Path, folder: int, /) -> None:
             require_file(path)
         except FileNotFoundError:
             _make(path, folder)
+
+
+def tighten(path: Path, /) -> None:
+    """Take away what others may do with our file: whoever can write it can grant themselves anything.
+
+    Raises:
+        StoreError: it cannot be taken away.
+    """
+    with told_as_place_error(path):
         for each in (path, *(beside(path, companion) for companion in COMPANIONS)):
             with suppress(FileNotFoundError):
                 _tighten(each)

@@ -1,0 +1,326 @@
+"""What the store keeps, and gives back."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logmonitor.enrolment import Enrolment
+from logmonitor.errors import StoreError
+from logmonitor.grant import Grant
+from logmonitor.lockout import Lockout
+from logmonitor.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 20, 22, 44, 35, 123000, tzinfo=UTC)
+PURPOSE = "ab" * 32
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+NAMES = TEXTS.filter(str.strip)
+MOMENTS = st.datetimes(timezones=st.timezones()).filter(lambda at: 1 < at.year < 9999)
+GRANTS = st.builds(
+    Grant,
+    user=NAMES,
+    operation=NAMES,
+    command=NAMES,
+    room=NAMES,
+    until=st.none() | MOMENTS,
+    is_denial=st.booleans(),
+    by=TEXTS,
+    at=MOMENTS,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Return a new store in a file."""
+    with Store(tmp_path / "bot.db") as store:
+        yield store
+
+
+def to_the_millisecond(moment: datetime) -> datetime:
+    """Return a time as it comes back."""
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def test_grants_come_back_by_id(store: Store) -> None:
+    """What is granted is returned with its id and comes back so, expired ones and denials too."""
+    first = store.add_grant(Grant(user="bob", operation="restart", until=NOW - timedelta(days=1), by="alice", at=NOW))
+    second = store.add_grant(Grant(user="*", command="sh", room="*", is_denial=True, at=NOW))
+    assert (first.id, second.id) == (1, 2)
+    assert first.until == NOW - timedelta(days=1)
+    assert store.grants() == (first, second)
+
+
+def test_grant_times_come_back_as_utc(store: Store) -> None:
+    """A time comes back in UTC, to the millisecond, whatever zone it was given in."""
+    beijing = timezone(timedelta(hours=8))
+    until = datetime(2027, 1, 1, 23, 59, 59, 999999, tzinfo=beijing)
+    kept = store.add_grant(Grant(user="bob", until=until, at=NOW))
+    (found,) = store.grants()
+    assert found == kept
+    assert found.until == datetime(2027, 1, 1, 15, 59, 59, 999000, tzinfo=UTC)
+    assert (found.until.tzinfo, found.at.tzinfo) == (UTC, UTC)
+
+
+@given(GRANTS)
+def test_any_grant_comes_back(grant: Grant) -> None:
+    """Every grant comes back as it was, its times to the millisecond."""
+    store = Store()
+    kept = store.add_grant(grant)
+    until = None if grant.until is None else to_the_millisecond(grant.until)
+    assert store.grants() == (kept,)
+    assert kept == replace(grant, id=1, until=until, at=to_the_millisecond(grant.at))
+
+
+def test_removed_grant_is_returned_and_its_id_never_used_again(store: Store) -> None:
+    """A revoked grant is gone, and its id means no other grant later."""
+    kept = store.add_grant(Grant(user="bob", at=NOW))
+    assert store.remove_grant(kept.id) == kept
+    assert store.remove_grant(kept.id) is None
+    assert store.grants() == ()
+    assert store.add_grant(Grant(user="eve", at=NOW)).id == 2
+
+
+@pytest.mark.parametrize("id_", [0, -1, 7, 2**63, 10**40, -(10**40)])
+def test_no_grant_of_an_id_that_none_has(store: Store, id_: int) -> None:
+    """An id that no grant has removes nothing, however large somebody types it."""
+    kept = store.add_grant(Grant(user="bob", at=NOW))
+    assert store.remove_grant(id_) is None
+    assert store.grants() == (kept,)
+
+
+def test_enrolment_comes_back(store: Store) -> None:
+    """An enrolment is listed by user, with how many recovery codes are left, and shows no secret of itself."""
+    store.enrol("bob", b"\x00sealed", recovery=[], at=NOW)
+    store.enrol("alice", b"sealed", recovery=[b"1", b"2"], at=NOW)
+    assert store.enrolments() == (
+        Enrolment(user="alice", sealed=b"sealed", enrolled_at=NOW, recovery_codes_left=2),
+        Enrolment(user="bob", sealed=b"\x00sealed", enrolled_at=NOW, recovery_codes_left=0),
+    )
+    assert "sealed" not in repr(store.enrolments())
+
+
+def test_enrolling_again_replaces(store: Store) -> None:
+    """A new enrolment takes the place of the old with all its recovery codes; a used step stays used."""
+    store.enrol("bob", b"old", recovery=[b"1", b"2"], at=NOW)
+    assert store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+    store.enrol("bob", b"new", recovery=[b"3"], at=NOW)
+    assert store.enrolments() == (Enrolment(user="bob", sealed=b"new", enrolled_at=NOW, recovery_codes_left=1),)
+    assert not store.use_recovery_code("bob", b"1", at=NOW)
+    assert not store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+
+
+def test_enrolling_that_fails_keeps_the_old(store: Store) -> None:
+    """An enrolment that cannot be kept whole leaves the one before as it was."""
+    store.enrol("bob", b"old", recovery=[b"1"], at=NOW)
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store.enrol("bob", b"new", recovery=[b"2", b"2"], at=NOW)
+    assert store.enrolments() == (Enrolment(user="bob", sealed=b"old", enrolled_at=NOW, recovery_codes_left=1),)
+
+
+def test_revoked_enrolment_is_gone(store: Store) -> None:
+    """A revoked user has no secret and no recovery code left; revoking again says that there was none."""
+    store.enrol("bob", b"sealed", recovery=[b"1"], at=NOW)
+    assert store.remove_enrolment("bob")
+    assert not store.remove_enrolment("bob")
+    assert store.enrolments() == ()
+    assert not store.use_recovery_code("bob", b"1", at=NOW)
+
+
+def test_revoked_secret_is_wiped_from_the_file(tmp_path: Path) -> None:
+    """A revoked secret does not stay behind in an unused part of the file."""
+    path = tmp_path / "bot.db"
+    with Store(path) as store:
+        store.enrol("bob", b"sealed secret of bob", recovery=[], at=NOW)
+    assert b"sealed secret of bob" in path.read_bytes()
+    with Store(path) as store:
+        store.remove_enrolment("bob")
+    assert b"sealed secret of bob" not in path.read_bytes()
+
+
+def test_step_works_once_for_each_user(store: Store) -> None:
+    """A time step is used up by its first use, for whatever purpose, and by its user alone."""
+    assert store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+    assert not store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+    assert not store.use_step("bob", 7, purpose="cd" * 32, at=NOW + timedelta(seconds=30))
+    assert store.use_step("alice", 7, purpose=PURPOSE, at=NOW)
+    assert store.use_step("bob", 8, purpose=PURPOSE, at=NOW)
+
+
+def test_step_stays_used_in_a_store_opened_again(tmp_path: Path) -> None:
+    """A restart makes no used step usable."""
+    with Store(tmp_path / "bot.db") as store:
+        assert store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+    with Store(tmp_path / "bot.db") as store:
+        assert not store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+
+
+def test_step_is_forgotten_after_a_day_and_not_before(store: Store) -> None:
+    """A use makes the store forget what was used more than a day before, and nothing younger."""
+    assert store.use_step("bob", 1, purpose=PURPOSE, at=NOW)
+    assert store.use_step("alice", 2, purpose=PURPOSE, at=NOW + timedelta(milliseconds=1))
+    assert store.use_step("bob", 3, purpose=PURPOSE, at=NOW + timedelta(days=1, milliseconds=1))
+    assert not store.use_step("alice", 2, purpose=PURPOSE, at=NOW)
+    assert store.use_step("bob", 1, purpose=PURPOSE, at=NOW)
+
+
+def test_refused_step_makes_nothing_forgotten(store: Store) -> None:
+    """Who replays a code, even under a clock set forward, makes no used step usable."""
+    assert store.use_step("bob", 1, purpose=PURPOSE, at=NOW)
+    assert not store.use_step("bob", 1, purpose=PURPOSE, at=NOW + timedelta(days=3))
+    assert not store.use_step("bob", 1, purpose=PURPOSE, at=NOW)
+
+
+def test_recovery_code_works_once_for_its_user(store: Store) -> None:
+    """A recovery code works once, for its own user, and is then counted as used."""
+    store.enrol("bob", b"sealed", recovery=[b"1", b"2"], at=NOW)
+    store.enrol("alice", b"sealed", recovery=[b"3"], at=NOW)
+    assert not store.use_recovery_code("alice", b"1", at=NOW)
+    assert store.use_recovery_code("bob", b"1", at=NOW)
+    assert not store.use_recovery_code("bob", b"1", at=NOW)
+    assert [(one.user, one.recovery_codes_left) for one in store.enrolments()] == [("alice", 1), ("bob", 1)]
+
+
+def test_lockout_lasts(tmp_path: Path) -> None:
+    """What wrong codes led to outlives a restart, and a right code takes it away."""
+    lockout = Lockout(failures=2, times=3, until=NOW)
+    with Store(tmp_path / "bot.db") as store:
+        assert store.lockout("bob") == Lockout()
+        store.put_lockout("bob", Lockout(failures=1))
+        assert store.lockout("bob") == Lockout(failures=1)
+        store.put_lockout("bob", lockout)
+    with Store(tmp_path / "bot.db") as store:
+        assert store.lockout("bob") == lockout
+        assert store.lockout("alice") == Lockout()
+        store.put_lockout("bob", Lockout())
+        assert store.lockout("bob") == Lockout()
+
+
+def test_view_keeps_texts_apart_by_owner(tmp_path: Path) -> None:
+    """An operation sees what it kept, sorted, after a restart too, and nothing of another's."""
+    with Store(tmp_path / "bot.db") as store:
+        view = store.view("one")
+        view.put("b", "1")
+        view.put("a", "2")
+        view.put("b", "3")
+        store.view("two").put("b", "4")
+    with Store(tmp_path / "bot.db") as store:
+        view, other = store.view("one"), store.view("two")
+        assert (view.keys(), view.get("a"), view.get("b"), view.get("c")) == (("a", "b"), "2", "3", None)
+        view.delete("b")
+        view.delete("c")
+        assert (view.keys(), view.get("b")) == (("a",), None)
+        assert (other.keys(), other.get("b")) == (("b",), "4")
+
+
+@given(st.dictionaries(st.tuples(TEXTS, TEXTS), TEXTS))
+def test_any_text_comes_back(kept: dict[tuple[str, str], str]) -> None:
+    """Any texts come back as they were under any owner and key, empty ones and NUL characters too."""
+    store = Store()
+    for (owner, key), value in kept.items():
+        store.view(owner).put(key, value)
+    assert {(owner, key): store.view(owner).get(key) for owner, key in kept} == kept
+    for owner, _ in kept:
+        assert store.view(owner).keys() == tuple(sorted(key for other, key in kept if other == owner))
+
+
+def put_and_fail(store: Store, key: str) -> None:
+    """Begin a transaction that keeps something and uses up a step, and raise in it."""
+    with store.transaction():
+        store.view("one").put(key, "1")
+        store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+        raise KeyError(key)
+
+
+def test_transaction_undoes_all_of_it(store: Store) -> None:
+    """What a transaction did is undone if it raises, and the error goes on as it is."""
+    with pytest.raises(KeyError, match="a"):
+        put_and_fail(store, "a")
+    assert store.view("one").keys() == ()
+    assert store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+
+
+def test_inner_transaction_lasts_with_the_outer(store: Store) -> None:
+    """One inside another that is over is undone with the outer."""
+
+    def fail() -> None:
+        with store.transaction():
+            with store.transaction():
+                store.view("one").put("a", "1")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert store.view("one").keys() == ()
+
+
+def test_inner_transaction_is_undone_by_itself(store: Store) -> None:
+    """One inside another that raises takes back what it did, and the outer goes on."""
+    with store.transaction():
+        store.view("one").put("a", "1")
+        with pytest.raises(KeyError):
+            put_and_fail(store, "b")
+        store.view("one").put("c", "3")
+    assert store.view("one").keys() == ("a", "c")
+    assert store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+
+
+def test_text_that_cannot_be_kept_is_a_store_error(store: Store) -> None:
+    """A text with half a character is refused as such, in what is kept and in what is asked for."""
+    with pytest.raises(StoreError, match="no UTF-8"):
+        store.view("one").put("a", "\ud800")
+    with pytest.raises(StoreError, match="no UTF-8"):
+        store.view("one").get("\ud800")
+    assert store.view("one").keys() == ()
+
+
+def test_number_that_cannot_be_kept_is_a_store_error(store: Store) -> None:
+    """A step beyond what SQLite counts to is refused as such."""
+    with pytest.raises(StoreError, match="64 bits"):
+        store.use_step("bob", 2**63, purpose=PURPOSE, at=NOW)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        NOW.replace(tzinfo=None),
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=12))),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=12))),
+    ],
+)
+def test_time_that_would_not_come_back_is_refused(store: Store, at: datetime) -> None:
+    """A time without its zone, or one that UTC cannot tell, is never kept."""
+    with pytest.raises(StoreError, match="bad time"):
+        store.use_step("bob", 7, purpose=PURPOSE, at=at)
+    assert store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+
+
+def test_closed_store_permits_nothing(tmp_path: Path) -> None:
+    """A store that was closed raises, whatever it is asked; it can be closed again."""
+    store = Store(tmp_path / "bot.db")
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.grants()
+    with pytest.raises(StoreError, match="closed"):
+        store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
+
+
+def test_store_in_memory_needs_no_closing() -> None:
+    """Stores without a file share nothing, and one left behind is closed by itself."""
+    store, other = Store(), Store()
+    store.view("one").put("a", "1")
+    assert other.view("one").keys() == ()
+    assert (store.path, store.set_aside) == (None, None)
+    del store, other
+    gc.collect()
