@@ -7,6 +7,7 @@ nothing of a secret; who has the key file too has them all, which is why a key f
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
@@ -19,6 +20,7 @@ from logmonitor.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}=")
 _LIMIT_BYTES: Final = 1024
 _FORM: Final = "expected the 44 characters of a Fernet key, as `logmonitor totp enroll` makes one"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -35,11 +37,11 @@ class Seal:
         Raises:
             ConfigurationError: it is none; the text does not show it.
         """
+        text = key if isinstance(key, str) else key.decode("latin-1")
+        if not _KEY.fullmatch(text):
+            raise ConfigurationError(f"{origin} is no key; {_FORM}")
         self._origin = origin
-        try:
-            self._fernet = Fernet(key)
-        except ValueError:
-            raise ConfigurationError(f"{origin} is no key; {_FORM}") from None
+        self._fernet = Fernet(text)
 
     def seal(self, secret: bytes, /) -> bytes:
         """Return `secret`, readable under this key alone."""

@@ -364,14 +364,18 @@ def _packed(opened: _Opened) -> bytes:
 
 
 def _unpacked(packed: bytes, *, user: str) -> _Opened:
-    values = json.loads(packed)
-    if values.get("version") != _VERSION:
-        raise ConfigurationError(
-            f"the secret of {user!r} was sealed by a newer logmonitor; expected that one, or a new enrolment"
-        )
-    if values["user"] != user:
-        raise ConfigurationError(f"the secret of {user!r} was sealed for somebody else; expected a new enrolment")
-    return _Opened(user=user, secret=bytes.fromhex(values["secret"]), pepper=bytes.fromhex(values["pepper"]))
+    try:
+        values = json.loads(packed)
+        if values["version"] != _VERSION:
+            raise ConfigurationError(
+                f"the secret of {user!r} has version {values['version']!r}; expected {_VERSION}: use the logmonitor"
+                " that enrolled them, or enroll them anew"
+            )
+        if values["user"] != user:
+            raise ConfigurationError(f"the secret of {user!r} was sealed for somebody else; enroll them anew")
+        return _Opened(user=user, secret=bytes.fromhex(values["secret"]), pepper=bytes.fromhex(values["pepper"]))
+    except (KeyError, TypeError, ValueError):
+        raise ConfigurationError(f"the secret of {user!r} is none of logmonitor's; enroll them anew") from None
 
 
 def _unavailable(error: Exception) -> Verification:
