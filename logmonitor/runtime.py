@@ -146,7 +146,7 @@ class _Runtime:
         for operation in operations:
             names.update(operation.config.admins or (), operation.contacts)
         self._directory = Directory(transport, names)
-        self.outbox = Outbox(self._directory, translate=self._translate, secrets=config.secrets)
+        self.outbox = Outbox(self._directory, translate=self._translate)
         self._sessions = {watch.name: Session(watch=watch.name) for watch in config.watches}
         world = World(
             outbox=self.outbox,
@@ -230,6 +230,7 @@ class _Runtime:
             zone=self._config.bot.timezone,
             language=self._config.bot.language,
             now=clock.now,
+            audit=self._audit,
         )
 
     def _tell_of_store(self) -> None:
