@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from logmonitor import EventKind, Priority, Qr, RejectedError, Session, SessionState, TransportError
+from logmonitor import Context, EventKind, Priority, Qr, RejectedError, Session, SessionState, TransportError
 from logmonitor.testing import ADMIN, START, LogWriter, MemoryTransport, RecordingContext, Sent, batch, event, message
 
 
 async def test_context_records_what_is_asked_of_it() -> None:
     """Messages, withdrawals and wake-ups are recorded; time stands still until it is moved on."""
     context = RecordingContext(Session(watch="bob", state=SessionState.LOGGED_IN))
+    as_a_handler_sees_it: Context = context
+    as_a_handler_sees_it.store.put("until", "7")
     ticket = await context.send("hello", priority=Priority.ALERT, slot="a")
     context.withdraw("a")
     context.wake_at(9)
@@ -23,6 +25,7 @@ async def test_context_records_what_is_asked_of_it() -> None:
     assert context.sent == [Sent(content="hello", priority=Priority.ALERT, slot="a")]
     assert (ticket.ids, context.withdrawn, context.woken_at) == ((1,), ["a"], 7)
     assert (context.now(), context.monotonic()) == (START + timedelta(seconds=1.5), 1.5)
+    assert context.store.get("until") == "7"
     assert context.session().state is context.session("bob").state is SessionState.LOGGED_IN
     assert context.session("carol") == Session(watch="carol")
     assert RecordingContext().session() == Session(watch="")
