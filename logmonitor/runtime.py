@@ -68,7 +68,15 @@ async def serve(
         TransportError: the chat cannot be entered, or is lost for good.
     """
     with Store(config.bot.store) as store:
-        await _serve(_Runtime(config, transport, operations, stop, store, clock or SystemClock()), transport, stop)
+        runtime = _Runtime(
+            config,
+            transport=transport,
+            operations=operations,
+            stop=stop,
+            store=store,
+            clock=clock or SystemClock(),
+        )
+        await _serve(runtime, transport, stop)
 
 
 async def _serve(runtime: _Runtime, transport: Transport, stop: asyncio.Event) -> None:
@@ -131,6 +139,7 @@ class _Runtime:
     def __init__(
         self,
         config: Config,
+        *,
         transport: Transport,
         operations: tuple[Operation, ...],
         stop: asyncio.Event,
