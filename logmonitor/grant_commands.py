@@ -274,9 +274,7 @@ class _Desk:
             raise UsageError(
                 _("nothing was done, the chat cannot be asked now: {reason}").format(reason=reason)
             ) from None
-        check_id(sender.id, _)
-        if sender.id == EVERYBODY:
-            raise UsageError(_("nothing was done: {reason}").format(reason=repr(sender.id)))
+        check_id(sender.id, _, may_be_all=False)
         return sender.id, _named_sender(sender)
 
     def _refuse_to_lock_out(self, grant: Grant, sender: Sender) -> None:

@@ -126,13 +126,14 @@ def covered(known: Sequence[Known], *, operation: str, command: str) -> tuple[Kn
     return tuple(one for one in known if fits(operation, one[0]) and fits(command, one[1].name))
 
 
-def check_id(text: str, translate: Callable[[str], str]) -> None:
-    """Refuse the id of a user or room that would mean others too: a grant is for one, or with `*` for all.
+def check_id(text: str, translate: Callable[[str], str], *, may_be_all: bool = True) -> None:
+    """Refuse the id of a user or room that would mean others too: a grant is for one, or where it may be for all.
 
     Raises:
-        UsageError: it is empty, or has a wildcard in it and is not just `*`.
+        UsageError: it is empty, or has a wildcard in it and is not just `*`, or may not be.
     """
-    if not text.strip() or (text != EVERYBODY and _WILDCARDS.intersection(text)):
+    is_all = text == EVERYBODY and may_be_all
+    if not text.strip() or (_WILDCARDS.intersection(text) and not is_all):
         raise UsageError(
             translate("{text} names nobody and no place; expected one id or name, or `*` for all").format(
                 text=excerpt(text)

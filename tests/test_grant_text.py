@@ -111,8 +111,10 @@ def test_what_is_denied_stays_as_wide_as_it_was_typed(what: str, operation: str,
     [
         (
             "sh",
-            "shell.sh is for admins alone, whatever is granted;"
-            " expected one of: Ops2.tail, log_view.tail, log_view.view",
+            (
+                "shell.sh is for admins alone, whatever is granted;"
+                " expected one of: Ops2.tail, log_view.tail, log_view.view"
+            ),
         ),
         ("logmonitor.*", None),
         ("help", "anyone may run logmonitor.help as it is"),
@@ -269,6 +271,12 @@ def test_id_that_would_mean_others_too_is_refused(id_: str) -> None:
     """A contact or room whose id has a wildcard in it would grant others the same."""
     with pytest.raises(UsageError, match="names nobody and no place"):
         check_id(id_, str)
+
+
+def test_id_of_a_contact_is_not_that_of_all() -> None:
+    """A contact whose id is `*` is not everybody."""
+    with pytest.raises(UsageError, match="names nobody and no place"):
+        check_id("*", str, may_be_all=False)
 
 
 @pytest.mark.parametrize(
