@@ -1,4 +1,4 @@
-"""From the text of a message to a command: words as phones type them, look-up, did-you-mean, help."""
+"""The commands there are: their look-up by what was typed, did-you-mean, and the one line that a command is."""
 
 from __future__ import annotations
 
@@ -11,11 +11,32 @@ from rapidfuzz.distance import OSA
 
 from logmonitor.display import visible
 from logmonitor.errors import OperationError
+from logmonitor.help_text import help_lines
+from logmonitor.typed import Typed, parse, straightened, without_argument, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from logmonitor.operation import Command, Operation
+
+__all__ = [
+    "RESERVED",
+    "SIGNALS",
+    "Choice",
+    "Entry",
+    "Found",
+    "Typed",
+    "Unknown",
+    "abridged",
+    "build",
+    "canonical",
+    "find",
+    "help_lines",
+    "parse",
+    "straightened",
+    "suggest",
+    "without_argument",
+]
 
 RESERVED: Final = ("help", "status", "confirm", "code", "jobs", "cancel", "grant", "deny", "revoke", "grants")
 """Names of the runtime's own commands; no operation may claim them."""
@@ -23,20 +44,6 @@ RESERVED: Final = ("help", "status", "confirm", "code", "jobs", "cancel", "grant
 SIGNALS: Final = ("ding", "dong", "ping", "pong")
 """What bots ask and answer each other to see whether they are there; no command either."""
 
-_INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff"
-_IN_NAMES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | dict.fromkeys(map(ord, _INVISIBLE), "")
-_SLASHES: Final = ("/", "／", "、")
-_LONG_DASHES: Final = dict.fromkeys(map(ord, "–—"), "--")
-_WORD: Final = re.compile(
-    r"""
-    (?P<option>[^\s"“”＂'‘’＇]*=)?
-    (?:["“”＂](?P<double>[^"“”＂]*)["“”＂] | ['‘’＇](?P<single>[^'‘’＇]*)['‘’＇])
-    (?!\S)
-    | (?P<plain>\S+)
-    """,
-    re.VERBOSE,
-)
-_END_OF_SENTENCE: Final = ".,!?;:。、"
 _LONGEST_SHOWN: Final = 500
 _ESCAPE: Final = re.compile(r"\\(?=[xuU])")
 _BROKEN_ESCAPE: Final = re.compile(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})\Z")
@@ -45,19 +52,9 @@ _PLAIN_SPACES: Final = frozenset(" \u3000")
 _PICTURES: Final = frozenset("".join(map(chr, range(0x2400, 0x2420))) + "␡")
 _SUGGESTIONS: Final = 3
 _ALIKE: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Typed:
-    """A message read as a command.
-
-    `name` is normalised: lower case, no full-width letters. `arguments` are the words behind it, in their case;
-    `text` is what stands behind the name as it was typed.
-    """
-
-    name: str
-    arguments: tuple[str, ...] = ()
-    text: str = ""
+_BEYOND_DOUBT: Final = 0.8
+_LONGEST_NAME: Final = 100
+_WORDS_OF_NAME: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,21 +90,6 @@ class Unknown:
 
     name: str
     suggestions: tuple[str, ...]
-
-
-def parse(text: str) -> Typed | None:
-    """Read a message as a command; None if it holds no word.
-
-    A leading `/` is optional; `、` is what that key types in Chinese. Full-width letters and digits, capitals, dashes
-    and curly quotes, as a phone's keyboard puts them in, are understood. Words in quotes stay together and as they were
-    typed; a quote that is never closed is an ordinary character.
-    """
-    rest = text.strip().strip(_INVISIBLE).strip()
-    if rest.startswith(_SLASHES):
-        rest = rest[1:].lstrip()
-    word, behind = (*rest.split(maxsplit=1), "", "")[:2]
-    name = _name(word)
-    return Typed(name=name, arguments=_words(behind), text=behind) if name else None
 
 
 def build(operations: Sequence[Operation]) -> tuple[Entry, ...]:
@@ -153,7 +135,7 @@ def find(typed: Typed, entries: Sequence[Entry], *, watches: Sequence[str]) -> F
     """
     same = [entry for entry in entries if entry.command.name == typed.name]
     if not same:
-        return Unknown(name=typed.name, suggestions=suggest(typed.name, entries))
+        return Unknown(name=typed.name, suggestions=suggest(" ".join((typed.name, *typed.arguments)), entries))
     if not same[0].command.takes_watch:
         return Found(entry=same[0], watch=same[0].watch, arguments=typed.arguments)
     covered = {watch: entry for entry in same for watch in ((entry.watch,) if entry.watch is not None else watches)}
@@ -181,8 +163,7 @@ def canonical(entry: Entry, watch: str | None, text: str) -> str:
     rest = text
     if entry.command.takes_watch and watch is not None:
         bot = f'"{watch}"' if any(map(str.isspace, watch)) else watch
-        first = _WORD.search(text)
-        rest = text[first.end() :].lstrip() if first else ""
+        rest = next((text[end:].lstrip() for _, _, end in words(text)), "")
     return " ".join(_shown(part) for part in (entry.command.name, bot, rest) if part)
 
 
@@ -194,35 +175,15 @@ def abridged(command: str, *, translate: Callable[[str], str] = str) -> str:
     return translate("{command}… ({count} characters in all)").format(command=head, count=len(command))
 
 
-def suggest(name: str, entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return up to three command names that `name` may have meant, the nearest first."""
+def suggest(text: str, entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return up to three names of `entries` that the first words of `text` may have meant, the nearest first."""
+    first, *others = (text[:_LONGEST_NAME].casefold().split() or [""])[:_WORDS_OF_NAME]
+    joined = ["".join((first, *others[:count])) for count in range(1, len(others) + 1)]
     known = dict.fromkeys(entry.command.name for entry in entries)
-    alike = [(score, candidate) for candidate in known if (score := _likeness(name, candidate))]
-    return tuple(candidate for _, candidate in sorted(alike, key=lambda pair: -pair[0]))[:_SUGGESTIONS]
-
-
-def help_lines(
-    entries: Sequence[Entry], *, translate: Callable[[str], str], name: str | None = None
-) -> tuple[str, ...]:
-    """Return the help: one row for each command, or with `name` all about that one; empty if it is not known."""
-    by_name: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_name.setdefault(entry.command.name, []).append(entry)
-    if name is None:
-        return tuple(
-            translate("{command}: {help}").format(
-                command=_usage(same[0], translate), help=translate(same[0].command.help)
-            )
-            for same in by_name.values()
-        )
-    same = by_name.get(_name(name), [])
-    if not same:
-        return ()
-    rows = [_usage(same[0], translate), translate(same[0].command.help)]
-    bots = [entry.watch for entry in same if entry.watch is not None]
-    if same[0].command.takes_watch and bots:
-        rows.append(translate("Bots: {bots}").format(bots=", ".join(bots)))
-    return tuple(rows)
+    alike = [
+        (score, name) for name in known if (score := max(_likeness(first, name), _likeness_of_words(joined, name)))
+    ]
+    return tuple(name for _, name in sorted(alike, key=lambda pair: -pair[0]))[:_SUGGESTIONS]
 
 
 def _shown(text: str) -> str:
@@ -237,11 +198,6 @@ def _shown_character(character: str) -> str:
     if is_odd_space or character in _UNSEEN or character in _PICTURES:
         return character.encode("unicode_escape").decode()
     return visible(character, one_line=True)
-
-
-def _usage(entry: Entry, translate: Callable[[str], str]) -> str:
-    command = entry.command
-    return f"{command.name} {translate(command.usage)}" if command.usage else command.name
 
 
 def _check(entry: Entry, others: Iterable[Entry]) -> None:
@@ -272,27 +228,25 @@ def _named(asked: str, watches: Iterable[str]) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _name(word: str) -> str:
-    """Turn a command's name as it was typed into the name; punctuation alone stays what it is."""
-    name = unicodedata.normalize("NFKC", word).translate(_IN_NAMES).casefold()
-    return name.lstrip("/").rstrip(_END_OF_SENTENCE) or name
-
-
 def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _likeness(name: str, candidate: str) -> float:
-    """Measure how near two names are, up to 1; 0 for two of which neither is near to or part of the other."""
-    score = float(OSA.normalized_similarity(name, candidate))
-    shorter, longer = sorted((name, candidate), key=len)
+def _likeness(word: str, name: str) -> float:
+    """Measure how near two names are, up to 1; 0 for two of which neither is near to or part of the other.
+
+    Two that differ in their dashes only are as near as can be.
+    """
+    score = max(float(OSA.normalized_similarity(*pair)) for pair in ((word, name), (_compact(word), _compact(name))))
+    shorter, longer = sorted((word, name), key=len)
     return score if score >= _ALIKE or (len(shorter) > 1 and shorter in longer) else 0.0
 
 
-def _words(text: str) -> tuple[str, ...]:
-    """Split into words; a quote opens at the start of a word or behind its `=`, and closes at the end of one."""
-    words: list[str] = []
-    for match in _WORD.finditer(text):
-        plain = unicodedata.normalize("NFKC", match["plain"] or match["option"] or "").translate(_LONG_DASHES)
-        words.append(plain + (match["double"] or match["single"] or ""))
-    return tuple(words)
+def _likeness_of_words(joined: Iterable[str], name: str) -> float:
+    """Measure how near a name is to words that were to be one; 0 unless that is beyond doubt."""
+    score = max((float(OSA.normalized_similarity(_compact(one), _compact(name))) for one in joined), default=0.0)
+    return score if score >= _BEYOND_DOUBT else 0.0
+
+
+def _compact(name: str) -> str:
+    return name.replace("-", "").replace("_", "") or name

@@ -18,7 +18,6 @@ from logmonitor.command import (
     build,
     canonical,
     find,
-    help_lines,
     parse,
     suggest,
 )
@@ -26,7 +25,6 @@ from logmonitor.errors import OperationError
 from logmonitor.operation import Command, Operation, OperationConfig
 
 if TYPE_CHECKING:
-    from logmonitor.command import Entry
     from logmonitor.operation import Context, Invocation
 
 
@@ -65,95 +63,6 @@ def _typed(text: str) -> Typed:
 def _names(found: Found | Choice | Unknown) -> tuple[str, str | None, tuple[str, ...]]:
     assert isinstance(found, Found)
     return found.entry.operation, found.watch, found.arguments
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "qr",
-        "  qr\n",
-        "QR",
-        "Qr",
-        "/qr",
-        "/ qr",
-        "／ｑｒ",
-        "、qr",
-        "ｑｒ",
-        "ＱＲ",
-        "qr.",
-        "qr。",
-        "qr！",
-        "\u200bqr\u200b",
-        "q\u200br",
-    ],
-)
-def test_parse_reads_a_name_as_phones_type_it(text: str) -> None:
-    """Capitals, full-width letters, a slash, space around, a full stop and invisible characters change no name."""
-    assert parse(text) == Typed(name="qr")
-
-
-@pytest.mark.parametrize("dash", "-‐‑–—−－")
-def test_parse_reads_any_dash_in_a_name(dash: str) -> None:
-    """A name's hyphen is one whatever the keyboard made of it."""
-    assert _typed(f"Disable{dash}QR{dash}rescue").name == "disable-qr-rescue"
-
-
-@pytest.mark.parametrize("text", ["", "  ", "\u3000\n", "/", "／ ", "\u200b", "/\u200b"])
-def test_parse_finds_no_command_in_nothing(text: str) -> None:
-    """White space, invisible characters and a lone slash are no command."""
-    assert parse(text) is None
-
-
-def test_parse_keeps_a_name_of_punctuation() -> None:
-    """Punctuation alone is a name, which no command has."""
-    assert parse("???") == Typed(name="???")
-
-
-@pytest.mark.parametrize(
-    ("text", "arguments"),
-    [
-        ("log Bob 50", ("Bob", "50")),
-        ("log\u3000ｂｏｂ　５０", ("bob", "50")),
-        ("log —last 5 –all", ("--last", "5", "--all")),
-        ("log --last=5", ("--last=5",)),
-        ('say "hello  World" now', ("hello  World", "now")),
-        ("say “hello  World” ‘—now！’", ("hello  World", "—now！")),
-        ("say “mixed\" 'up’", ("mixed", "up")),
-        ('log --match="a b" ―x', ("--match=a b", "―x")),
-        ("log —match=“a b”", ("--match=a b",)),
-        ("say it's Bob's", ("it's", "Bob's")),
-        ('say "never closed', ('"never', "closed")),
-        ('say "a"b c"', ('"a"b', 'c"')),
-        ('say "" end', ("", "end")),
-        ("say a\\b", ("a\\b",)),
-        ("log\nbob\n50", ("bob", "50")),
-    ],
-)
-def test_parse_reads_arguments_as_phones_type_them(text: str, arguments: tuple[str, ...]) -> None:
-    """Arguments keep their case; dashes, widths and quotes are mended, but not within quotes."""
-    assert _typed(text).arguments == arguments
-
-
-def test_parse_keeps_the_text_behind_the_name_verbatim() -> None:
-    """`text` is what was typed, quotes, dashes, widths and lines included."""
-    assert _typed('  Sh  echo “ａ”  —x\n  "b" ').text == 'echo “ａ”  —x\n  "b"'
-
-
-@given(text=st.text(max_size=200))
-def test_parse_accepts_any_text(text: str) -> None:
-    """No text is an error; a command has a name, and its text is a piece of what was typed."""
-    typed = parse(text)
-    if typed is not None:
-        assert typed.name
-        assert typed.text in text
-
-
-@given(words=st.lists(st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8), max_size=5))
-def test_parse_gives_back_quoted_words(words: list[str]) -> None:
-    """Words in quotes come back exactly, as many as there were."""
-    assert _typed("say " + " ".join(f'"{word} {word}"' for word in words)).arguments == tuple(
-        f"{word} {word}" for word in words
-    )
 
 
 def test_build_lists_the_commands_of_all_operations_in_order() -> None:
@@ -285,6 +194,13 @@ def test_find_tells_bots_apart_that_differ_by_case() -> None:
         ("restrat now", ("restart",)),
         ("disable-qrrescue", ("disable-qr-rescue", "enable-qr-rescue", "qr")),
         ("rescue", ("enable-qr-rescue", "disable-qr-rescue")),
+        ("disableqrrescue", ("disable-qr-rescue", "enable-qr-rescue", "qr")),
+        ("Disable QR rescue", ("disable-qr-rescue", "enable-qr-rescue")),
+        ("enabel_qr_recsue", ("enable-qr-rescue", "disable-qr-rescue", "qr")),
+        ("re start bob", ("restart", "enable-qr-rescue", "disable-qr-rescue")),
+        ("rest rat", ("restart",)),
+        ("now restart", ()),
+        ("--", ()),
         ("您好", ()),
         ("?", ()),
     ],
@@ -293,6 +209,20 @@ def test_find_suggests_the_nearest_names_and_runs_none(text: str, suggestions: t
     """A name that no command has is unknown, with those it may have meant."""
     typed = _typed(text)
     assert find(typed, _ENTRIES, watches=_WATCHES) == Unknown(name=typed.name, suggestions=suggestions)
+
+
+def test_suggest_bears_no_word_at_all() -> None:
+    """Where nothing was typed nothing is suggested, and a word without end is looked at only so far."""
+    assert suggest(" ", _ENTRIES) == ()
+    assert suggest("qr" + "x" * 10_000, _ENTRIES) == ("qr",)
+
+
+@given(name=st.sampled_from([entry.command.name for entry in _ENTRIES]), at=st.integers(min_value=0))
+def test_suggest_puts_a_name_first_whose_letters_were_transposed_or_lost(name: str, at: int) -> None:
+    """Two letters in each other's place, a dash left out or made a space still mean the name."""
+    at %= len(name) - 1
+    for typo in (name[:at] + name[at + 1] + name[at] + name[at + 2 :], name.replace("-", ""), name.replace("-", " ")):
+        assert suggest(typo, _ENTRIES)[0] == name
 
 
 @given(name=st.text(min_size=1, max_size=20))
@@ -379,38 +309,3 @@ def test_canonical_says_the_same_command_when_typed_again(text: str) -> None:
 def test_abridged_shows_a_long_command_by_its_head_and_length(command: str, shown: str) -> None:
     """More than 500 characters are cut, never inside an escape, and the length is said."""
     assert abridged(command) == shown
-
-
-def _chinese(text: str) -> str:
-    catalogue = {
-        "{command}: {help}": "{command}：{help}",
-        "send the QR": "发送二维码",
-        "[BOT]": "[机器人]",
-        "Bots: {bots}": "机器人：{bots}",
-    }
-    return catalogue.get(text, text) if text else "the header of a catalogue"
-
-
-def _help(entries: tuple[Entry, ...], name: str | None = None) -> tuple[str, ...]:
-    return help_lines(entries, translate=_chinese, name=name)
-
-
-def test_help_lines_has_one_translated_row_for_each_command() -> None:
-    """A command that two operations share is listed once, and one without usage stands alone."""
-    assert _help(_ENTRIES) == (
-        "qr [机器人]：发送二维码",
-        "disable-qr-rescue：do it",
-        "enable-qr-rescue：do it",
-        "restart：do it",
-        "sh COMMAND：run a shell command",
-        "log：do it",
-    )
-
-
-def test_help_lines_tells_all_about_one_command() -> None:
-    """Usage, sentence, and the bots it is about where these are not all."""
-    assert _help(_ENTRIES, "qr") == ("qr [机器人]", "发送二维码", "机器人：bob, Carol")
-    assert _help(_ENTRIES, "/ＱＲ") == _help(_ENTRIES, "qr")
-    assert _help(_ENTRIES, "log") == ("log", "do it")
-    assert _help(_ENTRIES, "sh") == ("sh COMMAND", "run a shell command")
-    assert _help(_ENTRIES, "qt") == ()

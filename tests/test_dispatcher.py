@@ -281,7 +281,7 @@ async def test_message_delivered_twice_runs_once() -> None:
         ("greet", "which bot? Say greet and one of: bob, carol"),
         ("greet dave", "there is no bot called dave; expected one of: bob, carol"),
         ("help gret", "gret is no command of yours; did you mean greet?"),
-        ("help greet", "greet [BOT]\ngreet it"),
+        ("help greet", "greet [BOT]\ngreet it\nFor admins only."),
         ("status carol", "status of carol"),
     ],
 )
