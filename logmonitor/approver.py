@@ -345,6 +345,16 @@ class Approver:
         self._pending, fulfilled = approval.fulfil(self._pending, proposal, rule, factor=factor)
         if not fulfilled.needs:
             self._run(fulfilled.request, fulfilled.given)
+            return
+        _ = self._translate
+        wanted = {
+            SecurityRule.TOTP: _("the code of your authenticator"),
+            SecurityRule.OUT_OF_BAND: _("the code that comes over your second channel"),
+            SecurityRule.CONFIRM: _("`confirm {id}`").format(id=fulfilled.id),
+            SecurityRule.PEER: _("another admin's confirmation"),
+        }
+        missing = ", ".join(wanted[need] for need in fulfilled.needs)
+        self._answer(fulfilled.request.conversation, _("Accepted; still missing: {missing}").format(missing=missing))
 
     def _drop(self, proposal: Proposal, reason: str, text: str) -> None:
         self._pending = approval.drop(self._pending, proposal)
