@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from logmonitor.errors import StoreError
 from logmonitor.storage.failure import is_damage, store_error, told_as_store_error
-from logmonitor.storage.place import opening, prepare, set_aside, tighten
+from logmonitor.storage.place import (
+    log_size_bytes,
+    opening,
+    prepare,
+    set_aside,
+    tighten,
+    told_as_place_error,
+    visible_damage,
+)
 from logmonitor.storage.schema import migrate, require_ours
 
 if TYPE_CHECKING:
@@ -167,7 +175,7 @@ def connect(path: Path, options: str, /, *, patience: float) -> sqlite3.Connecti
 
 
 def damage_of(connection: sqlite3.Connection, path: Path, /, *, known: int) -> str | None:
-    """Return what is damaged in an open file, None if nothing is.
+    """Return what is damaged in an open file, None if nothing is; `path` is what an error calls it.
 
     Raises:
         StoreError: it is another program's, of a version above `known`, or cannot be read.
@@ -185,8 +193,12 @@ def damage_of(connection: sqlite3.Connection, path: Path, /, *, known: int) -> s
 def _prepare(path: Path, folder: int, *, known: int, patience: float) -> Path | None:
     """See that a sound file is there; return where a damaged one was put, None if there was none."""
     prepare(path, folder)
-    with told_as_store_error(path), closing(connect(path, "mode=rw", patience=patience)) as connection:
-        damage = damage_of(connection, path, known=known)
+    with told_as_place_error(path), told_as_store_error(path):
+        damage = visible_damage(path)
+        if damage is None:
+            options = "mode=ro" if log_size_bytes(path) else "mode=rw"  # a look writes no log into what is damaged
+            with closing(connect(path, options, patience=patience)) as connection:
+                damage = damage_of(connection, path, known=known)
     if damage is None:
         return None
     aside = set_aside(path, folder)

@@ -5,6 +5,7 @@ No file is opened here that SQLite may have open: closing it would drop SQLite's
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _PAUSE_SECONDS: Final = 0.01
+_HEADER_BYTES: Final = 512  # SQLite takes a shorter file for an empty one
 COMPANIONS: Final = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a file, by what is behind the file's name."""
 
@@ -54,16 +56,35 @@ def opening(path: Path, /, *, patience: float) -> Iterator[int]:
 
 
 def prepare(path: Path, folder: int, /) -> None:
-    """Make an empty file where there is none, for its owner alone; see that it is a file.
+    """Make an empty file where there is none, for its owner alone.
 
     Raises:
-        StoreError: it is none, or cannot be made.
+        StoreError: what is there is no file, it cannot be made, or may not be read and written.
     """
     with told_as_place_error(path):
         try:
-            require_file(path)
+            is_empty = not require_file(path).st_size and not log_size_bytes(path)
         except FileNotFoundError:
             _make(path, folder)
+        else:
+            if is_empty:
+                _log.warning("store %s was empty; nothing is granted or enrolled in it", path)
+        for companion in COMPANIONS:
+            with suppress(FileNotFoundError):
+                require_file(beside(path, companion))
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def visible_damage(path: Path, /) -> str | None:
+    """Return what is damaged that SQLite would take for an empty file, None if nothing is.
+
+    Raises:
+        OSError: the file's size cannot be told.
+    """
+    size_bytes = path.stat().st_size
+    is_cut = size_bytes < _HEADER_BYTES and (size_bytes > 0 or log_size_bytes(path) > 0)
+    return f"only {size_bytes} bytes of it are left" if is_cut else None
 
 
 def tighten(path: Path, /) -> None:
@@ -114,6 +135,14 @@ def set_aside(path: Path, folder: int, /) -> Path:
                 beside(path, companion).rename(beside(aside, companion))
         os.fsync(folder)
     return aside
+
+
+def log_size_bytes(path: Path, /) -> int:
+    """Return the size of SQLite's log of what was written and is not in the file itself yet."""
+    try:
+        return beside(path, "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def beside(path: Path, companion: str, /) -> Path:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from logmonitor.errors import StoreError
 from logmonitor.storage.database import connect, damage_of
 from logmonitor.storage.failure import told_as_store_error
-from logmonitor.storage.place import beside, require_file, told_as_place_error
+from logmonitor.storage.place import beside, log_size_bytes, require_file, told_as_place_error, visible_damage
 from logmonitor.storage.row import text_of
 from logmonitor.storage.schema import MIGRATIONS
 
@@ -68,7 +68,7 @@ def _read(path: Path, state: _State) -> frozenset[str]:
 def _query(path: Path, named: Path, options: str) -> frozenset[str]:
     """Ask the file at `path`, which an error calls `named`."""
     with told_as_store_error(named), closing(connect(path, options, patience=_PATIENCE_SECONDS)) as connection:
-        damage = damage_of(connection, named, known=len(MIGRATIONS))
+        damage = visible_damage(path) or damage_of(connection, named, known=len(MIGRATIONS))
         if damage is not None:
             raise StoreError(
                 f"store {named} is damaged: {damage}; the next start of logmonitor, or logmonitor totp enroll, sets it"
@@ -82,10 +82,7 @@ def _query(path: Path, named: Path, options: str) -> frozenset[str]:
 
 def _state(path: Path) -> _State:
     status = require_file(path)
-    try:
-        log_bytes = beside(path, "-wal").stat().st_size
-    except FileNotFoundError:
-        log_bytes = 0
+    log_bytes = log_size_bytes(path)
     return _State(
         size_bytes=status.st_size,
         modified=status.st_mtime_ns,

@@ -129,8 +129,8 @@ def _apply(connection: sqlite3.Connection, path: Path | None, migration: Migrati
             connection.execute(statement)
     except sqlite3.Error as error:
         raise StoreError(
-            f"store {path} cannot be brought to version {number} and was left as it was: {error}; make room if the disk"
-            " is full, else run the logmonitor that made it"
+            f"store {path or 'in memory'} cannot be brought to version {number} and was left as it was: {error}; make"
+            " room if the disk is full, else run the logmonitor that made it"
         ) from error
 
 

@@ -1,0 +1,407 @@
+"""Which files are opened, refused, or set aside."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import stat
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor.errors import StoreError
+from logmonitor.grant import Grant
+from logmonitor.storage.schema import APPLICATION_ID, MIGRATIONS
+from logmonitor.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NOW = datetime(2026, 11, 20, 22, 44, 35, tzinfo=UTC)
+NOBODY = 65534
+PAGE_BYTES = 4096
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a store may be."""
+    return tmp_path / "bot.db"
+
+
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """Return a folder of an ordinary user, whose rights are looked at, and be that user."""
+    with TemporaryDirectory(prefix="logmonitor-test-") as name:
+        folder, user = Path(name), os.geteuid()
+        if user:
+            yield folder
+            return
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Make files with `mask` taken from their mode."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """Return the mode of each file in a folder."""
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+def fill(path: Path) -> None:
+    """Make a store with a grant, an enrolment and so many texts that it has many pages."""
+    with Store(path) as store, store.transaction():
+        store.add_grant(Grant(user="bob", at=NOW))
+        store.enrol("bob", b"sealed", recovery=[], at=NOW)
+        for number in range(200):
+            store.view("one").put(str(number), "x" * 1000)
+
+
+def execute(path: Path, *statements: str) -> None:
+    """Do something to a file that the store would not do."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def garbage(path: Path) -> None:
+    """Put something else there."""
+    path.write_bytes(b"this is no database" * 1000)
+
+
+def short_garbage(path: Path) -> None:
+    """Put very little there."""
+    path.write_bytes(b"?")
+
+
+def damaged_header(path: Path) -> None:
+    """Break the first bytes."""
+    with path.open("r+b") as file:
+        file.write(b"\0" * 16)
+
+
+def damaged_page(path: Path) -> None:
+    """Break one page in the middle."""
+    with path.open("r+b") as file:
+        file.seek(20 * PAGE_BYTES)
+        file.write(b"\xff" * PAGE_BYTES)
+
+
+def cut_page(path: Path) -> None:
+    """Cut the file in the middle of a page."""
+    os.truncate(path, 10 * PAGE_BYTES + 100)
+
+
+def cut_header(path: Path) -> None:
+    """Cut the file in the middle of its first page."""
+    os.truncate(path, 1000)
+
+
+def cut_at_a_page(path: Path) -> None:
+    """Cut the file at the end of a page."""
+    os.truncate(path, 10 * PAGE_BYTES)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [garbage, short_garbage, damaged_header, damaged_page, cut_page, cut_header, cut_at_a_page],
+)
+def test_damaged_file_is_set_aside(
+    path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged file is renamed and said to be, and the new one that takes its place permits nothing."""
+    fill(path)
+    damage(path)
+    left = path.read_bytes()
+    with Store(path) as store:
+        assert store.set_aside is not None
+        assert store.set_aside.name.startswith("bot.db.corrupt-")
+        assert store.set_aside.read_bytes() == left
+        assert (store.grants(), store.enrolments(), store.view("one").keys()) == ((), (), ())
+        store.add_grant(Grant(user="eve", at=NOW))
+    ((logger, level, text),) = caplog.record_tuples
+    assert (logger, level) == ("logmonitor.storage.database", logging.ERROR)
+    assert str(path) in text
+    assert str(store.set_aside) in text
+    with Store(path) as store:
+        assert store.set_aside is None
+        assert [grant.user for grant in store.grants()] == ["eve"]
+
+
+def test_what_belongs_to_a_damaged_file_goes_with_it(path: Path) -> None:
+    """What was written last and lies beside a damaged file keeps that file's name, and is no part of the new one."""
+    fill(path)
+    store = Store(path)
+    store.add_grant(Grant(user="bob", at=NOW))
+    log = path.with_name("bot.db-wal")
+    kept = log.read_bytes()
+    store.close()
+    garbage(path)
+    log.write_bytes(kept)
+    with Store(path) as store:
+        assert store.grants() == ()
+        assert store.set_aside is not None
+        assert store.set_aside.with_name(f"{store.set_aside.name}-wal").read_bytes() == kept
+
+
+def test_files_set_aside_do_not_replace_each_other(path: Path) -> None:
+    """Several that are damaged one after the other are all kept."""
+    asides = set()
+    for number in range(3):
+        path.write_bytes(b"damaged %d" % number)
+        with Store(path) as store:
+            asides.add(store.set_aside)
+    assert {aside.read_bytes() for aside in asides if aside} == {b"damaged 0", b"damaged 1", b"damaged 2"}
+
+
+def test_what_a_lost_file_leaves_beside_is_not_believed(path: Path) -> None:
+    """A new file is empty, even where the last one's writes still lie beside it."""
+    store = Store(path)
+    store.add_grant(Grant(user="bob", at=NOW))
+    log = path.with_name("bot.db-wal")
+    kept = log.read_bytes()
+    store.close()
+    path.unlink()
+    log.write_bytes(kept)
+    with Store(path) as store:
+        assert store.grants() == ()
+
+
+def test_empty_file_is_a_new_store(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file in which nothing stands is used and said to have been empty: it may have been a store."""
+    path.touch(mode=0o600)
+    with Store(path) as store:
+        assert (store.grants(), store.set_aside) == ((), None)
+    assert modes(path.parent) == {"bot.db": 0o600}
+    assert caplog.messages == [f"store {path} was empty; nothing is granted or enrolled in it"]
+
+
+def test_emptied_file_is_damaged(path: Path) -> None:
+    """A file that is empty although something was written to it is set aside with that."""
+    path.touch()
+    path.with_name("bot.db-wal").write_bytes(b"what was written")
+    with Store(path) as store:
+        assert store.set_aside is not None
+        assert store.set_aside.with_name(f"{store.set_aside.name}-wal").read_bytes() == b"what was written"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("CREATE TABLE user (name)",),
+        ("PRAGMA application_id = 7",),
+        ("PRAGMA user_version = 7",),
+        ("PRAGMA journal_mode = WAL", "CREATE TABLE user (name)"),
+    ],
+)
+def test_other_programs_database_is_left_alone(path: Path, statements: tuple[str, ...]) -> None:
+    """A database that is not ours is refused, and neither moved, nor changed, nor closed to who uses it."""
+    execute(path, *statements)
+    path.chmod(0o644)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program"):
+        Store(path)
+    assert path.read_bytes() == before
+    assert modes(path.parent) == {"bot.db": 0o644}
+
+
+def test_newer_version_is_refused_with_a_remedy(path: Path) -> None:
+    """A file of a newer version is refused in a sentence with both versions and what to do, and left as it is."""
+    fill(path)
+    newer = len(MIGRATIONS) + 1
+    execute(path, f"PRAGMA user_version = {newer}")
+    before = path.read_bytes()
+    with pytest.raises(StoreError) as caught:
+        Store(path)
+    assert str(caught.value) == (
+        f"store {path} has version {newer}, made by a newer logmonitor; this one knows versions up to {newer - 1}:"
+        " install the newer logmonitor or name another store"
+    )
+    assert path.read_bytes() == before
+
+
+def test_file_says_whose_it_is(path: Path) -> None:
+    """A store carries our application id and its version in the header."""
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o777])
+def test_files_are_their_owners_alone(path: Path, mask: int) -> None:
+    """The file and what SQLite puts beside it have mode 0600 under any umask."""
+    with umask(mask), Store(path) as store:
+        store.view("one").put("a", "1")
+        assert modes(path.parent) == {"bot.db": 0o600, "bot.db-wal": 0o600, "bot.db-shm": 0o600}
+
+
+def test_file_that_others_can_use_is_closed_to_them(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A store that others could read or write is taken from them, and that it was is said."""
+    fill(path)
+    path.chmod(0o666)
+    Store(path).close()
+    assert modes(path.parent) == {"bot.db": 0o600}
+    assert caplog.messages == [f"store {path} had mode 666, which lets others use it; it has 600 now"]
+
+
+def test_symbolic_link_is_refused(path: Path) -> None:
+    """A link is not followed: whoever can swap it chooses the store."""
+    target = path.with_name("target.db")
+    fill(target)
+    path.symlink_to(target)
+    with pytest.raises(StoreError, match="a symbolic link; expected the file itself"):
+        Store(path)
+
+
+def test_link_for_what_stands_beside_is_refused(path: Path) -> None:
+    """A link in the place of what SQLite writes beside the file is not followed either."""
+    fill(path)
+    path.with_name("bot.db-wal").symlink_to(path.with_name("target"))
+    with pytest.raises(StoreError, match=r"bot\.db-wal is a symbolic link"):
+        Store(path)
+
+
+def test_directory_is_refused(tmp_path: Path) -> None:
+    """A directory is no store."""
+    with pytest.raises(StoreError, match="is a directory; expected a file"):
+        Store(tmp_path)
+
+
+def test_pipe_is_refused(path: Path) -> None:
+    """What is no ordinary file is not opened."""
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="is no ordinary file"):
+        Store(path)
+
+
+@pytest.mark.parametrize("name", ["missing/bot.db", "file/bot.db", "\0", "n" * 300])
+def test_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    """A folder that is missing or none, and a name that is none, are store errors that say what was expected."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"cannot be opened: .*; expected a file in a folder that exists"):
+        Store(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a?mode=memory", "a#b", "a%20b", "a b", "日志.db", "\udce4"])
+def test_any_name_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+    """A name that means something in an address is a name here."""
+    with Store(tmp_path / name) as store:
+        store.view("one").put("a", "1")
+    assert os.listdir(tmp_path) == [name]  # noqa: PTH208 - what stands there, not what is made of it
+
+
+def test_folder_that_cannot_be_written_is_refused(own_folder: Path) -> None:
+    """A store that cannot be made is a store error, and so is one beside which nothing can be."""
+    path = own_folder / "bot.db"
+    other = own_folder / "other.db"
+    fill(other)
+    own_folder.chmod(0o500)
+    with pytest.raises(StoreError, match="cannot be opened: permission denied"):
+        Store(path)
+    with pytest.raises(StoreError, match="folder writable"):
+        Store(other)
+    own_folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o200, 0o400])
+def test_file_that_cannot_be_read_and_written_is_refused(own_folder: Path, mode: int) -> None:
+    """A file that may not be read or written is refused when it is opened, and not set aside."""
+    path = own_folder / "bot.db"
+    fill(path)
+    path.chmod(mode)
+    with pytest.raises(StoreError, match="permission denied; expected"):
+        Store(path)
+    assert modes(own_folder)["bot.db"] == mode
+
+
+def test_file_of_somebody_else_that_we_may_write_is_refused(own_folder: Path) -> None:
+    """A store that another user owns and opened to us is theirs to fill with grants: it is not used."""
+    if os.getuid():
+        pytest.skip("only root can make a file of somebody else")
+    path = own_folder / "bot.db"
+    fill(path)
+    os.seteuid(0)
+    os.chown(path, 1, 1)
+    path.chmod(0o666)
+    os.seteuid(NOBODY)
+    with pytest.raises(StoreError, match="operation not permitted"):
+        Store(path)
+
+
+def test_damage_met_later_permits_nothing(path: Path) -> None:
+    """A file that is damaged while in use raises, whatever is asked from then on; the next start sets it aside."""
+    fill(path)
+    with Store(path) as store:
+        assert [grant.user for grant in store.grants()] == ["bob"]
+        with path.open("r+b") as file:
+            file.seek(8 * PAGE_BYTES)
+            file.write(b"\xff" * 40 * PAGE_BYTES)
+        with pytest.raises(StoreError, match="malformed; start logmonitor again, which sets it aside"):
+            _ = [store.view("one").get(key) for key in store.view("one").keys()]  # noqa: SIM118 - no mapping
+        with pytest.raises(StoreError, match="malformed"):
+            store.grants()
+        with pytest.raises(StoreError, match="malformed"):
+            store.use_step("bob", 7, purpose="", at=NOW)
+    with Store(path) as store:
+        assert store.set_aside is not None
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.rename(path.with_name("old.db")), garbage])
+def test_file_replaced_while_in_use_permits_nothing(path: Path, change: Callable[[Path], None]) -> None:
+    """A file that the next start would not find is not written to any more: what was used up would be usable again."""
+    with Store(path) as store:
+        store.add_grant(Grant(user="bob", at=NOW))
+        if change is garbage:
+            path.unlink()
+        change(path)
+        for ask in (store.grants, lambda: store.use_step("bob", 7, purpose="", at=NOW)):
+            with pytest.raises(StoreError, match="was moved, removed or replaced while in use; start logmonitor again"):
+                ask()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE access_grant SET user = ''", "a grant that is none"),
+        ("UPDATE access_grant SET user = x'00'", "holds bytes; expected a text"),
+        ("UPDATE access_grant SET until = 'never'", "bad time 'never'"),
+        ("UPDATE access_grant SET given_at = 4611686018427387904", "bad time"),
+        ("UPDATE enrolment SET sealed = 'text'", "no sealed secret for 'bob'"),
+        ("UPDATE lockout SET failures = 'many'", "expected a number"),
+        ("UPDATE enrolment SET user = cast(x'ff' AS TEXT)", "UTF-8"),
+        ("DROP TABLE access_grant", "no such table"),
+    ],
+)
+def test_row_that_is_none_permits_nothing(path: Path, statement: str, said: str) -> None:
+    """What the file holds and we would never have put there is a store error, not an empty answer."""
+    with Store(path) as store:
+        store.add_grant(Grant(user="bob", at=NOW))
+        store.enrol("bob", b"sealed", recovery=[], at=NOW)
+    execute(path, "INSERT INTO lockout (user, failures, times) VALUES ('bob', 1, 1)", statement)
+
+    def ask() -> None:
+        with Store(path) as store:
+            assert store.set_aside is None
+            store.grants()
+            store.enrolments()
+            store.lockout("bob")
+
+    with pytest.raises(StoreError, match=said):
+        ask()
