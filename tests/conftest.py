@@ -8,9 +8,10 @@ import pytest
 
 from tests.gateway.certificate import Certificate, make_certificate
 from tests.gateway.driver import LACK, Gateway
+from tests.totp_bench import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 
@@ -27,3 +28,11 @@ async def gateway() -> AsyncIterator[Gateway]:
 def certificate(tmp_path: Path) -> Certificate:
     """Return a certificate for gateway.test and its own authority's."""
     return make_certificate(tmp_path)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """Return a store in memory with an admin enrolled, and a clock set by hand."""
+    bench = Bench()
+    yield bench
+    bench.store.close()
