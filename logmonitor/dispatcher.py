@@ -366,7 +366,7 @@ class Dispatcher:
     def _help(self, message: Message, wanted: str | None) -> tuple[str, ...]:
         """Return the help for who sent `message`."""
         permitted = self._permitted(message)
-        rows = help_lines(permitted, translate=self._translate, name=wanted)
+        rows = help_lines(permitted, translate=self._translate, name=wanted, rules=self._rules_of)
         return rows or (self._why_not(Unknown(name=wanted or "", suggestions=suggest(wanted or "", permitted))),)
 
 
