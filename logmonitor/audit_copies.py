@@ -6,13 +6,15 @@ import gzip
 import os
 import stat
 import zlib
-from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, Final
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.audit_chain import Tail, tail_of
 from logmonitor.following.rotation import is_relative
 
 if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
     from pathlib import Path
 
     from logmonitor.audit_chain import Link
@@ -40,20 +42,19 @@ def copies_of(path: Path) -> tuple[Path, ...]:
     return tuple(copy for _, copy in sorted(found, reverse=True))
 
 
-def is_compressed(path: Path) -> bool:
-    """Tell by its name whether a copy is compressed."""
-    return path.suffix == _COMPRESSED
-
-
-def open_copy(path: Path) -> BinaryIO:
-    """Open a copy to read what was written to it.
+@contextmanager
+def opened_copy(path: Path) -> Iterator[io.BufferedIOBase]:
+    """Open the audit or a copy of it, to read what was written to it.
 
     Raises:
         OSError: it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    stream = os.fdopen(descriptor, "rb")
-    return gzip.GzipFile(fileobj=stream) if is_compressed(path) else stream  # type: ignore[return-value]
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+        if path.suffix != _COMPRESSED:
+            yield stream
+            return
+        with gzip.GzipFile(fileobj=stream) as unpacked:
+            yield unpacked
 
 
 def newest_in_copies(path: Path, anchor: Link | None) -> Link | None:
@@ -63,8 +64,8 @@ def newest_in_copies(path: Path, anchor: Link | None) -> Link | None:
     """
     newest: Link | None = None
     for copy in copies_of(path)[:_LOOKED_AT]:
-        with suppress(*UNREADABLE), open_copy(copy) as stream:
-            found = (_tail_of_stream(stream) if is_compressed(copy) else read_tail(stream.fileno())).newest
+        with suppress(*UNREADABLE), opened_copy(copy) as stream:
+            found = (_unpacked_tail(stream) if isinstance(stream, gzip.GzipFile) else read_tail(stream.fileno())).newest
             if found is not None and (newest is None or found.n > newest.n):
                 newest = found
         if newest is not None and (anchor is None or newest.n >= anchor.n):
@@ -95,11 +96,12 @@ def _read(descriptor: int, start: int, end: int) -> bytes:
     return bytes(data)
 
 
-def _tail_of_stream(stream: BinaryIO) -> Tail:
-    """Look at the end of what can only be read from its beginning."""
-    window = _WINDOWS_BYTES[-1]
+def _unpacked_tail(stream: gzip.GzipFile) -> Tail:
+    """Look at the end of what can only be read from its beginning; of what is too long for that nothing is known."""
     data, count = b"", 0
-    while count < _LIMIT_BYTES and (part := stream.read(_CHUNK_BYTES)):
+    while part := stream.read(_CHUNK_BYTES):
         count += len(part)
-        data = (data + part)[-window:]
+        if count > _LIMIT_BYTES:
+            return Tail()
+        data = (data + part)[-2 * _CHUNK_BYTES :]
     return tail_of(data, is_whole=count == len(data))

@@ -12,10 +12,12 @@ PACKAGE = ROOT / "logmonitor"
 SHELL = (
     "audit",
     "audit_copies",
+    "audit_reader",
     "cli",
     "config",
     "configuration.factory",
     "configuration.log_pattern",
+    "configuration.security",
     "configuration.tables",
     "demo",
     "directory",

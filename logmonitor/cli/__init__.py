@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "follow": "print the lines of logs as they come, and lose none",
     "replay": "show what the session machine sees in an existing log",
     "profiles": "list the bot families whose logs are understood",
+    "audit": "show who asked for what and what was decided, and whether any of it is missing",
     "key": "make a key with which twins sign their lines for each other",
 }
 _INTERRUPTED: Final = 130
