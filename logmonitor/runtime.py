@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
     from logmonitor.clock import Clock
     from logmonitor.config import Config
-    from logmonitor.operation import Context, Invocation, Operation
+    from logmonitor.operation import Context, Host, Invocation, Operation
     from logmonitor.records import Event
     from logmonitor.sealing import Seal
+    from logmonitor.second_channel import SideChannel
     from logmonitor.transport import Transport
 
 _log = logging.getLogger(__name__)
@@ -57,10 +58,13 @@ async def serve(
     operations: tuple[Operation, ...],
     stop: asyncio.Event,
     clock: Clock | None = None,
+    host: Host | None = None,
+    channel: SideChannel | None = None,
 ) -> None:
     """Follow, rescue and answer until `stop` is set; then let the outbox finish and close the chat.
 
-    `clock` is by what rights, confirmations and codes run out, without one the machine's.
+    `clock` is by what everything here is timed but the following of files, `host` the machine that operations touch,
+    `channel` how codes reach people beside the chat; without them the machine's own, and what the configuration names.
 
     Raises:
         OperationError: two operations claim the same name or command.
@@ -75,6 +79,8 @@ async def serve(
             stop=stop,
             store=store,
             clock=clock or SystemClock(),
+            host=host or LocalHost(),
+            channel=channel or SecondChannel({one.admin: one.url for one in config.second_channels}),
         )
         await _serve(runtime, transport, stop)
 
@@ -145,6 +151,8 @@ class _Runtime:
         stop: asyncio.Event,
         store: Store,
         clock: Clock,
+        host: Host,
+        channel: SideChannel,
     ) -> None:
         self._config = config
         self._stop = stop
@@ -155,20 +163,21 @@ class _Runtime:
         for operation in operations:
             names.update(operation.config.admins or (), operation.contacts)
         self._directory = Directory(transport, names)
-        self.outbox = Outbox(self._directory, translate=self._translate)
+        self.outbox = Outbox(self._directory, translate=self._translate, monotonic=clock.monotonic, sleep=clock.sleep)
         self._sessions = {watch.name: Session(watch=watch.name) for watch in config.watches}
         world = World(
             outbox=self.outbox,
             directory=self._directory,
             sessions=self._sessions,
-            host=LocalHost(),
+            host=host,
             admins=config.chat.admins,
             store=store,
             clock=clock,
         )
         self._workers = tuple(Worker(operation, world) for operation in operations)
         self._watchers = tuple(
-            Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot) for watch in config.watches
+            Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot, clock=clock)
+            for watch in config.watches
         )
         self._audit = Audit(config.security.audit, anchor=store.view(ANCHOR_OWNER), secrets=config.secrets)
         self._dispatcher = Dispatcher(
@@ -176,7 +185,7 @@ class _Runtime:
             world,
             Safeguards(
                 totp=Totp(store, _seal(config), now=clock.now),
-                channel=SecondChannel({channel.admin: channel.url for channel in config.second_channels}),
+                channel=channel,
                 recorder=Recorder(self._audit, clock),
                 rules=config.security.rules,
                 rooms=config.chat.rooms,

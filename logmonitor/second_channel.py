@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from logmonitor.configuration.document import suggestion
 from logmonitor.errors import ConfigurationError, RejectedError, TransportError
@@ -32,6 +32,20 @@ _ERROR_TYPE: Final = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception))\b", re.MUL
 _STATUS: Final = re.compile(r"\berror=([1-5]\d\d)\b")
 _PAGES: Final = ("http", "https")
 _EXAMPLE: Final = "expected an Apprise URL, such as 'ntfys://ntfy.sh/TOPIC' or 'mailtos://USER:PASSWORD@HOST'"
+
+
+class SideChannel(Protocol):
+    """A way to people beside the chat; they are known by configured names and stable ids."""
+
+    def reaches(self, names: Sequence[str], /) -> bool:
+        """Tell whether there is a way to whom one of these names means."""
+
+    async def send(self, names: Sequence[str], text: str, /, *, title: str = "") -> None:
+        """Send `text` to whom these names mean.
+
+        Raises:
+            TransportError: it did not arrive; the text tells no secret.
+        """
 
 
 class SecondChannel:

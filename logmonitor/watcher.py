@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from logmonitor.clock import SystemClock
 from logmonitor.configuration.log_pattern import literal
 from logmonitor.follower import Follower, Start
 from logmonitor.isolation import isolated
@@ -25,6 +25,7 @@ from logmonitor.worker import call_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
+    from logmonitor.clock import Clock
     from logmonitor.config import BotConfig, WatchConfig
     from logmonitor.operation import Context
     from logmonitor.records import Notice
@@ -54,8 +55,11 @@ class Watcher:
         workers: Sequence[Worker],
         sessions: MutableMapping[str, Session],
         bot: BotConfig,
+        clock: Clock | None = None,
     ) -> None:
         """Watch as `watch` says, for `bot`, whose profiles stand beside the shipped ones and whose own log is left out.
+
+        A session's times are those of `clock`, without one the machine's.
 
         Raises:
             ProfileError: a profile is not valid, or there is none of that name.
@@ -74,6 +78,7 @@ class Watcher:
         self._profile = compile_profile(load_profile(watch.profile, *folders)) if is_known else None
         self._unread: list[Chunk] = []
         self._why_no_profile = ""
+        self._clock = clock or SystemClock()
         self._settles_at: float | None = None
         self._lost_bytes = 0
         self._passed_over = 0
@@ -88,7 +93,7 @@ class Watcher:
             try:
                 while True:
                     coming = coming or asyncio.ensure_future(anext(items))
-                    await asyncio.wait({coming}, timeout=self._seconds_to_wake())
+                    await self._wait(coming)
                     if coming.done():
                         item, coming = coming.result(), None
                         await self._take(item)
@@ -98,6 +103,18 @@ class Watcher:
             finally:
                 if coming is not None:
                     coming.cancel()
+
+    async def _wait(self, coming: asyncio.Future[Chunk | Notice]) -> None:
+        """Wait until something comes, or until time asks for something."""
+        seconds = self._seconds_to_wake()
+        if seconds is None:
+            await asyncio.wait({coming})
+            return
+        waking: asyncio.Future[Any] = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({waking, coming}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
 
     def remarks(self, translate: Callable[[str], str]) -> tuple[str, ...]:
         """Return what an admin should know besides the session."""
@@ -118,7 +135,7 @@ class Watcher:
             self._lost_bytes += item.lost_bytes or 0
             return
         if item.backlog:
-            self._settles_at = asyncio.get_running_loop().time() + SETTLE_SECONDS
+            self._settles_at = self._clock.monotonic() + SETTLE_SECONDS
         with isolated(self._pass_over):
             if not item.backlog and self._settles_at is not None:
                 await self._announce_standing_loss()
@@ -142,7 +159,7 @@ class Watcher:
                 self._state,
                 each,
                 profile=self._profile,
-                now=datetime.now(UTC),
+                now=self._clock.now(),
                 live=True,
                 zone=self._watch.timezone,
                 qr_path=self._watch.qr_file,
@@ -220,7 +237,7 @@ class Watcher:
         self._warn()
         session = self._state.session
         qr = session.qr
-        if not session.is_lost or qr is None or (qr.expires is not None and qr.expires <= datetime.now(UTC)):
+        if not session.is_lost or qr is None or (qr.expires is not None and qr.expires <= self._clock.now()):
             return
         event = Event(
             kind=EventKind.SCAN, line=0, offset=0, watch=self.name, path=qr.log_path, qr=qr, verified=qr.verified
@@ -231,18 +248,18 @@ class Watcher:
 
     async def _wake(self) -> None:
         """Do what time asks for."""
-        if self._settles_at is not None and self._settles_at <= asyncio.get_running_loop().time():
+        if self._settles_at is not None and self._settles_at <= self._clock.monotonic():
             await self._announce_standing_loss()
         if self._profile is not None:
-            self._state, observations = tick(self._state, datetime.now(UTC), profile=self._profile)
+            self._state, observations = tick(self._state, self._clock.now(), profile=self._profile)
             await self._tell(observations)
 
     def _seconds_to_wake(self) -> float | None:
         dues = []
         if self._settles_at is not None:
-            dues.append(self._settles_at - asyncio.get_running_loop().time())
+            dues.append(self._settles_at - self._clock.monotonic())
         if (due := wake_at(self._state)) is not None:
-            dues.append((due - datetime.now(UTC)).total_seconds())
+            dues.append((due - self._clock.now()).total_seconds())
         return max(0.0, min(dues)) if dues else None
 
 
