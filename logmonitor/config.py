@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.configuration.document import parse
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
+from logmonitor.configuration.finder import FORMS, Finder, rank
 from logmonitor.configuration.record import (
     BotConfig,
     ChatConfig,
@@ -20,7 +21,8 @@ from logmonitor.configuration.record import (
     SecurityConfig,
     WatchConfig,
 )
-from logmonitor.configuration.tables import FORMS, Language, Reading, rank
+from logmonitor.configuration.security import passwords_of
+from logmonitor.configuration.tables import Language, Reading
 from logmonitor.errors import ConfigurationError, RefusedPatternError
 
 if TYPE_CHECKING:
@@ -47,8 +49,11 @@ __all__ = [
 _LIMIT_BYTES: Final = 1 << 20
 
 
-def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: bool = False) -> Config:
     """Read and check the configuration at `path`; nothing is started and no log is read.
+
+    A command that asks for a one-time code is refused unless one of its admins is enrolled, but not while somebody
+    `is_enrolling`.
 
     Raises:
         RefusedPatternError: nothing is wrong but patterns or profiles.
@@ -58,13 +63,15 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
     document, findings = parse(text, name=str(path), environ=environ)
     if not document.values:
         raise ConfigurationError(f"{path}: is empty; expected {', '.join(FORMS.values())}")
-    reading = Reading(document, path.absolute().parent, findings)
+    finder = Finder(document, path, findings)
+    reading = Reading(finder)
     bot, chat = reading.bot(), reading.chat()
     watches, operations = reading.watches(), reading.operations()
-    reading.check()
-    if reading.findings or bot is None or chat is None:
-        error = document.error(sorted(reading.findings, key=rank))
-        is_readable = bot is not None and chat is not None and all(one in reading.refused for one in reading.findings)
+    security, second_channels = reading.security(), reading.second_channels()
+    reading.check(is_enrolling=is_enrolling)
+    if finder.findings or bot is None or chat is None or security is None:
+        error = document.error(sorted(finder.findings, key=rank))
+        is_readable = bot is not None and chat is not None and all(one in finder.refused for one in finder.findings)
         raise RefusedPatternError(*error.args) if is_readable else error
     return Config(
         path=path,
@@ -72,7 +79,9 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
         chat=chat,
         watches=watches,
         operations=operations,
-        secrets=document.secrets(),
+        security=security,
+        second_channels=second_channels,
+        secrets=(*document.secrets(), *passwords_of(second_channels)),
         exposed=() if is_private else document.plain_secrets(),
     )
 

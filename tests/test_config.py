@@ -18,6 +18,7 @@ from logmonitor.config import (
     ChatConfig,
     Config,
     OperationEntry,
+    SecurityConfig,
     WatchConfig,
     build_operations,
     build_transport,
@@ -137,7 +138,7 @@ def test_load_reads_the_documented_shape(folder: Path) -> None:
     )
     assert config == Config(
         path=folder / "bots.toml",
-        bot=BotConfig(name="alice", language="zh", self_log=folder / "alice.log"),
+        bot=BotConfig(name="alice", language="zh", store=folder / "bots.db", self_log=folder / "alice.log"),
         chat=ChatConfig(transport="stdio", admins=("AdminWeixin",), parameters={"text_size": 500}),
         watches=(
             WatchConfig(
@@ -159,6 +160,7 @@ def test_load_reads_the_documented_shape(folder: Path) -> None:
             ),
             OperationEntry(use="kit:greet", config=OperationConfig(name="hello", admins=("Other",), language="zh")),
         ),
+        security=SecurityConfig(audit=folder / "bots.audit.jsonl", key_file=folder / "bots.key"),
     )
     assert [operation.config for operation in build_operations(config)] == [entry.config for entry in config.operations]
     assert build_transport(config).limits.text_size == 500
@@ -296,8 +298,14 @@ def test_load_says_in_one_sentence_why_a_file_cannot_be_read(tmp_path: Path) -> 
     assert refused(holding(b"#" * (1 << 20) + b"#")) == (
         "is no ordinary file of at most 1 MiB; expected a configuration in TOML"
     )
-    assert refused(holding(b"")) == "is empty; expected [bot], [chat], [[watch]], [[operation]]"
-    assert refused(holding(b"# nothing\n")) == "is empty; expected [bot], [chat], [[watch]], [[operation]]"
+    assert (
+        refused(holding(b""))
+        == "is empty; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]]"
+    )
+    assert (
+        refused(holding(b"# nothing\n"))
+        == "is empty; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]]"
+    )
     assert refused(holding(b"a = '\xff'")) == "is not UTF-8: byte 0xff at offset 5"
     assert refused(holding("x = 1".encode("utf-16"))) == "is not UTF-8: byte 0xff at offset 0"
     assert refused(holding(b"[bot]\nname = ")) == "line 2, column 8: not valid TOML: invalid value"
@@ -324,7 +332,10 @@ def test_load_finds_missing_tables(folder: Path) -> None:
         ("[bto]", "[bto]: unknown table; did you mean [bot]?"),
         ("[watchs]", "[watchs]: unknown table; did you mean [[watch]]?"),
         ("[[operations]]", "[[operations]]: unknown table; did you mean [[operation]]?"),
-        ("[zzz]", "[zzz]: unknown table; expected [bot], [chat], [[watch]] or [[operation]]"),
+        (
+            "[zzz]",
+            "[zzz]: unknown table; expected [bot], [chat], [[watch]], [[operation]], [security] or [[second_channel]]",
+        ),
     ],
 )
 def test_load_suggests_the_table_that_was_meant(folder: Path, wrong: str, sentence: str) -> None:
@@ -345,7 +356,10 @@ def test_load_tells_an_operation_that_its_bot_is_not_watched_for_brackets(folder
 def test_load_tells_a_key_outside_of_every_table(folder: Path) -> None:
     """A key before the first table belongs to none."""
     assert findings(folder, 'name = "x"\n' + BOT + CHAT + WATCH) == [
-        "name: unknown key outside of every table; expected [bot], [chat], [[watch]] or [[operation]]"
+        (
+            "name: unknown key outside of every table; expected [bot], [chat], [[watch]], [[operation]], [security] or"
+            " [[second_channel]]"
+        )
     ]
 
 
@@ -657,7 +671,7 @@ def test_load_tells_everything_at_once_in_order(folder: Path) -> None:
         "x = 1\n[bot]\nnaem = 'x'\n[zzz]\n"
     )
     assert findings(folder, text) == [
-        "[zzz]: unknown table; expected [bot], [chat], [[watch]] or [[operation]]",
+        "[zzz]: unknown table; expected [bot], [chat], [[watch]], [[operation]], [security] or [[second_channel]]",
         "[bot] naem: unknown key; did you mean 'name'?",
         "[chat] x: unknown key; expected 'admins', 'port', 'rooms', 'token' or 'transport'",
         "[[watch]] #1 log: missing; expected a text in quotes or a list",

@@ -14,20 +14,54 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
-    from logmonitor.configuration.record import BotConfig, WatchConfig
+    from logmonitor.configuration.record import BotConfig, SecurityConfig, WatchConfig
 
 PROGRAM: Final = "logmonitor"
 """The name under which the runtime's own commands run."""
+
+_STORE_COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
     """What is wrong with `field` of the bot, or of the watch or operation at `index`, as the others are."""
 
-    record: Literal["bot", "watch", "operation"]
+    record: Literal["bot", "watch", "operation", "security"]
     index: int = 0
     field: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFile:
+    """A file of this bot alone, which `field` of a record names; no `record` means the configuration itself.
+
+    `companions` are what may stand behind its name, in the names of files that are kept beside it.
+    """
+
+    record: Literal["bot", "security"] | None
+    field: str
+    path: Path
+    companions: tuple[str, ...] = ()
+
+    def paths(self) -> tuple[Path, ...]:
+        """Return the file and what is kept beside it."""
+        return self.path, *(self.path.with_name(self.path.name + companion) for companion in self.companions)
+
+
+def own_files(bot: BotConfig | None, security: SecurityConfig | None) -> tuple[OwnFile, ...]:
+    """Return the files that this bot writes or keeps to itself, as far as they are known."""
+    named: tuple[tuple[Literal["bot", "security"], str, Path | None], ...] = (
+        ("bot", "self_log", None if bot is None else bot.self_log),
+        ("bot", "store", None if bot is None else bot.store),
+        ("security", "audit", None if security is None else security.audit),
+        ("security", "key_file", None if security is None else security.key_file),
+    )
+    return tuple(
+        OwnFile(record=record, field=field, path=path, companions=_STORE_COMPANIONS if field == "store" else ())
+        for record, field, path in named
+        if path is not None
+    )
 
 
 def find_conflicts(
@@ -36,21 +70,26 @@ def find_conflicts(
     operations: Sequence[str],
     *,
     profiles: Collection[str] | None,
+    files: Sequence[OwnFile] = (),
     covers: Callable[[str, Path], bool],
+    resolved: Callable[[Path], Path],
 ) -> tuple[Conflict, ...]:
-    """Find what cannot stand side by side; `operations` are their names.
+    """Find what cannot stand side by side; `operations` are their names, `files` those of this bot alone.
 
     `bot` and `profiles` (all that there are, without `auto`) are None where nothing is known of them, which then is in
-    no conflict. `covers` tells whether a log's pattern reaches a path.
+    no conflict. Of two files that are one the later is wrong. `covers` tells whether a log's pattern reaches a path,
+    `resolved` gives the path behind links.
     """
     return (
         *(() if bot is None else _of_bot(bot)),
+        *_of_files(files, resolved),
         *_of_names(watches),
         *(
             Conflict(record="watch", index=index, field=field, text=text)
             for index, watch in enumerate(watches)
             for field, text in (
-                *(() if bot is None else _with_bot(watch, bot, covers)),
+                *_with_files(watch, files, covers),
+                *(() if bot is None else _with_bot(watch, bot)),
                 *(() if profiles is None else _with_profiles(watch, profiles)),
             )
         ),
@@ -84,11 +123,34 @@ def _of_names(watches: Sequence[WatchConfig]) -> Iterator[Conflict]:
         first.setdefault(folded, watch.name)
 
 
-def _with_bot(watch: WatchConfig, bot: BotConfig, covers: Callable[[str, Path], bool]) -> Iterator[tuple[str, str]]:
-    """Find a watch on this bot itself, and signatures that cannot be told from others."""
-    own_log = bot.self_log
-    if own_log is not None and any(covers(log, own_log) for log in watch.logs):
-        yield "logs", "this bot writes there itself (self_log); expected another bot's log"
+def _of_files(files: Sequence[OwnFile], resolved: Callable[[Path], Path]) -> Iterator[Conflict]:
+    """Find files that would overwrite each other."""
+    taken: dict[Path, OwnFile] = {}
+    for file in files:
+        paths = [resolved(path) for path in file.paths()]
+        other = next((taken[path] for path in paths if path in taken), None)
+        if other is not None and file.record is not None:
+            whose = "the configuration itself" if other.record is None else f"the {other.field} too"
+            text = f"is {whose}; expected a file of its own"
+            yield Conflict(record=file.record, field=file.field, text=text)
+        taken |= {path: file for path in paths if path not in taken}
+
+
+def _with_files(
+    watch: WatchConfig, files: Sequence[OwnFile], covers: Callable[[str, Path], bool]
+) -> Iterator[tuple[str, str]]:
+    """Find a watch on what this bot itself writes."""
+    reached = [
+        file.field
+        for file in files
+        if file.record is not None and any(covers(log, path) for log in watch.logs for path in file.paths())
+    ]
+    if reached:
+        yield "logs", f"this bot writes there itself ({', '.join(reached)}); expected another bot's log"
+
+
+def _with_bot(watch: WatchConfig, bot: BotConfig) -> Iterator[tuple[str, str]]:
+    """Find signatures that cannot be told from others."""
     if watch.require_signed and bot.twin_key is None:
         text = "no signature holds without this bot's twin_key; expected the key that it shares with its twin"
         yield "require_signed", text

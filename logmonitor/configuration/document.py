@@ -28,6 +28,9 @@ _SYNTAX: Final = re.compile(
 )
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET_KEY: Final = re.compile(r"token|secret|password|(?:^|_)key$", re.IGNORECASE)
+_OPEN: Final = ("security", "rules")
+"""Below this place a key is a command's name, which makes no secret of what it holds."""
+_SECRET_PLACE: Final = ("second_channel", "url")
 _HIDDEN: Final = "***"
 _SHORTEST_SECRET: Final = 4
 _SHOWN_CHARACTERS: Final = 80
@@ -110,11 +113,16 @@ class Document:
         """Return a location as a reader of TOML says it: `[[watch]] #2 profile`."""
         if not location:
             return ""
-        table, *rest = location
         top = _found(self.written, location[:1])
-        name = _key(str(table))
-        words = [f"[[{name}]]" if _is_tables(top) else f"[{name}]" if isinstance(top, dict) else name]
-        words += [f"#{step + 1}" if isinstance(step, int) else _key(step) for step in rest]
+        names = [_key(str(location[0]))]
+        while isinstance(top, dict) and isinstance(_found(self.written, location[: len(names) + 1]), dict):
+            if len(names) == len(location):
+                break
+            names.append(_key(str(location[len(names)])))
+        name = ".".join(names)
+        is_key = len(location) == 1 and not isinstance(top, dict)
+        words = [f"[[{name}]]" if _is_tables(top) else name if is_key else f"[{name}]"]
+        words += [f"#{step + 1}" if isinstance(step, int) else _key(step) for step in location[len(names) :]]
         return " ".join(words)
 
 
@@ -253,6 +261,10 @@ def _texts(value: object, location: Location = ()) -> Iterator[tuple[Location, s
 
 def _is_secret(location: Location) -> bool:
     """Tell whether a key on the way to `location` names a secret."""
+    if location[: len(_OPEN)] == _OPEN:
+        return False
+    if (location[:1] + location[2:3]) == _SECRET_PLACE:
+        return True
     return any(isinstance(step, str) and _SECRET_KEY.search(step) for step in location)
 
 

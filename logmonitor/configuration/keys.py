@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from logmonitor.configuration.document import suggestion
+from logmonitor.configuration.record import LONGEST_MAX_AGE
 from logmonitor.errors import ConfigurationError
+from logmonitor.operation import SecurityRule
 from logmonitor.signing import parse_key
 
 
@@ -72,6 +75,24 @@ def _some(logs: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return logs
 
 
+def _file(path: Path | Literal[False]) -> Path | Literal[False]:
+    if path is not False and (not path.name or "\0" in str(path)):
+        raise ValueError("expected the path of a file")
+    return path
+
+
+def _path_or_false(value: object) -> object:
+    if value is not False and not isinstance(value, str):
+        raise ValueError("expected the path of a file in quotes, or false to keep no record")
+    return value
+
+
+def _some_rules(rules: tuple[SecurityRule, ...]) -> tuple[SecurityRule, ...]:
+    if not rules:
+        raise ValueError("expected at least one rule; rules are only ever added to those a command has, never taken")
+    return rules
+
+
 Text = Annotated[str, AfterValidator(_printable)]
 Word = Annotated[str, AfterValidator(_word)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -80,3 +101,7 @@ Rooms = Annotated[tuple[Text, ...], AfterValidator(_different)]
 TwinKey = Annotated[str, AfterValidator(_twin_key)]
 Log = Annotated[str, AfterValidator(_log)]
 Logs = Annotated[Log | tuple[Log, ...], AfterValidator(_some)]
+File = Annotated[Path, AfterValidator(_file)]
+FileOrFalse = Annotated[Path | Literal[False], AfterValidator(_file), BeforeValidator(_path_or_false)]
+MaxAge = Annotated[float, Field(ge=1, le=LONGEST_MAX_AGE)]
+Rules = dict[str, Annotated[tuple[SecurityRule, ...], AfterValidator(_some_rules)]]

@@ -25,6 +25,11 @@ def literal(pattern: str) -> Path | None:
     return Path(_ESCAPED.sub(r"\1", pattern))
 
 
+def resolved(path: Path) -> Path:
+    """Return the path behind every link that exists."""
+    return Path(os.path.realpath(path))
+
+
 def covers(pattern: str, path: Path) -> bool:
     """Tell whether a log's pattern reaches `path`, by name now or later, or through a link that exists."""
     wanted = os.path.normpath(pattern)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from logmonitor.operation import OperationConfig, SecurityRule
 
-LONGEST_MAX_AGE: Final = 3600.0
+LONGEST_MAX_AGE: Final = 3600
 """The greatest `max_age`, in seconds: what is older was meant for another moment, whatever a configuration says."""
 
 
@@ -95,7 +95,7 @@ class SecurityConfig:
         """Refuse what would let in everything, or nothing."""
         if not 0 < self.max_age <= LONGEST_MAX_AGE:
             raise ConfigurationError(
-                f"bad max_age {self.max_age!r}; expected seconds above 0, at most {LONGEST_MAX_AGE:g}"
+                f"bad max_age {self.max_age!r}; expected seconds above 0, at most {LONGEST_MAX_AGE}"
             )
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from weakref import WeakSet
 
 from logmonitor.isolation import isolated
@@ -18,7 +18,7 @@ from logmonitor.runtime import serve
 from logmonitor.transports.puppet_service.puppet import LOST
 from logmonitor.transports.wechaty_sdk.ear import Ear
 from logmonitor.transports.wechaty_sdk.mending import mend, without_known_warnings
-from logmonitor.transports.wechaty_sdk.settings import make_configuration
+from logmonitor.transports.wechaty_sdk.settings import Safety, make_configuration
 from logmonitor.transports.wechaty_sdk.work import Work
 
 with without_known_warnings():
@@ -28,7 +28,7 @@ with without_known_warnings():
     from wechaty_puppet_service import PuppetService
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wechaty import WechatyPluginOptions
 
@@ -72,6 +72,14 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         require_signed: bool = False,
         bot_name: str = "",
         language: str = "en",
+        timezone: str | None = None,
+        store: str | Path | None = None,
+        audit: str | Path | Literal[False] | None = None,
+        key_file: str | Path | None = None,
+        key: str | None = None,
+        max_age: float | None = None,
+        rules: Mapping[str, Sequence[str]] | None = None,
+        second_channels: Mapping[str, str] | None = None,
         options: WechatyPluginOptions | None = None,
     ) -> None:
         """Say what to do; nothing is started. Relative paths are taken from the working directory of now.
@@ -89,6 +97,15 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
             require_signed: let nothing but lines signed with `twin_key` move the session of any bot.
             bot_name: the name by which its twin watches this bot; without it that of `self_log`, as in `alice.log`.
             language: that of what is said about bots and commands: `en` or `zh`.
+            timezone: that of dates in chat, such as `Asia/Shanghai`; without it the machine's.
+            store: the file for what must last; without it `alice.db` beside a `self_log` called `alice.log`, else
+                `logmonitor.db`.
+            audit: the file for what was decided, `False` for none; without it as `store`, with `.audit.jsonl`.
+            key_file: the file with the key to the secrets in the store; without it as `store`, with `.key`.
+            key: that key itself, in place of the file.
+            max_age: the seconds after which a message is too old to be obeyed; without it 60.
+            rules: what commands ask for besides their own: `{"sh*": ["totp", "confirm"]}`, by name or pattern.
+            second_channels: a way to an admin beside the chat, as an Apprise URL by the admin's name.
             options: the SDK's, for its web page.
 
         Raises:
@@ -105,6 +122,16 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
             require_signed=require_signed,
             bot_name=bot_name,
             language=language,
+            safety=Safety(
+                timezone=timezone,
+                store=store,
+                audit=audit,
+                key_file=key_file,
+                key=key,
+                max_age=max_age,
+                rules=rules or {},
+                second_channels=second_channels or {},
+            ),
             folder=Path.cwd(),
         )
         self._starts = 0

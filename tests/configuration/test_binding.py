@@ -82,7 +82,7 @@ def read(
     values, findings = bind(
         table, parameters_of(function), location=("t",), document=document, folder=FOLDER, is_open=is_open
     )
-    return values, [document.sentence(finding).removeprefix("f: [t]").lstrip() for finding in findings]
+    return values, [document.sentence(finding).removeprefix("f: ").removeprefix("[t] ") for finding in findings]
 
 
 def test_bind_gives_values_of_the_types_asked_for() -> None:
@@ -179,7 +179,7 @@ def bounded(
         ('f = "xxxx"', "f = 'xxxx': expected at most 3 characters"),
         ("h = 1", "h = 1: expected a list"),
         ("i = 1", "i = 1: expected a table"),
-        ('i = {x = "y"}', "i x = 'y': expected a whole number"),
+        ('i = {x = "y"}', "[t.i] x = 'y': expected a whole number"),
     ],
 )
 def test_bind_tells_which_bound_was_passed(line: str, sentence: str) -> None:

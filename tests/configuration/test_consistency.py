@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from logmonitor.configuration.consistency import Conflict, find_conflicts
-from logmonitor.configuration.record import BotConfig, WatchConfig
+from logmonitor.configuration.consistency import Conflict, OwnFile, find_conflicts, own_files
+from logmonitor.configuration.record import BotConfig, SecurityConfig, WatchConfig
 
 KEY: Final = bytes(range(32))
 OWN_LOG: Final = Path("/srv/alice.log")
@@ -27,9 +27,18 @@ def found(
     watches: tuple[WatchConfig, ...] = (BOB, CAROL),
     operations: tuple[str, ...] = ("qr_rescue",),
     profiles: tuple[str, ...] | None = ("cow",),
+    files: tuple[OwnFile, ...] = (),
 ) -> list[tuple[str, int, str, str]]:
     """Return the conflicts of a configuration that has none but for what is given."""
-    conflicts = find_conflicts(bot, watches, operations, profiles=profiles, covers=reaches)
+    conflicts = find_conflicts(
+        bot,
+        watches,
+        operations,
+        profiles=profiles,
+        files=files or own_files(bot, None),
+        covers=reaches,
+        resolved=lambda path: Path(str(path).replace("/link/", "/srv/")),
+    )
     assert all(isinstance(one, Conflict) for one in conflicts)
     return [(one.record, one.index, one.field, one.text) for one in conflicts]
 
@@ -65,6 +74,50 @@ def test_conflict_of_a_watch_on_the_bots_own_log() -> None:
     text = "this bot writes there itself (self_log); expected another bot's log"
     assert found(watches=(BOB, watch)) == [("watch", 1, "logs", text)]
     assert found(BotConfig(name="alice"), (watch,)) == []
+
+
+STORE: Final = Path("/srv/alice.db")
+
+
+def test_own_files_are_those_that_are_named() -> None:
+    """A bot's log, its store with what SQLite puts beside it, its audit and its key are its own."""
+    bot = BotConfig(name="alice", self_log=OWN_LOG, store=STORE)
+    security = SecurityConfig(audit=Path("/srv/audit"), key_file=Path("/srv/key"))
+    files = own_files(bot, security)
+    assert [(file.record, file.field, len(file.paths())) for file in files] == [
+        ("bot", "self_log", 1),
+        ("bot", "store", 4),
+        ("security", "audit", 1),
+        ("security", "key_file", 1),
+    ]
+    assert files[1].paths()[1] == Path("/srv/alice.db-wal")
+    assert own_files(None, None) == own_files(BotConfig(name="a"), SecurityConfig()) == ()
+
+
+@pytest.mark.parametrize("path", [STORE, Path("/link/alice.db"), Path("/srv/alice.db-wal")])
+def test_conflict_of_two_files_that_are_one(path: Path) -> None:
+    """The later of two names for one file, or for one that SQLite keeps beside it, has to change."""
+    store = own_files(BotConfig(name="a", store=STORE), None)
+    audit = own_files(None, SecurityConfig(audit=path))
+    assert found(files=(*store, *audit)) == [("security", 0, "audit", "is the store too; expected a file of its own")]
+    assert found(files=(*audit, *store)) == [("bot", 0, "store", "is the audit too; expected a file of its own")]
+
+
+def test_conflict_of_a_file_with_the_configuration() -> None:
+    """Nothing is written over the configuration, which may itself be where a log pattern reaches."""
+    configuration = OwnFile(record=None, field="", path=Path("/srv/bob.log"))
+    key = own_files(None, SecurityConfig(key_file=Path("/srv/bob.log")))
+    text = "is the configuration itself; expected a file of its own"
+    assert found(files=(configuration,)) == []
+    assert found(watches=(CAROL,), files=(configuration, *key)) == [("security", 0, "key_file", text)]
+
+
+def test_conflict_of_a_watch_on_several_of_the_bots_files() -> None:
+    """A log that reaches several of the bot's own files is one conflict that names them."""
+    watch = WatchConfig(name="dave", logs=("/srv/alice.db-shm", str(OWN_LOG)))
+    files = own_files(BotConfig(name="alice", self_log=OWN_LOG, store=STORE), None)
+    text = "this bot writes there itself (self_log, store); expected another bot's log"
+    assert found(watches=(watch,), files=files) == [("watch", 0, "logs", text)]
 
 
 def test_conflict_of_signatures_without_a_key() -> None:

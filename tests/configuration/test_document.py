@@ -110,6 +110,10 @@ def test_parse_tells_of_a_number_too_large() -> None:
         (("watch", 1), "bots.toml: [[watch]] #2: wrong"),
         (("watch", 1, "log", 0), "bots.toml: [[watch]] #2 log #1 = 'x': wrong"),
         (("watch", 9, "log"), "bots.toml: [[watch]] #10 log: wrong"),
+        (("bot", "below", "deep"), "bots.toml: [bot.below] deep = 2: wrong"),
+        (("bot", "below", "odd key", 0), "bots.toml: [bot.below] 'odd key' #1 = 3: wrong"),
+        (("bot", "below"), "bots.toml: [bot.below]: wrong"),
+        (("absent", "key"), "bots.toml: [absent] key: wrong"),
         (("top",), "bots.toml: top = 1: wrong"),
         (("odd key\n",), "bots.toml: 'odd key\\n' = 'x': wrong"),
         (("long",), f"bots.toml: long = '{'l' * 75} ...': wrong"),
@@ -120,7 +124,8 @@ def test_sentence_names_file_key_and_value(location: tuple[str | int, ...], text
     """A finding is told on one line, as a reader of TOML would say the place; secrets are not shown."""
     document = read(
         f'top = 1\n"odd key\\n" = "x"\nlong = "{"l" * 100}"\napi_key = "k"\n'
-        "[bot]\non = true\noff = false\nborn = 2026-11-20\n[[watch]]\n[[watch]]\nlog = ['x']\n"
+        "[bot]\non = true\noff = false\nborn = 2026-11-20\n"
+        "[bot.below]\ndeep = 2\n'odd key' = [3]\n[[watch]]\n[[watch]]\nlog = ['x']\n"
     )
     assert document.sentence(Finding(location=location, text="wrong")) == text
 
@@ -147,7 +152,7 @@ def test_scrub_leaves_no_secret(secret: str, wrap: str, quote: type[str]) -> Non
     document = read('a = "${SECRET}"', SECRET=secret)
     scrubbed = document.scrub(quote(wrap.format(secret, secret)))
     assert "${SECRET}" in scrubbed
-    assert secret not in scrubbed
+    assert secret not in scrubbed.replace("${SECRET}", "\0")
     assert "\n" not in scrubbed
 
 
@@ -174,6 +179,21 @@ def test_plain_secrets_are_those_without_a_variable() -> None:
     )
     assert document.plain_secrets() == ("[chat] token", "[[operation]] #2 passwords #1")
     assert document.secrets() == ("${hunter}",)
+
+
+def test_secrets_are_urls_of_second_channels_and_no_rules() -> None:
+    """Where a second channel leads is a secret; a rule on a command that sounds like one is none."""
+    document = read(
+        'url = "http://example.org"\n[security.rules]\nnew_password = ["totp"]\n'
+        '[[second_channel]]\nadmin = "me"\nurl = "ntfys://one"\n[[second_channel]]\nurl = "ntfys://${TOPIC}"\n',
+        TOPIC="two",
+    )
+    place = ("second_channel", 0, "url")
+    assert document.secrets() == ("ntfys://one", "ntfys://two")
+    assert document.plain_secrets() == ("[[second_channel]] #1 url",)
+    assert document.sentence(Finding(location=place, text="wrong")) == (
+        "bots.toml: [[second_channel]] #1 url = '***': wrong"
+    )
 
 
 def test_scrub_without_secrets_only_joins_lines() -> None:

@@ -8,9 +8,9 @@ from typing import Any, Final
 import pytest
 
 from logmonitor import ConfigurationError, Operation, OperationConfig
-from logmonitor.config import BotConfig, ChatConfig, Config, WatchConfig
+from logmonitor.config import BotConfig, ChatConfig, Config, SecurityConfig, WatchConfig
 from logmonitor.signing import key_text
-from logmonitor.transports.wechaty_sdk.settings import make_configuration
+from logmonitor.transports.wechaty_sdk.settings import Safety, make_configuration
 from operations.qr_rescue import qr_rescue
 
 FOLDER: Final = Path("/srv/bots")
@@ -24,6 +24,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "require_signed": False,
     "bot_name": "",
     "language": "en",
+    "safety": Safety(),
     "folder": FOLDER,
 }
 
@@ -46,9 +47,10 @@ def test_line_of_the_readme_follows_a_log_by_its_bots_name() -> None:
     """Without watches bob is followed at bob.log, and the bot's name is its own log's."""
     assert made(rescue(), self_log="alice.log") == Config(
         path=FOLDER / "WechatyLogMonitor",
-        bot=BotConfig(name="alice", self_log=FOLDER / "alice.log"),
+        bot=BotConfig(name="alice", self_log=FOLDER / "alice.log", store=FOLDER / "alice.db"),
         chat=ChatConfig(transport="WechatyLogMonitor", admins=()),
         watches=(WatchConfig(name="bob", logs=("/srv/bots/bob.log",)),),
+        security=SecurityConfig(audit=FOLDER / "alice.audit.jsonl", key_file=FOLDER / "alice.key"),
     )
 
 
@@ -66,7 +68,9 @@ def test_everything_that_can_be_given_arrives() -> None:
         language="zh",
     )
     log = Path("/var/log/alice-1.log")
-    assert configuration.bot == BotConfig(name="alice", language="zh", self_log=log, twin_key=KEY)
+    assert configuration.bot == BotConfig(
+        name="alice", language="zh", self_log=log, twin_key=KEY, store=Path("/var/log/alice-1.db")
+    )
     assert configuration.chat == ChatConfig(transport="WechatyLogMonitor", admins=("Boss",), rooms=("ops@chatroom",))
     logs = ("/srv/bots/b*.log", "/var/log/bob")
     assert configuration.watches == (WatchConfig(name="bob", logs=logs, profile="cow", require_signed=True),)
@@ -74,7 +78,7 @@ def test_everything_that_can_be_given_arrives() -> None:
 
 def test_bot_without_a_log_of_its_own_has_a_name() -> None:
     """Neither a log nor a name given: the bot is called logmonitor."""
-    assert made(rescue()).bot == BotConfig(name="logmonitor")
+    assert made(rescue()).bot == BotConfig(name="logmonitor", store=FOLDER / "logmonitor.db")
 
 
 def test_admins_of_an_operation_are_not_the_chats() -> None:
