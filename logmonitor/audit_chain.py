@@ -82,11 +82,6 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def opening(n: int, previous: str) -> bytes:
-    """Return the bytes that the line of a record at this place begins with."""
-    return json_line({"n": n, "previous": previous})[:-1] + b","
-
-
 def line_of(record: AuditRecord, place: Place, secrets: Iterable[str] = ()) -> bytes:
     """Return the line of a record, without terminator."""
     fields: dict[str, object] = {"n": place.n, "previous": place.previous}
