@@ -157,6 +157,18 @@ def test_step_works_once_for_each_user(store: Store) -> None:
     assert store.use_step("bob", 8, purpose=PURPOSE, at=NOW)
 
 
+@given(st.lists(st.tuples(TEXTS, st.integers(-10, 10), st.integers(0, 86_400_000))))
+def test_first_use_of_a_step_is_the_only_one(uses: list[tuple[str, int, int]]) -> None:
+    """In any order of uses within a day, of any users, each step works the first time and never again."""
+    store = Store()
+    found = [
+        store.use_step(user, step, purpose=PURPOSE, at=NOW + timedelta(milliseconds=later))
+        for user, step, later in uses
+    ]
+    steps = [(user, step) for user, step, _ in uses]
+    assert found == [step not in steps[:number] for number, step in enumerate(steps)]
+
+
 def test_step_stays_used_in_a_store_opened_again(tmp_path: Path) -> None:
     """A restart makes no used step usable."""
     with Store(tmp_path / "bot.db") as store:

@@ -1,13 +1,10 @@
-"""Which files are opened, refused, or set aside."""
+"""Which files are opened, made or refused."""
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
-import stat
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -18,13 +15,17 @@ from logmonitor.errors import StoreError
 from logmonitor.grant import Grant
 from logmonitor.storage.schema import APPLICATION_ID, MIGRATIONS
 from logmonitor.store import Store
+from tests.storage.files import (
+    NOW,
+    execute,
+    fill,
+    modes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-NOW = datetime(2026, 11, 20, 22, 44, 35, tzinfo=UTC)
 NOBODY = 65534
-PAGE_BYTES = 4096
 
 
 @pytest.fixture
@@ -59,117 +60,6 @@ def umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def modes(folder: Path) -> dict[str, int]:
-    """Return the mode of each file in a folder."""
-    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-
-
-def fill(path: Path) -> None:
-    """Make a store with a grant, an enrolment and so many texts that it has many pages."""
-    with Store(path) as store, store.transaction():
-        store.add_grant(Grant(user="bob", at=NOW))
-        store.enrol("bob", b"sealed", recovery=[], at=NOW)
-        for number in range(200):
-            store.view("one").put(str(number), "x" * 1000)
-
-
-def execute(path: Path, *statements: str) -> None:
-    """Do something to a file that the store would not do."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def garbage(path: Path) -> None:
-    """Put something else there."""
-    path.write_bytes(b"this is no database" * 1000)
-
-
-def short_garbage(path: Path) -> None:
-    """Put very little there."""
-    path.write_bytes(b"?")
-
-
-def damaged_header(path: Path) -> None:
-    """Break the first bytes."""
-    with path.open("r+b") as file:
-        file.write(b"\0" * 16)
-
-
-def damaged_page(path: Path) -> None:
-    """Break one page in the middle."""
-    with path.open("r+b") as file:
-        file.seek(20 * PAGE_BYTES)
-        file.write(b"\xff" * PAGE_BYTES)
-
-
-def cut_page(path: Path) -> None:
-    """Cut the file in the middle of a page."""
-    os.truncate(path, 10 * PAGE_BYTES + 100)
-
-
-def cut_header(path: Path) -> None:
-    """Cut the file in the middle of its first page."""
-    os.truncate(path, 1000)
-
-
-def cut_at_a_page(path: Path) -> None:
-    """Cut the file at the end of a page."""
-    os.truncate(path, 10 * PAGE_BYTES)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [garbage, short_garbage, damaged_header, damaged_page, cut_page, cut_header, cut_at_a_page],
-)
-def test_damaged_file_is_set_aside(
-    path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    """A damaged file is renamed and said to be, and the new one that takes its place permits nothing."""
-    fill(path)
-    damage(path)
-    left = path.read_bytes()
-    with Store(path) as store:
-        assert store.set_aside is not None
-        assert store.set_aside.name.startswith("bot.db.corrupt-")
-        assert store.set_aside.read_bytes() == left
-        assert (store.grants(), store.enrolments(), store.view("one").keys()) == ((), (), ())
-        store.add_grant(Grant(user="eve", at=NOW))
-    ((logger, level, text),) = caplog.record_tuples
-    assert (logger, level) == ("logmonitor.storage.database", logging.ERROR)
-    assert str(path) in text
-    assert str(store.set_aside) in text
-    with Store(path) as store:
-        assert store.set_aside is None
-        assert [grant.user for grant in store.grants()] == ["eve"]
-
-
-def test_what_belongs_to_a_damaged_file_goes_with_it(path: Path) -> None:
-    """What was written last and lies beside a damaged file keeps that file's name, and is no part of the new one."""
-    fill(path)
-    store = Store(path)
-    store.add_grant(Grant(user="bob", at=NOW))
-    log = path.with_name("bot.db-wal")
-    kept = log.read_bytes()
-    store.close()
-    garbage(path)
-    log.write_bytes(kept)
-    with Store(path) as store:
-        assert store.grants() == ()
-        assert store.set_aside is not None
-        assert store.set_aside.with_name(f"{store.set_aside.name}-wal").read_bytes() == kept
-
-
-def test_files_set_aside_do_not_replace_each_other(path: Path) -> None:
-    """Several that are damaged one after the other are all kept."""
-    asides = set()
-    for number in range(3):
-        path.write_bytes(b"damaged %d" % number)
-        with Store(path) as store:
-            asides.add(store.set_aside)
-    assert {aside.read_bytes() for aside in asides if aside} == {b"damaged 0", b"damaged 1", b"damaged 2"}
-
-
 def test_what_a_lost_file_leaves_beside_is_not_believed(path: Path) -> None:
     """A new file is empty, even where the last one's writes still lie beside it."""
     store = Store(path)
@@ -190,15 +80,6 @@ def test_empty_file_is_a_new_store(path: Path, caplog: pytest.LogCaptureFixture)
         assert (store.grants(), store.set_aside) == ((), None)
     assert modes(path.parent) == {"bot.db": 0o600}
     assert caplog.messages == [f"store {path} was empty; nothing is granted or enrolled in it"]
-
-
-def test_emptied_file_is_damaged(path: Path) -> None:
-    """A file that is empty although something was written to it is set aside with that."""
-    path.touch()
-    path.with_name("bot.db-wal").write_bytes(b"what was written")
-    with Store(path) as store:
-        assert store.set_aside is not None
-        assert store.set_aside.with_name(f"{store.set_aside.name}-wal").read_bytes() == b"what was written"
 
 
 @pytest.mark.parametrize(
@@ -343,65 +224,3 @@ def test_file_of_somebody_else_that_we_may_write_is_refused(own_folder: Path) ->
     os.seteuid(NOBODY)
     with pytest.raises(StoreError, match="operation not permitted"):
         Store(path)
-
-
-def test_damage_met_later_permits_nothing(path: Path) -> None:
-    """A file that is damaged while in use raises, whatever is asked from then on; the next start sets it aside."""
-    fill(path)
-    with Store(path) as store:
-        assert [grant.user for grant in store.grants()] == ["bob"]
-        with path.open("r+b") as file:
-            file.seek(8 * PAGE_BYTES)
-            file.write(b"\xff" * 40 * PAGE_BYTES)
-        with pytest.raises(StoreError, match="malformed; start logmonitor again, which sets it aside"):
-            _ = [store.view("one").get(key) for key in store.view("one").keys()]  # noqa: SIM118 - no mapping
-        with pytest.raises(StoreError, match="malformed"):
-            store.grants()
-        with pytest.raises(StoreError, match="malformed"):
-            store.use_step("bob", 7, purpose="", at=NOW)
-    with Store(path) as store:
-        assert store.set_aside is not None
-
-
-@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.rename(path.with_name("old.db")), garbage])
-def test_file_replaced_while_in_use_permits_nothing(path: Path, change: Callable[[Path], None]) -> None:
-    """A file that the next start would not find is not written to any more: what was used up would be usable again."""
-    with Store(path) as store:
-        store.add_grant(Grant(user="bob", at=NOW))
-        if change is garbage:
-            path.unlink()
-        change(path)
-        for ask in (store.grants, lambda: store.use_step("bob", 7, purpose="", at=NOW)):
-            with pytest.raises(StoreError, match="was moved, removed or replaced while in use; start logmonitor again"):
-                ask()
-
-
-@pytest.mark.parametrize(
-    ("statement", "said"),
-    [
-        ("UPDATE access_grant SET user = ''", "a grant that is none"),
-        ("UPDATE access_grant SET user = x'00'", "holds bytes; expected a text"),
-        ("UPDATE access_grant SET until = 'never'", "bad time 'never'"),
-        ("UPDATE access_grant SET given_at = 4611686018427387904", "bad time"),
-        ("UPDATE enrolment SET sealed = 'text'", "no sealed secret for 'bob'"),
-        ("UPDATE lockout SET failures = 'many'", "expected a number"),
-        ("UPDATE enrolment SET user = cast(x'ff' AS TEXT)", "UTF-8"),
-        ("DROP TABLE access_grant", "no such table"),
-    ],
-)
-def test_row_that_is_none_permits_nothing(path: Path, statement: str, said: str) -> None:
-    """What the file holds and we would never have put there is a store error, not an empty answer."""
-    with Store(path) as store:
-        store.add_grant(Grant(user="bob", at=NOW))
-        store.enrol("bob", b"sealed", recovery=[], at=NOW)
-    execute(path, "INSERT INTO lockout (user, failures, times) VALUES ('bob', 1, 1)", statement)
-
-    def ask() -> None:
-        with Store(path) as store:
-            assert store.set_aside is None
-            store.grants()
-            store.enrolments()
-            store.lockout("bob")
-
-    with pytest.raises(StoreError, match=said):
-        ask()

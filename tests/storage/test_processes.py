@@ -279,3 +279,22 @@ except StoreError as error:
         assert "see that its disk has room and works" in hear(process)
     with Store(path) as store:
         assert (store.grants(), store.set_aside) == ((), None)
+
+
+def test_enrolled_are_read_while_another_process_comes_and_goes(path: Path) -> None:
+    """Who is enrolled is told right at any moment of another one's opening, writing and closing."""
+    code = """
+say("ready")
+for number in range(300):
+    with Store(path) as store:
+        store.use_step("bob", number, purpose="x" * 5000, at=NOW)
+say("done")
+wait()
+"""
+    with Store(path) as store:
+        store.enrol("bob", b"sealed", recovery=[], at=NOW)
+    with child(code, path) as process:
+        assert hear(process) == "ready"
+        found = {read_enrolled(path) for _ in range(1000)}
+        assert hear(process) == "done"
+    assert found == {frozenset({"bob"})}
