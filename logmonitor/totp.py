@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import logging
 import secrets
 from base64 import b32decode, b32encode
@@ -21,6 +20,7 @@ import pyotp
 from logmonitor.errors import CodeError, ConfigurationError, StoreError
 from logmonitor.lockout import Lockout, fail, is_locked
 from logmonitor.one_time_code import ALPHABET, CodeKind, code_of, kind_of
+from logmonitor.totp_secret import TotpSecret, digest_of, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +37,6 @@ _SECRET_BYTES: Final = 20
 _PEPPER_BYTES: Final = 32
 _WINDOW: Final = 1
 _FAR: Final = 10
-_VERSION: Final = 1
 _log = logging.getLogger(__name__)
 
 
@@ -81,15 +80,6 @@ class Enrolling:
     user: str
     secret: str = field(repr=False)
     uri: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
-    """What was sealed of a user."""
-
-    user: str
-    secret: bytes = field(repr=False)
-    pepper: bytes = field(repr=False)
 
 
 class Totp:
@@ -166,6 +156,14 @@ class Totp:
             user=user, secret=secret, uri=pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
         )
 
+    def check(self, enrolling: Enrolling, code: str) -> None:
+        """Let pass a code of now that shows that the secret arrived; nothing is kept of it yet.
+
+        Raises:
+            CodeError: the code is not the one of now.
+        """
+        _shown(enrolling, code, now=self._now())
+
     def finish(self, enrolling: Enrolling, code: str) -> tuple[str, ...]:
         """Enrol, in place of an earlier enrolment, whoever shows by a code that the secret arrived.
 
@@ -177,18 +175,18 @@ class Totp:
             StoreError: it cannot be kept.
         """
         now, seal = self._now(), self._require_seal()
-        secret = b32decode(enrolling.secret)
-        if not (steps := _matching(secret, _totp_code(code), now=now)):
-            raise _wrong(_skew(secret, _totp_code(code), now=now))
-        opened = _Opened(user=enrolling.user, secret=secret, pepper=secrets.token_bytes(_PEPPER_BYTES))
+        steps = _shown(enrolling, code, now=now)
+        opened = TotpSecret(
+            user=enrolling.user, secret=b32decode(enrolling.secret), pepper=secrets.token_bytes(_PEPPER_BYTES)
+        )
         recovery: set[str] = set()
         while len(recovery) < RECOVERY_CODES:
             recovery.add(_draw_recovery_code())
         with self._store.transaction():
             if not self._use(enrolling.user, steps, command="totp enroll", now=now):
                 raise CodeError("this code was used before; expected the next one, which the authenticator shows soon")
-            digests = [_digest(opened, code) for code in recovery]
-            self._store.enrol(enrolling.user, seal.seal(_packed(opened)), recovery=digests, at=now)
+            digests = [digest_of(code, opened) for code in recovery]
+            self._store.enrol(enrolling.user, seal.seal(packed(opened)), recovery=digests, at=now)
             self._clear((enrolling.user,))
         return tuple(recovery)
 
@@ -232,10 +230,10 @@ class Totp:
                 return self._accept(user, users)
         return Verification(verdict=Verdict.USED, user=found[0][0]) if found else self._fail(users, now=now)
 
-    def _recover(self, opened: Sequence[_Opened], code: str, *, now: datetime) -> Verification:
+    def _recover(self, opened: Sequence[TotpSecret], code: str, *, now: datetime) -> Verification:
         users = tuple(each.user for each in opened)
         for each in opened:
-            if self._store.use_recovery_code(each.user, _digest(each, code), at=now):
+            if self._store.use_recovery_code(each.user, digest_of(code, each), at=now):
                 return self._accept(each.user, users, by_recovery_code=True)
         return self._fail(users, now=now)
 
@@ -277,10 +275,10 @@ class Totp:
         is_unused = [self._store.use_step(user, step, purpose=purpose, at=now) for step in steps]
         return all(is_unused)
 
-    def _opened(self, names: Sequence[str]) -> tuple[_Opened, ...]:
+    def _opened(self, names: Sequence[str]) -> tuple[TotpSecret, ...]:
         """Open what is sealed of those of `names` that are enrolled."""
         enrolments = [enrolment for enrolment in self._store.enrolments() if enrolment.user in names]
-        return tuple(_unpacked(self._require_seal().unseal(one.sealed), user=one.user) for one in enrolments)
+        return tuple(unpacked(self._require_seal().unseal(one.sealed), user=one.user) for one in enrolments)
 
     def _require_seal(self) -> Seal:
         if self._seal is None:
@@ -308,6 +306,18 @@ def _skew(secret: bytes, code: str | None, *, now: datetime) -> float | None:
     return min(ahead, key=abs, default=None)
 
 
+def _shown(enrolling: Enrolling, code: str, *, now: datetime) -> tuple[int, ...]:
+    """Return the steps that `code` shows the secret at, at least one.
+
+    Raises:
+        CodeError: it shows nothing.
+    """
+    secret, typed = b32decode(enrolling.secret), _totp_code(code)
+    if steps := _matching(secret, typed, now=now):
+        return steps
+    raise _wrong(_skew(secret, typed, now=now))
+
+
 def _found(secret: bytes, code: str | None, *, steps: Iterable[int]) -> tuple[int, ...]:
     """Compare with the codes of all steps, each in constant time, whichever is the one."""
     given = (code or "").encode()
@@ -327,17 +337,19 @@ def _totp_code(code: str) -> str | None:
     return typed if typed is not None and kind_of(typed) is CodeKind.TOTP else None
 
 
+def skew_text(skew: float) -> str:
+    """Say that an authenticator's clock is `skew` seconds ahead."""
+    return (
+        f"the authenticator's clock is about {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} this"
+        f" machine's; expected at most {STEP_SECONDS}: set the one that is wrong"
+    )
+
+
 def _wrong(skew: float | None) -> CodeError:
     """Return what to tell of a code that does not fit, which is not shown."""
-    if skew is None:
-        return CodeError(
-            "this is not the code of now; expected the 6 digits that the authenticator shows at this moment"
-        )
-    return CodeError(
-        f"this code is of another time: the authenticator's clock is about {abs(skew):.0f} seconds"
-        f" {'ahead of' if skew > 0 else 'behind'} this machine's; expected at most {STEP_SECONDS}: set the one that is"
-        " wrong"
-    )
+    if skew is not None:
+        return CodeError(f"this code is of another time: {skew_text(skew)}")
+    return CodeError("this is not the code of now; expected the 6 digits that the authenticator shows at this moment")
 
 
 def _draw_recovery_code() -> str:
@@ -346,36 +358,6 @@ def _draw_recovery_code() -> str:
         first, second = ("".join(secrets.choice(ALPHABET) for _ in range(5)) for _ in range(2))
         if kind_of(code := f"{first}-{second}") is CodeKind.RECOVERY:
             return code
-
-
-def _digest(opened: _Opened, code: str) -> bytes:
-    return hmac.digest(opened.pepper, code.encode(), hashlib.sha256)
-
-
-def _packed(opened: _Opened) -> bytes:
-    """Write down what is sealed, the user's name with it: moved to another user's row, it opens for nobody."""
-    values = {
-        "version": _VERSION,
-        "user": opened.user,
-        "secret": opened.secret.hex(),
-        "pepper": opened.pepper.hex(),
-    }
-    return json.dumps(values).encode()
-
-
-def _unpacked(packed: bytes, *, user: str) -> _Opened:
-    try:
-        values = json.loads(packed)
-        if values["version"] != _VERSION:
-            raise ConfigurationError(
-                f"the secret of {user!r} has version {values['version']!r}; expected {_VERSION}: use the logmonitor"
-                " that enrolled them, or enroll them anew"
-            )
-        if values["user"] != user:
-            raise ConfigurationError(f"the secret of {user!r} was sealed for somebody else; enroll them anew")
-        return _Opened(user=user, secret=bytes.fromhex(values["secret"]), pepper=bytes.fromhex(values["pepper"]))
-    except (KeyError, TypeError, ValueError):
-        raise ConfigurationError(f"the secret of {user!r} is none of logmonitor's; enroll them anew") from None
 
 
 def _unavailable(error: Exception) -> Verification:

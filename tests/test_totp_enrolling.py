@@ -60,6 +60,18 @@ def test_enrolling_counts_only_with_the_code_of_now(bench: Bench) -> None:
     assert bench.totp.enrolled() == {ADMIN, "Bob"}
 
 
+def test_enrolling_can_be_checked_before_anything_is_kept(bench: Bench) -> None:
+    """A right code passes as often as it is checked and a wrong one does not; neither is used up, nobody is enrolled."""
+    begun = bench.totp.begin("Bob", issuer="bob")
+    code = bench.code(secret=b32decode(begun.secret))
+    for _ in range(2):
+        bench.totp.check(begun, code)
+        with pytest.raises(CodeError, match="not the code of now"):
+            bench.totp.check(begun, bench.wrong())
+    assert bench.totp.enrolled() == {ADMIN}
+    assert len(bench.totp.finish(begun, code)) == 10
+
+
 def test_enrolling_uses_its_code_up(bench: Bench) -> None:
     """The code that was shown to enrol works for no command, nor to enrol again."""
     bench.enrol("Bob", SECRET)
