@@ -118,7 +118,7 @@ async def log_in(bot: Bot) -> None:
 async def until_answered(bot: Bot) -> None:
     """Ask for help until that is answered: whoever is not known yet is a stranger."""
     heard = ""
-    while not heard.startswith("command help"):
+    while "help of logmonitor" not in heard:
         await bot.gateway.say(ADMIN, "help")
         heard = (await bot.until("heard"))["text"]
     await bot.gateway.wait_for(1)

@@ -101,11 +101,13 @@ async def obey(bot: Bot) -> None:
 
 async def main(endpoint: str, token: str, port: str, twin_key: str | None = None) -> None:
     """Run until told to end."""
-    dispatcher, usual = logging.getLogger("logmonitor.dispatcher"), logging.StreamHandler()
+    usual = logging.StreamHandler()
     usual.setLevel(logging.WARNING)
-    dispatcher.setLevel(logging.DEBUG)
-    dispatcher.addHandler(usual)
-    dispatcher.addHandler(Hearing())
+    for name in ("logmonitor.dispatcher", "logmonitor.jobs"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(usual)
+        logger.addHandler(Hearing())
     bot = Bot(WechatyOptions(endpoint=endpoint, token=token, port=int(port)))
     operations = [qr_rescue(CONFIG, login_test="您好世界"), failing(CONFIG)]
     bot.use([Other(), WechatyLogMonitor(operations=operations, self_log="alice.log", twin_key=twin_key)])
