@@ -32,18 +32,19 @@ _ANCHOR: Final = "newest"
 _POLL_SECONDS: Final = 0.005
 _MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-_FULL: Final = "make room on its disk; it is written to again by itself"
+_FULL: Final = "make room on its disk, and it is written to again by itself"
+_FORBIDDEN: Final = "let the user that the bot runs as write to it, and enter the folders above it"
 _REMEDIES: Final = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EFBIG: _FULL,
-    errno.EACCES: "let the user that the bot runs as write to it, and enter the folders above it",
-    errno.EPERM: "let the user that the bot runs as write to it, and enter the folders above it",
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
     errno.EROFS: "name a file that can be written to as [security] audit",
-    errno.ELOOP: "it is a symbolic link; name the file itself as [security] audit",
-    errno.EISDIR: "it is a directory; name a file as [security] audit",
+    errno.ELOOP: "name the file that the link leads to as [security] audit",
+    errno.EISDIR: "name a file as [security] audit",
     errno.ENOENT: "make the folder that it is to stand in",
-    errno.ENOTDIR: "one of the folders above it is none; name another file as [security] audit",
+    errno.ENOTDIR: "name a file in a folder as [security] audit",
 }
 
 
@@ -105,11 +106,11 @@ class Audit:
     def _write(self, path: Path, record: AuditRecord) -> None:
         try:
             with _locked(path) as descriptor:
-                link = self._append(path, descriptor, record)
-                self._anchor.put(_ANCHOR, anchor_text(link))
+                self._put_anchor(self._append(path, descriptor, record))
         except OSError as error:
             raise _failure(path, error) from None
         except StoreError as error:
+            self._known = None
             raise AuditError(f"{path}: cannot be anchored in the store: {error}") from None
 
     def _append(self, path: Path, descriptor: int, record: AuditRecord) -> Link:
@@ -125,6 +126,9 @@ class Audit:
             tail = read_tail(descriptor)
             anchor = parse_anchor(self._anchor.get(_ANCHOR))
             rotated = newest_in_copies(path, anchor) if tail.newest is None else None
+            newest = tail.newest or rotated
+            if newest is not None and (anchor is None or newest.n > anchor.n):
+                self._put_anchor(newest)  # so that the store is never more than one record behind
             place = next_place(tail, anchor=anchor, rotated=rotated)
         line = line_of(record, place, self._secrets)
         try:
@@ -138,6 +142,9 @@ class Audit:
         link = Link(n=place.n, digest=digest(line))
         self._known = _trace(os.fstat(descriptor)), Tail(newest=link, covered=link.digest)
         return link
+
+    def _put_anchor(self, link: Link) -> None:
+        self._anchor.put(_ANCHOR, anchor_text(link))
 
 
 def read_anchor(anchor: KeyValue) -> Link | None:

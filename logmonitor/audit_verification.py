@@ -274,25 +274,23 @@ def _end_findings(name: str, chain: Sequence[Standing], anchor: Link | None) -> 
             )
         return
     newest = chain[-1]
-    if anchor is None:
-        yield _finding(newest, "the store knows of no record: whether any is missing behind this line cannot be told")
-        return
-    ahead = newest.link.n - anchor.n
-    known = next((one for one in reversed(chain) if one.link.n <= anchor.n), None)
+    known_to = -1 if anchor is None else anchor.n
+    ahead = newest.link.n - known_to
+    known = next((one for one in reversed(chain) if one.link.n <= known_to), None)
     if ahead < 0:
         text = (
-            f"{_missing(newest.link.n + 1, anchor.n)} behind this line: {_REMOVED}, or an older file was put in place"
+            f"{_missing(newest.link.n + 1, known_to)} behind this line: {_REMOVED}, or an older file was put in place"
         )
         yield _finding(newest, text)
-    elif known is not None and known.link.n == anchor.n and known.link != anchor:
-        yield _finding(known, f"record {anchor.n} has not the hash that the store holds of it: the line was changed")
+    elif known is not None and known.link.n == known_to and known.link != anchor:
+        yield _finding(known, f"record {known_to} has not the hash that the store holds of it: the line was changed")
     if ahead == 1:
         text = "the store does not know of this record yet: its writer was killed, or another wrote the line"
         yield _finding(newest, text, is_remark=True)
     elif ahead > 1:
+        what = "no record" if anchor is None else f"no record behind {known_to}"
         text = (
-            f"the store knows of no record behind {anchor.n}, though {ahead} are there:"
-            " it could not be written, was put back to an older state, or others wrote these lines"
+            f"the store knows of {what}: it was replaced, or others wrote the last lines; none behind would be missed"
         )
         yield _finding(newest, text)
 

@@ -107,20 +107,20 @@ def test_place_follows_the_file_unless_the_store_knows_better(
         b"[" * 100_000,
         b'{"n":' + b"9" * 5000 + b"}",
         *(
-            json.dumps({"n": 1, "previous": ORIGIN, "at": AT.isoformat()} | change).encode()
-            for change in (
-                {"n": -1},
-                {"n": True},
-                {"n": 1.0},
-                {"n": None},
-                {"previous": "0"},
-                {"previous": 0},
-                {"previous": "G" * 64},
-                {"at": 0},
-                {"at": "yesterday"},
-                {"at": "2026-11-20T10:00:00"},
-                {"begins": "never"},
-                {"begins": []},
+            json.dumps({"n": 1, "previous": ORIGIN, "at": AT.isoformat(), key: value}).encode()
+            for key, value in (
+                ("n", -1),
+                ("n", True),
+                ("n", 1.0),
+                ("n", None),
+                ("previous", "0"),
+                ("previous", 0),
+                ("previous", "G" * 64),
+                ("at", 0),
+                ("at", "yesterday"),
+                ("at", "2026-11-20T10:00:00"),
+                ("begins", "never"),
+                ("begins", []),
             )
         ),
     ],

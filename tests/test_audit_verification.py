@@ -317,8 +317,8 @@ def test_records_ahead_of_the_store_are_a_finding() -> None:
     verdict = verified(WHOLE, anchor=link_of(LINES[4], 4))
     assert told(verdict.findings) == [
         (
-            ":8: the store knows of no record behind 4, though 3 are there: it could not be written, was put back to an"
-            " older state, or others wrote these lines"
+            ":8: the store knows of no record behind 4: it was replaced, or others wrote the last lines; none behind"
+            " would be missed"
         )
     ]
 
@@ -340,10 +340,14 @@ def test_store_may_know_a_record_that_was_removed_before_newer_ones() -> None:
 
 
 def test_store_that_knows_nothing_is_told() -> None:
-    """Without an anchor in the store it cannot be told whether the end is missing."""
+    """Without an anchor in the store it cannot be told whether the end is missing, unless one record is all."""
     assert told(verified(WHOLE).findings) == [
-        ":8: the store knows of no record: whether any is missing behind this line cannot be told"
+        (
+            ":8: the store knows of no record: it was replaced, or others wrote the last lines; none behind would be"
+            " missed"
+        )
     ]
+    assert verified(LINES[0]).is_intact
 
 
 def test_store_whose_newest_record_is_in_no_file_but_newer_are() -> None:
