@@ -34,4 +34,4 @@ def speaks_of(pattern: str, /, *, command: str, operation: str) -> bool:
 
     None means those that answer rules.
     """
-    return command not in ANSWERS and any(fits(pattern, name) for name in (command, f"{operation}.{command}"))
+    return command not in ANSWERS and fits(pattern, f"{operation}.{command}" if "." in pattern else command)

@@ -30,6 +30,8 @@ patterns = st.text(alphabet="ab_.*?", min_size=1, max_size=4)
         ("sh?", False),
         ("SH", False),
         ("shell", False),
+        ("shell*", False),
+        ("sh*l?sh", False),
         ("other.sh", False),
         ("shellxsh", False),
         ("[s]h", False),
