@@ -83,7 +83,7 @@ def parse_grant(
         user=user,
         operation=operation,
         command=command,
-        room=DIRECT if place is None else _place(place, here, translate),
+        room=parse_place(place, here=here, translate=translate),
         until=None if date is None else parse_until(date, now=now, zone=zone, translate=translate),
     )
 
@@ -119,6 +119,27 @@ def parse_what(
     if operation == "*" and not _WILDCARDS.intersection(command) and len(operations) == 1:
         operation = operations.pop()
     return operation, command
+
+
+def parse_place(word: str | None, *, here: str | None = None, translate: Callable[[str], str]) -> str:
+    """Return where a grant holds, which without a word is in direct messages; `here` is the room it is said in.
+
+    Raises:
+        UsageError: it is no room, or would be several.
+    """
+    if word is None:
+        return DIRECT
+    folded = unicodedata.normalize("NFKC", word).casefold()
+    if folded in _EVERYWHERE:
+        return EVERYWHERE
+    if folded in _DIRECT:
+        return DIRECT
+    if folded in _HERE:
+        if here is None:
+            raise UsageError(translate("this is no room; expected a room's id, or `in here` said in the room"))
+        word = here
+    check_id(word, translate)
+    return word
 
 
 def covered(known: Sequence[Known], *, operation: str, command: str) -> tuple[Known, ...]:
@@ -264,20 +285,6 @@ def _clauses(words: Sequence[str], translate: Callable[[str], str]) -> tuple[str
 
 def _begins_clause(word: str) -> bool:
     return word.casefold() in _WHERE | _EVERYWHERE | _UNTIL
-
-
-def _place(word: str, here: str | None, translate: Callable[[str], str]) -> str:
-    folded = unicodedata.normalize("NFKC", word).casefold()
-    if folded in _EVERYWHERE:
-        return EVERYWHERE
-    if folded in _DIRECT:
-        return DIRECT
-    if folded in _HERE:
-        if here is None:
-            raise UsageError(translate("this is no room; expected a room's id, or `in here` said in the room"))
-        word = here
-    check_id(word, translate)
-    return word
 
 
 def _place_text(room: str, translate: Callable[[str], str]) -> str:

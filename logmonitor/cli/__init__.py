@@ -19,6 +19,8 @@ COMMANDS: Final = {
     "follow": "print the lines of logs as they come, and lose none",
     "replay": "show what the session machine sees in an existing log",
     "profiles": "list the bot families whose logs are understood",
+    "grant": "say who may run what besides the admins, and who may not",
+    "totp": "enroll the authenticators whose one-time codes the bot accepts",
     "audit": "show who asked for what and what was decided, and whether any of it is missing",
     "key": "make a key with which twins sign their lines for each other",
 }
