@@ -68,11 +68,7 @@ class _Machine:
 
     def grant(self, *words: str) -> tuple[int, str]:
         """Return exit code and everything said, on both streams."""
-        try:
-            code = cli.main(["grant", *words, "--config", str(self.config)])
-        except SystemExit as stop:
-            assert isinstance(stop.code, int)
-            code = stop.code
+        code = _exit_code("grant", *words, "--config", str(self.config))
         captured = self._capsys.readouterr()
         return code, captured.out + captured.err
 
