@@ -61,7 +61,7 @@ def test_enrolling_counts_only_with_the_code_of_now(bench: Bench) -> None:
 
 
 def test_enrolling_can_be_checked_before_anything_is_kept(bench: Bench) -> None:
-    """A right code passes as often as it is checked and a wrong one does not; neither is used up, nobody is enrolled."""
+    """A right code passes as often as it is checked, a wrong one never; neither is used up, and nobody is enrolled."""
     begun = bench.totp.begin("Bob", issuer="bob")
     code = bench.code(secret=b32decode(begun.secret))
     for _ in range(2):

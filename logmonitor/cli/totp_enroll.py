@@ -1,0 +1,184 @@
+"""`logmonitor totp enroll`: a secret is shown, and counts once a code shows that it arrived."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from logmonitor.cli.registry import ask, now
+from logmonitor.configuration.document import expected
+from logmonitor.display import visible
+from logmonitor.errors import CodeError, ConfigurationError, QrError
+from logmonitor.qr import render_terminal
+from logmonitor.records import Qr
+from logmonitor.sealing import make_key_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from logmonitor.cli.registry import Registry
+    from logmonitor.totp import Enrolling
+
+_TRIES: Final = 3
+_BORDER: Final = 2
+_QR_STYLE: Final = "#000000 on #ffffff"
+_INKS: Final = "█▀▄ "
+_INTRODUCTION: Final = """\
+{user} gets codes of an authenticator (Google Authenticator, Authy, 1Password and others).
+Who sees what follows can make these codes. Do this on the bot's machine or over SSH, never through the chat, where it
+would stay for whoever reads along or holds the phone.
+
+Scan the QR with the authenticator, or type this by hand:
+  account  {account}
+  key      {key}
+  kind     time-based, 6 digits, every 30 seconds
+"""
+_RECOVERY: Final = """\
+{user} is enrolled: from now on their codes count, each once.
+
+These are their recovery codes, for when the authenticator is lost. Each works once in place of a code. They are not
+shown again: keep them on paper or in a password manager, apart from the phone.
+"""
+_AFTERWARDS: Final = "\nThen clear this window, whose history still shows the key."
+_RESTART: Final = "A key was made, {path}. A bot that runs already reads it when it is started anew. Keep a copy apart."
+
+
+def enroll(registry: Registry, user: str, *, is_replacing: bool) -> int:
+    """Enrol `user`; return 0, or 1 where it is refused or given up.
+
+    Raises:
+        ConfigurationError: nobody can be enrolled under that name, or the key cannot be used.
+        StoreError: the store cannot be used.
+        AuditError: it could not be put on record, so that it was not done.
+    """
+    _require_known(registry, user)
+    _require_key(registry.key_file, registry)
+    if not is_replacing and not _may_replace(registry, user):
+        return 1
+    begun = registry.reader().begin(user, issuer=f"logmonitor {registry.config.bot.name}")
+    _show(begun, account=f"logmonitor {registry.config.bot.name}: {user}")
+    is_new_key = registry.key_file is not None and not registry.key_file.exists()
+    recovery = _finished(registry, begun)
+    if recovery is None:
+        _say("nobody was enrolled")
+        return 1
+    print(_RECOVERY.format(user=visible(user, one_line=True)))
+    for pair in zip(recovery[::2], recovery[1::2], strict=True):
+        print(f"  {pair[0]}    {pair[1]}")
+    if sys.stdout.isatty():
+        print(_AFTERWARDS)
+    if is_new_key:
+        print(_RESTART.format(path=registry.key_file))
+    return 0
+
+
+def _finished(registry: Registry, begun: Enrolling) -> tuple[str, ...] | None:
+    """Ask for a code until one shows that the secret arrived, a few times; return the recovery codes, None if none."""
+    for left in reversed(range(_TRIES)):
+        try:
+            code = ask("The code that it shows now:")
+        except KeyboardInterrupt:
+            _say("nobody was enrolled")
+            raise
+        if code is None:
+            _say("no code was given")
+            return None
+        try:
+            registry.reader().check(begun, code)
+            if registry.key_file is not None and not registry.key_file.exists():
+                make_key_file(registry.key_file)
+            with registry.store.transaction():
+                recovery = registry.totp().finish(begun, code)
+                registry.record("enrolled", f"totp enroll {begun.user}")
+        except CodeError as error:
+            _say(f"{error}{'' if left else '; that was the last try'}")
+        else:
+            return recovery
+    return None
+
+
+def _require_known(registry: Registry, user: str) -> None:
+    """Refuse who could never be asked for a code: most likely a name that was mistyped."""
+    config = registry.config
+    admins = {*config.chat.admins, *(name for one in config.operations for name in one.config.admins or ())}
+    granted = {
+        grant.user
+        for grant in registry.store.grants()
+        if not grant.is_denial and (grant.until is None or now() < grant.until)
+    }
+    if user not in admins | granted or "*" in user or "?" in user:
+        raise ConfigurationError(
+            f"{user!r} is no admin in {config.path}, and no stable id with a grant;"
+            f" {expected(user, admins | granted, other='an id that was granted something')}"
+        )
+
+
+def _require_key(key_file: Path | None, registry: Registry) -> None:
+    """Refuse a key that cannot be used before anything is shown, and a folder where none can be made."""
+    if key_file is None or os.path.lexists(key_file):
+        registry.totp()
+    elif not os.access(key_file.parent, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"key file {str(key_file)!r} cannot be made; expected a folder that is there and can be written to"
+        )
+
+
+def _may_replace(registry: Registry, user: str) -> bool:
+    """Ask, where somebody is there to answer, whether an enrolment that counts now is to be replaced."""
+    earlier = next((one for one in registry.store.enrolments() if one.user == user), None)
+    if earlier is None:
+        return True
+    since = f"{visible(user, one_line=True)} is enrolled since {registry.local(earlier.enrolled_at)}"
+    if not (sys.stdin is not None and sys.stdin.isatty()):
+        _say(f"{since}; expected --replace, if what they have is to count no more")
+        return False
+    answer = ask(f"{since}. Once the new authenticator gave a code, the old one counts no more. Go on? [y/N]")
+    if (answer or "").strip().casefold() in {"y", "yes"}:
+        return True
+    _say("nothing was changed")
+    return False
+
+
+def _show(begun: Enrolling, *, account: str) -> None:
+    """Show the secret: as a QR if that can be drawn, and always as text."""
+    groups = " ".join(begun.secret[start : start + 4] for start in range(0, len(begun.secret), 4))
+    user, account = (visible(text, one_line=True) for text in (begun.user, account))
+    print(_INTRODUCTION.format(user=user, account=account, key=groups))
+    console = Console(highlight=False, markup=False, emoji=False)
+    rows, obstacle = _drawn(begun.uri, console)
+    for row in rows:
+        console.print(Text(row, style=_QR_STYLE), soft_wrap=True)
+    if obstacle:
+        print(obstacle)
+    if not console.is_terminal:
+        print(begun.uri)
+
+
+def _drawn(uri: str, console: Console) -> tuple[tuple[str, ...], str]:
+    """Return the rows of the QR; none, and why, where a camera could not read it."""
+    if not console.is_terminal:
+        return (), "The QR is drawn in a terminal alone; this is what it holds:"
+    try:
+        _INKS.encode(console.encoding)
+    except UnicodeEncodeError:
+        return (), f"The QR is not drawn: {console.encoding}, the encoding of this output, lacks its characters."
+    try:
+        rows = render_terminal(Qr(payload=uri), border=_BORDER, dark_blocks=console.color_system is not None)
+    except QrError as error:
+        return (), f"The QR is not drawn: {error}."
+    columns, height = console.size
+    if columns < len(rows[0]) or height <= len(rows):
+        needed = f"{len(rows[0])} × {len(rows) + 1}"
+        return (), (
+            f"The QR is not drawn: it takes {needed} characters, and this window has {columns} × {height}."
+            " Type the key by hand, or end with Ctrl-C, enlarge the window and begin anew."
+        )
+    return rows, ""
+
+
+def _say(sentence: str) -> None:
+    print(f"logmonitor totp: {visible(sentence, one_line=True)}", file=sys.stderr, flush=True)
