@@ -8,7 +8,7 @@ from collections import defaultdict
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from logmonitor.display import visible
 from logmonitor.errors import AuditError
@@ -193,19 +193,14 @@ class Jobs:
         job.is_running = True
         job.began = self._clock.monotonic()
         working = asyncio.ensure_future(worker.attempt(call))
-        ringing = asyncio.ensure_future(self._clock.sleep(command.timeout))
+        is_late = True
         try:
-            await asyncio.wait({working, ringing}, return_when=asyncio.FIRST_COMPLETED)
+            is_late = not await self._is_done_within(command.timeout, working)
         finally:
-            ringing.cancel()
-            is_late = working.cancel()
-            if is_late:
-                await asyncio.wait({working}, timeout=GRACE_SECONDS)
+            working.cancel()
+            if not await self._is_done_within(GRACE_SECONDS, working):
+                _log.error("%s of %s goes on after its end; it does not let itself be ended", command.name, worker.name)
         if is_late:
-            if not working.done():
-                _log.error(
-                    "%s of %s goes on after its deadline; it does not let itself be ended", command.name, worker.name
-                )
             self._end(job, "timeout")
             self._answer(
                 job.request,
@@ -226,6 +221,15 @@ class Jobs:
                     id=job.id, command=job.text, duration=took
                 ),
             )
+
+    async def _is_done_within(self, seconds: float, task: asyncio.Task[Any]) -> bool:
+        """Wait for a task, for so long at most; tell whether it is done."""
+        ringing = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({task, ringing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ringing.cancel()
+        return task.done()
 
     async def _acknowledge(self, job: Job) -> None:
         """Say that a job takes longer, once it has."""
