@@ -194,7 +194,8 @@ def _expectation(parameter: Parameter) -> str:
 
 def _expected(kind: str, message: str, context: Mapping[str, object]) -> str:
     if kind in _EXPECTED:
-        return _EXPECTED[kind].format_map(context)
+        plain = {name: f"{value:.15g}" if isinstance(value, float) else value for name, value in context.items()}
+        return _EXPECTED[kind].format_map(plain)
     text = _CHECK.sub("", message).replace("Input should be", "expected", 1)
     return text[:1].lower() + text[1:]
 
