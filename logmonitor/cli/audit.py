@@ -114,7 +114,7 @@ def _source(arguments: argparse.Namespace) -> _Source:
         if not path.exists():
             raise ConfigurationError(f"{path}: no such file")
         return _Source(path=path)
-    config = load(config_path(arguments))
+    config = load(config_path(arguments), is_enrolling=True)
     if config.security.audit is None:
         raise ConfigurationError(f"{config.path}: [security] audit is false, so that nothing is put on record")
     return _Source(path=config.security.audit, zone=config.bot.timezone, is_anchored=True, store=config.bot.store)
