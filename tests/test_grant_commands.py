@@ -387,8 +387,8 @@ async def test_grants_lists_number_who_what_where_when_and_by_whom() -> None:
         ),
         "2: wxid_gone may not run *, in the room ops@chat, for ever; by root (command line), 2026-11-20 20:00",
         (
-            "3: everybody who writes to the bot may run tail, in direct messages, until the end of 2026-12-31 (UTC+08:00);"
-            " by “admin” (admin-id), 2026-11-20 20:00"
+            "3: everybody who writes to the bot may run tail, in direct messages,"
+            " until the end of 2026-12-31 (UTC+08:00); by “admin” (admin-id), 2026-11-20 20:00"
         ),
     ]
 
