@@ -6,6 +6,7 @@ An operation needs nothing but what is imported here.
 from __future__ import annotations
 
 from logmonitor import throttle
+from logmonitor.code_redaction import redact_codes
 from logmonitor.errors import (
     ConfigurationError,
     LogMonitorError,
@@ -109,6 +110,7 @@ __all__ = [
     "Transport",
     "TransportError",
     "duration_text",
+    "redact_codes",
     "render_png",
     "render_terminal",
     "session_text",

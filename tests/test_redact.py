@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmonitor.redact import redact
+from logmonitor.records import Attachment, Link, Qr
+from logmonitor.redact import redact, redact_content
 
+_BEGIN = "-----BEGIN RSA PRIVATE KEY-----"
+_END = "-----END RSA PRIVATE KEY-----"
+_LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
 _DATA = Path(__file__).parent / "data"
 _WHATSAPP = "2@kXbCTXZy0aBcdEfGh+/i=,AbCdEfGhIjKlMnOp=,QrStUvWxYz012345=,6789+abc="
 
@@ -60,6 +64,40 @@ _WHATSAPP = "2@kXbCTXZy0aBcdEfGh+/i=,AbCdEfGhIjKlMnOp=,QrStUvWxYz012345=,6789+ab
         ("totp 123456", "totp [redacted]"),
         ("验证码：123456，", "验证码：[redacted]，"),
         ("your one-time code is 123456.", "your one-time code is [redacted]."),
+        ("动态码 １２３ ４５６。", "动态码 [redacted]。"),
+        ("otp: 12345678", "otp: [redacted]"),
+        ("use ABCD2-EFGH3, once", "use [redacted], once"),
+        ("otpauth://totp/x:y?secret=ABC&issuer=x end", "otpauth://[redacted] end"),
+        ("qr=otpauth%3A%2F%2Ftotp%2Fx%3Fsecret%3DABC", "qr=otpauth%3A%2F%2F[redacted]"),
+        ('"otpauth:\\/\\/totp\\/x"', '"otpauth:\\/\\/[redacted]"'),
+        ("Cookie: sid=abc; lang=en\r\nHost: x", "Cookie: [redacted]\r\nHost: x"),
+        ("{'Set-Cookie': 'sid=abc; Path=/', 'x': 1}", "{'Set-Cookie': '[redacted]', 'x': 1}"),
+        ('"{\\"cookie\\":\\"sid=1\\"}"', '"{\\"cookie\\":\\"[redacted]\\"}"'),
+        ("Proxy-Authorization: Basic dXNlcjpwYXNz", "Proxy-Authorization: [redacted]"),
+        ("sent Basic dXNlcjpwYXNz== as header", "sent Basic [redacted] as header"),
+        ("sent basic dXNlcjpwYXNz as header", "sent basic [redacted] as header"),
+        ("password: xyz", "password: [redacted]"),
+        ("the password is: xyz!", "the password is: [redacted]"),
+        ("密码：xyz，好", "密码：[redacted]，好"),
+        ("密码是 abc123", "密码是 [redacted]"),
+        ("client_secret: abcdefgh1234", "client_secret: [redacted]"),
+        ("secret = xyz", "secret = [redacted]"),
+        ("mysql --password hunter2 -h db", "mysql --password [redacted] -h db"),
+        ("curl -s -u me:hunter2 https://x", "curl -s -u me:[redacted] https://x"),
+        ("id AKIAIOSFODNN7EXAMPLE end", "id [redacted] end"),
+        ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "aws_secret_access_key = [redacted]"),
+        ('"SecretAccessKey": "wJalrXUtnFEMI/K7MDENG"', '"SecretAccessKey": "[redacted]"'),
+        ("push with ghp_" + "a1" * 18, "push with [redacted]"),
+        ("github_pat_" + "a1_" * 10 + ".", "[redacted]."),
+        ("xoxb-1234567890-abcdef", "[redacted]"),
+        ("key sk-proj-" + "a1" * 12, "key [redacted]"),
+        ("a eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_x b", "a [redacted] b"),
+        ("bot123 1234567890:" + "aB-_1" * 7, "bot123 [redacted]"),
+        ("sent by SCT123456TabcDEF123456", "sent by [redacted]"),
+        ("https://sctapi.ftqq.com/SCTxxx.send?title=a", "https://sctapi.ftqq.com/[redacted]?title=a"),
+        ("https://hooks.slack.com/services/T0/B0/x", "https://hooks.slack.com/services/[redacted]"),
+        ("schan://SCT1", "schan://[redacted]"),
+        ("tgram://123:abc/456 mailtos://me:pw@example.com", "tgram://[redacted] mailtos://me:[redacted]@example.com"),
     ],
 )
 def test_redact_takes_out_what_is_known_by_its_shape(text: str, redacted: str) -> None:
@@ -78,6 +116,12 @@ def test_redact_takes_out_what_is_known_by_its_shape(text: str, redacted: str) -
         '{"baseUrl":"https://ilinkai.weixin.qq.com","userId":"o9cq@im.wechat"}',
         "mail bob2@example.com, 2@home, 1234567 otp",
         "totp 1234567",
+        "invalid token: unexpected; token: identifier-expected; password is wrong; 密码是什么",
+        "the cookie, which has cookies: basic authentication, basic abcdefghi",
+        "disk-usage-of-something-long-enough-here task-12345678901234567890",
+        "secret == other, docker -u 1000:1000, hello-world ABCDE-FGHJK ABCD2-EFGH3-JKLM4",
+        "newfetchQRCode: local_token_list count=0",
+        "https://github.com/owner/repository/commit/0123456789abcdef0123456789abcdef01234567",
         "━━━━━━━━ ████████ 50%",
         "",
     ],
@@ -131,6 +175,86 @@ def test_redact_passes_over_an_empty_secret() -> None:
 def test_redact_bears_text_that_is_no_unicode() -> None:
     """A lone surrogate, as from a file name, is shown by its escape and stops nothing."""
     assert redact("a\udc80 token=b") == "a\\udc80 token=[redacted]"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        (f"a\n{_BEGIN}\n{_LINE}\n{_LINE}\nabc=\n{_END}\nb", f"a\n{_BEGIN}[redacted]{_END}\nb"),
+        (f'{{"k":"{_BEGIN}\\n{_LINE}\\n{_END}\\n"}}', f'{{"k":"{_BEGIN}[redacted]{_END}\\n"}}'),
+        (f"{_BEGIN}{_LINE}{_END} {_BEGIN}{_LINE}{_END}", f"{_BEGIN}[redacted]{_END} {_BEGIN}[redacted]{_END}"),
+        (f"{_BEGIN}\n{_LINE}\n22:44:35 INFO next", f"{_BEGIN}[redacted]22:44:35 INFO next"),
+        (f"{_BEGIN}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,A\n\n{_LINE}\nabc", f"{_BEGIN}[redacted]"),
+        (f"before it\n{_LINE}\nabc=\n{_END} b", f"before it\n[redacted]{_END} b"),
+        (f"{_BEGIN}\n{_LINE}\n{_BEGIN}\n{_LINE}\n{_END}", f"{_BEGIN}[redacted]{_BEGIN}[redacted]{_END}"),
+        (f"{_BEGIN}: nothing here", f"{_BEGIN}: nothing here"),
+        (f"{_END} alone", f"{_END} alone"),
+        (f"{_BEGIN}: one,{' and another' * 2000}\n{_END}", f"{_BEGIN}: one,{' and another' * 2000}\n{_END}"),
+        ("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nx\n---- END SSH2 ENCRYPTED PRIVATE KEY ----", None),
+        ("-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----", ""),
+    ],
+)
+def test_redact_takes_out_private_keys(text: str, redacted: str | None) -> None:
+    """A private key goes between its marks, on lines of its own or within JSON, also where one mark is cut off."""
+    if redacted is None:
+        redacted = text.replace("\nx\n", "[redacted]")
+    assert redact(text) == (redacted or text)
+
+
+def test_redact_leaves_no_line_of_a_key_cut_anywhere() -> None:
+    """Wherever a log's slice begins or ends within a key, no whole line of it is left while one mark is there."""
+    key = "\n".join([_BEGIN, *[_LINE] * 5, "abcd", _END])
+    for at in range(len(key)):
+        for part in (key[:at], key[at:]):
+            if _BEGIN in part or _END in part:
+                assert _LINE not in redact(f"log\n{part}\nmore log: x")
+
+
+def test_redact_takes_time_in_proportion() -> None:
+    """A text made of beginnings that never end is done with, as is one made of ends."""
+    for unit in (_BEGIN, _END, f"{_BEGIN}{_LINE}\n", "password: ", "curl -u a:", 'cookie="', "eyJaaaaaaaaa."):
+        assert redact(unit * 5000)
+
+
+def test_redact_content_leaves_no_secret_in_anything_read() -> None:
+    """Text, captions, names of files, titles and descriptions lose what `redact` knows and the values given."""
+    image = Attachment(filename="hush.png", content_type="image/png", data=b"hush token=x", caption="token=x hush")
+    assert redact_content("token=x hush", ["hush"]) == "token=[redacted] [redacted]"
+    assert redact_content(image, ["hush"]) == Attachment(
+        filename="[redacted].png", content_type="image/png", data=b"hush token=x", caption="token=[redacted] [redacted]"
+    )
+    link = Link(title="token=x", url="https://example.com/?token=x&y=hush", description="hush")
+    assert redact_content(link, ["hush"]) == Link(
+        title="token=[redacted]", url="https://example.com/?token=x&y=[redacted]", description="[redacted]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_text"),
+    [
+        ("text/plain", True),
+        ("text/plain; charset=utf-8", True),
+        ("Application/JSON", True),
+        ("application/x-ndjson", True),
+        ("application/problem+json; charset=utf-8", True),
+        ("application/octet-stream", False),
+        ("application/gzip", False),
+        ("image/png", False),
+    ],
+)
+def test_redact_content_reads_files_of_text(content_type: str, *, is_text: bool) -> None:
+    """A file of text loses its secrets, and of bytes that are not UTF-8 none changes; other files stay."""
+    data = "密码：".encode() + b"xyz \xff\xfe token=x \x80hush"
+    expected = "密码：".encode() + b"[redacted] \xff\xfe token=[redacted] \x80[redacted]" if is_text else data
+    content = redact_content(Attachment(filename="f", content_type=content_type, data=data), ["hush"])
+    assert content == Attachment(filename="f", content_type=content_type, data=expected)
+
+
+def test_redact_content_leaves_a_login_qr_to_be_scanned() -> None:
+    """What an image shows is the purpose of sending it."""
+    qr = Qr(payload="https://login.weixin.qq.com/l/abc==")
+    image = Attachment(filename="bob-qr.png", content_type="image/png", data=b"x", caption="bob needs a scan", qr=qr)
+    assert redact_content(image) == image
 
 
 @given(
