@@ -7,13 +7,22 @@ import heapq
 import math
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 START: Final = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 """When a fake clock begins: noon of 20 November 2026, UTC."""
 
 ROUNDS: Final = 50
 """How often the event loop comes round before whoever was woken is taken to have done what it does."""
+
+
+async def come_round() -> None:
+    """Let the event loop come round, so that whoever can go on does."""
+    for _ in range(ROUNDS):
+        await asyncio.sleep(0)
 
 
 class FakeClock:
@@ -24,6 +33,7 @@ class FakeClock:
         self._at = at
         self._elapsed = 0.0
         self._numbers = count()
+        self._watching: list[asyncio.Future[None]] = []
         self._sleepers: list[tuple[float, int, asyncio.Future[None], asyncio.Task[object] | None]] = []
 
     @property
@@ -51,6 +61,10 @@ class FakeClock:
         future = asyncio.get_running_loop().create_future()
         sleeper = (self._elapsed + seconds, next(self._numbers), future, asyncio.current_task())
         heapq.heappush(self._sleepers, sleeper)
+        watching, self._watching = self._watching, []
+        for one in watching:
+            if not one.done():
+                one.set_result(None)
         try:
             await future
         finally:
@@ -69,8 +83,10 @@ class FakeClock:
         self._elapsed += seconds
         self._wake()
 
-    async def move_on(self, seconds: float) -> None:
+    async def move_on(self, seconds: float, *, settle: Callable[[], Awaitable[None]] = come_round) -> None:
         """Let time pass, from one sleeper to the next: each wakes at its own time and does what it does then.
+
+        `settle` waits until those who were woken have done it.
 
         Raises:
             ValueError: time would go back.
@@ -78,12 +94,17 @@ class FakeClock:
         if not 0 <= seconds < math.inf:
             raise ValueError(f"cannot move on by {seconds!r} s; expected 0 or more")
         end = self._elapsed + seconds
-        await come_round()
+        await settle()
         while (sleepers := self.sleepers) and sleepers[0] <= end:
             self._elapsed = max(self._elapsed, sleepers[0])
             self._wake()
-            await come_round()
+            await settle()
         self._elapsed = end
+
+    async def wait_for_sleeper(self) -> None:
+        """Wait until somebody else begins to sleep."""
+        self._watching.append(asyncio.get_running_loop().create_future())
+        await self._watching[-1]
 
     def adjust(self, seconds: float) -> None:
         """Step the time of day, forwards or back, as setting a clock does; `monotonic` and sleepers do not notice."""
@@ -94,9 +115,3 @@ class FakeClock:
             _due, _number, future, _task = heapq.heappop(self._sleepers)
             if not future.done():
                 future.set_result(None)
-
-
-async def come_round() -> None:
-    """Let the event loop come round, so that whoever can go on does."""
-    for _ in range(ROUNDS):
-        await asyncio.sleep(0)

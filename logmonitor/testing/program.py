@@ -1,0 +1,75 @@
+"""The real runtime at work in a chat in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from logmonitor.runtime import serve
+
+if TYPE_CHECKING:
+    from logmonitor.config import Config
+    from logmonitor.operation import Host, Operation
+    from logmonitor.testing.clock import FakeClock
+    from logmonitor.testing.log_fence import LogFence
+    from logmonitor.testing.quiet import Quiet
+    from logmonitor.testing.side_channel import MemorySideChannel
+    from logmonitor.testing.transport import MemoryTransport
+
+
+class Program:
+    """The runtime, begun, brought to rest and ended."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        operations: tuple[Operation, ...],
+        transport: MemoryTransport,
+        channel: MemorySideChannel,
+        clock: FakeClock,
+        host: Host | None,
+        fence: LogFence,
+        quiet: Quiet,
+    ) -> None:
+        """Put the runtime together; nothing is begun. `quiet` sees everything that happens in it."""
+        self._fence = fence
+        self._quiet = quiet
+        self._stop = asyncio.Event()
+        watched = (*map(quiet.watched, operations), *((fence.operation,) if config.watches else ()))
+        self._serving = serve(
+            config,
+            transport=transport,
+            operations=watched,
+            stop=self._stop,
+            clock=clock,
+            host=host,
+            channel=channel,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._serving)
+
+    async def settle(self) -> None:
+        """Wait until all that was logged is read, and all that can happen without input or time has happened.
+
+        Raises:
+            Exception: the runtime has ended with it.
+        """
+        await self._fence.wait()
+        await self._quiet.settle()
+        if self._task is not None and self._task.done():
+            self._task.result()
+
+    async def end(self, *, deadline: float) -> bool:
+        """Stop; what waits for time is not waited for. Tell whether it ended within `deadline` seconds."""
+        if self._task is None:
+            self._serving.close()
+            return True
+        self._stop.set()
+        await self._quiet.settle()
+        self._task.cancel()
+        done, _ = await asyncio.wait({self._task}, timeout=deadline)
+        return bool(done)
