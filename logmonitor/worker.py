@@ -82,7 +82,7 @@ class Worker:
         self.operation = operation
         self.name = operation.config.name or operation.name
         self._world = world
-        self._calls: asyncio.Queue[Call] = asyncio.Queue(_QUEUE_LENGTH)
+        self._calls: asyncio.Queue[Call | None] = asyncio.Queue(_QUEUE_LENGTH)
         self._wake_at: float | None = None
         self._translate = translation(operation.config.language)
 
@@ -159,7 +159,11 @@ class Worker:
 
     def wake_at(self, monotonic: float) -> None:
         """Call `on_tick` once at that time, or at an earlier one already asked for."""
-        self._wake_at = monotonic if self._wake_at is None else min(self._wake_at, monotonic)
+        if self._wake_at is not None and self._wake_at <= monotonic:
+            return
+        self._wake_at = monotonic
+        if self._calls.empty():
+            self._calls.put_nowait(None)  # who waits for the next call has to hear of it
 
     def failure(self, call: Call, error: Exception) -> str:
         """Return the sentence that tells of a failure."""
