@@ -9,6 +9,7 @@ import pytest
 from tests.gateway.certificate import Certificate, make_certificate
 from tests.gateway.driver import LACK, Gateway
 from tests.totp_bench import Bench
+from tests.totp_desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -36,3 +37,9 @@ def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.store.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a desk with nobody enrolled."""
+    return Desk(tmp_path, capsys, monkeypatch)

@@ -6,13 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+import segno
 from rich.console import Console
 from rich.text import Text
 
 from logmonitor.cli.registry import ask, now
 from logmonitor.configuration.document import expected
 from logmonitor.display import visible
-from logmonitor.errors import CodeError, ConfigurationError, QrError
+from logmonitor.errors import CodeError, ConfigurationError
 from logmonitor.qr import render_terminal
 from logmonitor.records import Qr
 from logmonitor.sealing import make_key_file
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _TRIES: Final = 3
 _BORDER: Final = 2
 _QR_STYLE: Final = "#000000 on #ffffff"
+_USUAL: Final = (80, 24)
 _INKS: Final = "█▀▄ "
 _INTRODUCTION: Final = """\
 {user} gets codes of an authenticator (Google Authenticator, Authy, 1Password and others).
@@ -151,7 +153,7 @@ def _show(begun: Enrolling, *, account: str) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     rows, obstacle = _drawn(begun.uri, console)
     for row in rows:
-        console.print(Text(row, style=_QR_STYLE), soft_wrap=True)
+        console.print(Text(row, style=_QR_STYLE if _is_coloured(console) else ""), soft_wrap=True)
     if obstacle:
         print(obstacle)
     if not console.is_terminal:
@@ -167,17 +169,25 @@ def _drawn(uri: str, console: Console) -> tuple[tuple[str, ...], str]:
     except UnicodeEncodeError:
         return (), f"The QR is not drawn: {console.encoding}, the encoding of this output, lacks its characters."
     try:
-        rows = render_terminal(Qr(payload=uri), border=_BORDER, dark_blocks=console.color_system is not None)
-    except QrError as error:
-        return (), f"The QR is not drawn: {error}."
-    columns, height = console.size
+        # Of the lowest error correction, which a screen can do with, so that it fits into 24 lines.
+        matrix = segno.make(uri, error="l", boost_error=False, micro=False).matrix
+    except segno.DataOverflowError:
+        return (), "The QR is not drawn: the names of bot and user are too long for one."
+    modules = tuple(bytes(row) for row in matrix)
+    rows = render_terminal(Qr(modules=modules), border=_BORDER, dark_blocks=_is_coloured(console))
+    size = os.get_terminal_size(sys.stdout.fileno())
+    columns, height = (size.columns or _USUAL[0], size.lines or _USUAL[1])
     if columns < len(rows[0]) or height <= len(rows):
-        needed = f"{len(rows[0])} × {len(rows) + 1}"
         return (), (
-            f"The QR is not drawn: it takes {needed} characters, and this window has {columns} × {height}."
-            " Type the key by hand, or end with Ctrl-C, enlarge the window and begin anew."
+            f"The QR is not drawn: it takes {len(rows[0])} × {len(rows) + 1} characters, and this window has"
+            f" {columns} × {height}.\nType the key by hand, or end with Ctrl-C, enlarge the window and begin anew."
         )
     return rows, ""
+
+
+def _is_coloured(console: Console) -> bool:
+    """Tell whether black can be drawn on white, whatever the colours of the terminal are."""
+    return console.color_system is not None and not console.no_color
 
 
 def _say(sentence: str) -> None:
