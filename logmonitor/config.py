@@ -22,7 +22,7 @@ from logmonitor.configuration.record import (
     WatchConfig,
 )
 from logmonitor.configuration.security import passwords_of
-from logmonitor.configuration.tables import Language, Reading
+from logmonitor.configuration.tables import Language, Reading, is_lasting
 from logmonitor.errors import ConfigurationError, RefusedPatternError
 
 if TYPE_CHECKING:
@@ -52,23 +52,25 @@ _LIMIT_BYTES: Final = 1 << 20
 def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: bool = False) -> Config:
     """Read and check the configuration at `path`; nothing is started and no log is read.
 
-    A command that asks for a one-time code is refused unless one of its admins is enrolled, but not while somebody
-    `is_enrolling`.
+    A command that asks for a one-time code is refused unless one of its admins is enrolled. While somebody
+    `is_enrolling`, or else works on what lasts from a shell that has nothing of the service's environment, that is no
+    matter, and what only a running bot needs is not looked at: the chat's own keys, watches, second channels.
 
     Raises:
         RefusedPatternError: nothing is wrong but patterns or profiles.
         ConfigurationError: it cannot be read, or something in it is wrong: one finding a line.
     """
     text, is_private = _read(path)
-    document, findings = parse(text, name=str(path), environ=environ)
-    if not document.values:
+    whole, findings = parse(text, name=str(path), environ=environ)
+    if not whole.values:
         raise ConfigurationError(f"{path}: is empty; expected {', '.join(FORMS.values())}")
-    finder = Finder(document, path, findings)
-    reading = Reading(finder)
+    document = whole.part(is_lasting) if is_enrolling else whole
+    finder = Finder(document, path, [one for one in findings if not is_enrolling or is_lasting(one.location)])
+    reading = Reading(finder, is_running=not is_enrolling)
     bot, chat = reading.bot(), reading.chat()
     watches, operations = reading.watches(), reading.operations()
     security, second_channels = reading.security(), reading.second_channels()
-    reading.check(is_enrolling=is_enrolling)
+    reading.check()
     if finder.findings or bot is None or chat is None or security is None:
         error = document.error(sorted(finder.findings, key=rank))
         is_readable = bot is not None and chat is not None and all(one in finder.refused for one in finder.findings)
@@ -81,8 +83,8 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: b
         operations=operations,
         security=security,
         second_channels=second_channels,
-        secrets=(*document.secrets(), *passwords_of(second_channels)),
-        exposed=() if is_private else document.plain_secrets(),
+        secrets=(*whole.secrets(), *passwords_of(second_channels)),
+        exposed=() if is_private else whole.plain_secrets(),
     )
 
 

@@ -167,8 +167,8 @@ def test_load_shows_no_secret_of_security(folder: Path) -> None:
         (
             "key = 'hunter22'",
             (
-                "] key = '***': it is no key; expected the 44 characters of a Fernet key, as `logmonitor totp enroll` makes"
-                " one"
+                "] key = '***': it is no key; expected the 44 characters of a Fernet key, as `logmonitor totp enroll`"
+                " makes one"
             ),
         ),
         ("max_age = 0", "] max_age = 0: expected at least 1"),
@@ -316,6 +316,41 @@ def test_load_refuses_a_second_channel_or_a_peer_that_is_not_there(folder: Path)
 def test_load_tells_what_is_wrong_with_a_table(folder: Path, table: str, sentences: list[str]) -> None:
     """A second channel is to somebody, once, by a URL that Apprise takes, and is quoted by nobody."""
     assert findings(folder, FINE + table) == sentences
+
+
+def test_load_needs_no_environment_of_the_service_while_enrolling(folder: Path) -> None:
+    """On the command line neither chat, watches nor second channels are looked at, and their secrets are not needed."""
+    text = (
+        FINE.replace("[chat]", 'store = "kept.db"\ntwin_key = "${TWIN_KEY}"\nself_log = "${LOG}"\n[chat]')
+        .replace('"stdio"', '"wechaty"\nendpoint = "${HOST}"\ntoken = "${PIN}"')
+        .replace("bob.log", "${BOB}")
+        .replace(SHELL, SHELL + 'watch = "bob"\nsecurity = ["totp", "out_of_band"]\n')
+    )
+    channel = '[[second_channel]]\nadmin = "AdminWeixin"\nurl = "${SMS}"\n'
+    config = read(folder, text + channel, is_enrolling=True, PIN="hunter22")
+    assert (config.bot.store, config.bot.self_log) == (folder / "kept.db", None)
+    assert (config.chat.transport, config.chat.admins, config.chat.parameters) == ("wechaty", ("AdminWeixin",), {})
+    assert [entry.config.watch for entry in config.operations] == ["bob"]
+    assert (config.watches, config.second_channels, config.secrets) == ((), (), ("hunter22",))
+    assert len(findings(folder, text + channel)) == 6
+
+
+def test_load_needs_what_lasts_while_enrolling(folder: Path) -> None:
+    """What says where something lasts, or who is an admin, has to be there on the command line too."""
+    text = (
+        FINE.replace("[chat]", 'store = "${STORE}"\n[chat]').replace('"AdminWeixin"', '"${WHO}"')
+        + '[security]\nkey = "${KEY}"\naudit = 1\n'
+    )
+    assert findings(folder, text, is_enrolling=True) == [
+        "[bot] store = '${STORE}': environment variable STORE is not set",
+        "[chat] admins #1 = '${WHO}': environment variable WHO is not set",
+        "[security] key = '***': environment variable KEY is not set",
+        "[security] audit = 1: expected the path of a file in quotes, or false to keep no record",
+    ]
+    assert findings(folder, BOT + "[secruity]\n", is_enrolling=True) == [
+        "no [chat]; expected one",
+        "[secruity]: unknown table; did you mean [security]?",
+    ]
 
 
 def test_load_names_variables_of_security_that_are_not_set(folder: Path) -> None:

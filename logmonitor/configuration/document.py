@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ from rapidfuzz.process import extractOne
 from logmonitor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Location = tuple[str | int, ...]
 
@@ -89,6 +89,21 @@ class Document:
             for location, text in _texts(self.written)
             if text and _is_secret(location) and not any(match["name"] for match in _VARIABLE.finditer(text))
         )
+
+    def part(self, holds: Callable[[Location], bool], /) -> Document:
+        """Return the document with those of its tables and of their keys that `holds` is true of."""
+
+        def kept(tables: Mapping[str, object]) -> dict[str, object]:
+            return {
+                name: {key: value for key, value in table.items() if holds((name, key))}
+                if isinstance(table, dict)
+                else table
+                for name, table in tables.items()
+                if holds((name,))
+            }
+
+        unset = frozenset(place for place in self.unset if holds(place[:1]) and holds(place))
+        return replace(self, written=kept(self.written), values=kept(self.values), unset=unset)
 
     def is_unset(self, location: Location) -> bool:
         """Tell whether something at or below `location` could not be had from the environment."""

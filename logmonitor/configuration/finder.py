@@ -81,11 +81,14 @@ class Finder:
         self.findings.append(Finding(location=location, text=text, shows_value=shows_value))
 
     def find_unknown(self) -> None:
-        """Find tables that are not known, and that nothing is to be done."""
+        """Find tables that are not known."""
         for key, meant in self._meant.items():
             kind = "table" if isinstance(self.document.values[key], dict | list) else "key outside of every table"
             hint = f"did you mean {FORMS[meant]}?" if meant else f"expected {_ALL_FORMS}"
             self.find((key,), f"unknown {kind}; {hint}", shows_value=False)
+
+    def find_idleness(self) -> None:
+        """Find that nothing is to be done."""
         if not any(name in self.document.values or name in self._meant.values() for name in _WORK):
             self.find((), "nothing to do; expected at least one [[watch]]")
 

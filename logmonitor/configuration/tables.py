@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from logmonitor.configuration.finder import Finder
     from logmonitor.configuration.record import SecondChannelConfig, SecurityConfig
 
+_RUNNING: Final = (("watch",), ("second_channel",), ("bot", "self_log"), ("bot", "profiles"), ("bot", "twin_key"))
+"""What only a running bot needs, besides what is its chat's own."""
+
 _KEYS: Final = {"logs": "log"}
 """The fields of records whose key has another name."""
 
@@ -96,15 +99,24 @@ def _operation(
     return OperationEntry(use=use, config=config)
 
 
+def is_lasting(location: Location) -> bool:
+    """Tell whether what stands there matters to who works on what lasts, and does not run the bot."""
+    table, *keys = location
+    is_chats_own = table == "chat" and keys and keys[0] not in {one.name for one in parameters_of(_chat)}
+    return not is_chats_own and location[:1] not in _RUNNING and location[:2] not in _RUNNING
+
+
 class Reading:
     """One reading of a document, whose findings gather in a finder.
 
-    The tables are read in the order of the methods; `check` comes last.
+    The tables are read in the order of the methods; `check` comes last. With `is_running` False the document is the
+    part of one that lasts: no chat is tried.
     """
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: Finder, *, is_running: bool = True) -> None:
         """Begin with the finder's document."""
         self._finder = finder
+        self._is_running = is_running
         self._bot: BotConfig | None = None
         self._watches: dict[Location, WatchConfig] = {}
         self._operations: dict[Location, str] = {}
@@ -127,6 +139,10 @@ class Reading:
         if table is None:
             return None
         general = parameters_of(_chat)
+        if not self._is_running:
+            values = self._finder.bound(table, ("chat",), general)
+            self._chat = None if values is None else _chat(**values)
+            return self._chat
         factory, own = self._factory(table, ("chat", "transport"), find_transport, general, positional=0)
         given = {"bot": self._bot.name, "language": self._bot.language} if self._bot is not None else {}
         given = {one.name: given[one.name] for one in own if one.name in given and one.name not in table}
@@ -168,9 +184,12 @@ class Reading:
         self._channels = read_second_channels(self._finder, names)
         return self._channels
 
-    def check(self, *, is_enrolling: bool) -> None:
-        """Find what is wrong between the tables; while somebody is enrolling it is no matter who is not enrolled."""
+    def check(self) -> None:
+        """Find what is wrong between the tables."""
         self._finder.find_unknown()
+        if not self._is_running:
+            return
+        self._finder.find_idleness()
         self._check_records(self._profiles())
         is_whole = len(self._made) == len(self._finder.many("operation", again=True))
         if is_whole and self._chat is not None and self._security is not None:
@@ -180,14 +199,15 @@ class Reading:
                 admins=self._chat.admins,
                 security=self._security,
                 channels=self._channels,
-                store=None if self._bot is None or is_enrolling else self._bot.store,
+                store=None if self._bot is None else self._bot.store,
             )
 
     def _operation(self, location: Location, table: Mapping[str, object]) -> OperationEntry | None:
         general = parameters_of(_operation)
         factory, own = self._factory(table, (*location, "use"), find_operation, general, positional=1)
         values = self._finder.bound(table, location, (*general, *own), is_open=factory is None)
-        self._check_watch(location, table)
+        if self._is_running:
+            self._check_watch(location, table)
         if values is None or factory is None:
             return None
         parameters = {one.name: values.pop(one.name) for one in own if one.name in values}
