@@ -16,14 +16,13 @@ from logmonitor.cli.configured import add_config_option, config_path
 from logmonitor.config import load
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError
-from logmonitor.store import Store
+from logmonitor.store import Store, read_enrolled
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-    from logmonitor.audit_chain import Link
     from logmonitor.audit_verification import Verdict
 
 _NEWEST: Final = 20
@@ -33,19 +32,28 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """Where an audit stands; without a `store` there is nothing that it can be compared with."""
+    """Where an audit stands, and unless it is a copy from elsewhere the store that knows its newest record."""
 
     path: Path
     zone: ZoneInfo | None = None
     is_anchored: bool = False
     store: Path | None = None
 
-    def anchor(self) -> Link | None:
-        """Return the newest record that the store knows of."""
+    def verified(self) -> Verdict:
+        """Verify the audit, against its store if it has one.
+
+        Raises:
+            AuditError: it cannot be read.
+            StoreError: the store cannot be read.
+        """
+        if not self.is_anchored:
+            return verify_audit(self.path)
         if self.store is None or not self.store.exists():
-            return None
+            return verify_audit(self.path, read_anchor=lambda: None)
+        read_enrolled(self.store)  # so that a damaged one is told of and left where it is
         with Store(self.store) as store:
-            return read_anchor(store.view(ANCHOR_OWNER))
+            view = store.view(ANCHOR_OWNER)
+            return verify_audit(self.path, read_anchor=lambda: read_anchor(view))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
                 show([entry for entry, _ in entries], zone=source.zone)
         if not arguments.verify:
             return 0
-        verdict = verify_audit(source.path, read_anchor=source.anchor if source.is_anchored else None)
+        verdict = source.verified()
     except LogMonitorError as error:
         print(f"logmonitor audit: {error}", file=sys.stderr)
         return 2

@@ -47,7 +47,11 @@ def show(entries: Sequence[Entry], *, zone: tzinfo | None) -> None:
         for row in rows:
             head = Text.assemble(f"{row.at:%m-%d %H:%M:%S} ", _painted(row.decision), f" {row.who}")
             console.print(head.append(f" in {row.where}" if row.where else "", "dim"))
-            console.print(Padding(Text.assemble((row.command, "bold"), f"  {row.why}"), (0, 0, 0, 2)))
+            if row.command or row.why:
+                text = Text("  ").join(
+                    Text(part, style) for part, style in ((row.command, "bold"), (row.why, "")) if part
+                )
+                console.print(Padding(text, (0, 0, 0, 2)))
     elif rows:
         console.print(_table(rows))
 
