@@ -272,7 +272,8 @@ def test_enroll_shows_text_where_blocks_cannot_be_written(desk: Desk) -> None:
 
 def test_enroll_shows_text_where_the_qr_would_be_too_large(desk: Desk) -> None:
     """With a name that no QR has room for, the key is shown as text alone."""
-    desk.configure(f'[[operation]]\nuse = "qr_rescue"\nname = "other"\nadmins = ["{"名" * 400}"]\n')
+    with desk.store() as store:
+        store.add_grant(Grant(user="名" * 400, at=datetime.now(UTC)))
     with seated(desk, "enroll", "名" * 400) as terminal:
         shown = terminal.wait_for("The code that it shows now:")
         assert "The QR is not drawn: the names of bot and user are too long for one." in shown
