@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from logmonitor.errors import StoreError
-from logmonitor.storage.failure import is_damage, store_error, told_as_store_error
+from logmonitor.storage.failure import UNREADABLE, is_damage, store_error, told_as_store_error
 from logmonitor.storage.place import (
     log_size_bytes,
     opening,
@@ -142,11 +142,18 @@ class Database:
         """Remember damage: what is damaged in one place is not trusted in another."""
         try:
             yield
+        except UnicodeDecodeError:
+            self._distrust(UNREADABLE)
+            raise
         except sqlite3.Error as error:
             if is_damage(error):
-                self._damage = str(store_error(error, self.path))
-                _log.error("%s", self._damage)
+                self._distrust(error)
             raise
+
+    def _distrust(self, reason: sqlite3.Error | str) -> None:
+        """Use nothing of the file any more."""
+        self._damage = f"store {self.path or 'in memory'} is not used any more: {reason}; start logmonitor again"
+        _log.error("%s", self._damage)
 
     def _undo(self, statements: tuple[str, ...]) -> None:
         """Undo a transaction, unless SQLite did so itself; what cannot be undone now is undone at the next opening."""
@@ -155,8 +162,7 @@ class Database:
                 for statement in statements:
                     self._connection.execute(statement)
         except sqlite3.Error as error:
-            self._damage = str(store_error(error, self.path))
-            _log.error("%s", self._damage)
+            self._distrust(error)
 
     def _require_same_file(self) -> None:
         """Refuse to go on with a file that the next start would not find."""
@@ -187,6 +193,8 @@ def damage_of(connection: sqlite3.Connection, path: Path, /, *, known: int) -> s
         if is_damage(error):
             return str(error)
         raise store_error(error, path) from error
+    except UnicodeDecodeError:
+        return UNREADABLE
     return None if said == "ok" else " ".join(str(said).split())
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _PRIMARY: Final = 0xFF  # the rest of a code says more than is needed here
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_SET_ASIDE: Final = "start logmonitor again, which sets it aside and makes a new one"
+UNREADABLE: Final = "a text in it is no UTF-8"
+"""What is wrong where SQLite complains in words that are damaged themselves, which Python raises instead of them."""
+
 _REMEDIES: Final = {
     sqlite3.SQLITE_BUSY: "another process holds it; see that none keeps it open in a transaction, then try again",
     sqlite3.SQLITE_LOCKED: "another process holds it; see that none keeps it open in a transaction, then try again",
@@ -22,8 +26,8 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_READONLY: "make the file and its folder writable for the user that runs logmonitor",
     sqlite3.SQLITE_PERM: "make the file and its folder writable for the user that runs logmonitor",
     sqlite3.SQLITE_CANTOPEN: "make the file and its folder writable for the user that runs logmonitor",
-    sqlite3.SQLITE_CORRUPT: "start logmonitor again, which sets it aside and makes a new one",
-    sqlite3.SQLITE_NOTADB: "start logmonitor again, which sets it aside and makes a new one",
+    sqlite3.SQLITE_CORRUPT: _SET_ASIDE,
+    sqlite3.SQLITE_NOTADB: _SET_ASIDE,
 }
 
 
@@ -45,6 +49,8 @@ def told_as_store_error(path: Path | None, /) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise store_error(error, path) from error
+    except UnicodeDecodeError as error:
+        raise StoreError(f"store {path or 'in memory'} cannot be used: {UNREADABLE}; {_SET_ASIDE}") from error
     except UnicodeEncodeError:
         raise StoreError(f"store {path or 'in memory'} cannot keep a text that is no UTF-8") from None
     except OverflowError:

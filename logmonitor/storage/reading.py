@@ -43,7 +43,7 @@ def read_enrolled(path: Path, /) -> frozenset[str]:
                 return frozenset()
             try:
                 enrolled = _read(path, state)
-            except StoreError:
+            except (StoreError, FileNotFoundError):  # also what stood beside the file a moment ago
                 if _state(path) == state:
                     raise
             else:

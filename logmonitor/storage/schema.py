@@ -10,6 +10,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import StoreError
+from logmonitor.storage.failure import is_damage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,13 +88,11 @@ def require_ours(connection: sqlite3.Connection, path: Path, *, known: int) -> i
         sqlite3.Error: it cannot be read.
     """
     application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    if application != APPLICATION_ID:
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application or version or tables:
-            raise StoreError(
-                f"store {path} is a database of another program and was left as it is; expected one of logmonitor, or a"
-                " name that no file has"
-            )
+    if application != APPLICATION_ID and (application or version or not _is_empty(connection)):
+        raise StoreError(
+            f"store {path} is a database of another program and was left as it is; expected one of logmonitor, or a"
+            " name that no file has"
+        )
     if version > known:
         raise StoreError(
             f"store {path} has version {version}, made by a newer logmonitor; this one knows versions up to {known}:"
@@ -132,6 +131,18 @@ def _apply(connection: sqlite3.Connection, path: Path | None, migration: Migrati
             f"store {path or 'in memory'} cannot be brought to version {number} and was left as it was: {error}; make"
             " room if the disk is full, else run the logmonitor that made it"
         ) from error
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Tell whether there is no table yet; damaged ones are some, and not ours, whose header would say so."""
+    try:
+        return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
+    except UnicodeDecodeError:
+        return False
+    except sqlite3.Error as error:
+        if is_damage(error):
+            return False
+        raise
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -66,6 +66,18 @@ def test_damaged_file_is_set_aside(
         assert [grant.user for grant in store.grants()] == ["eve"]
 
 
+def test_damage_in_the_words_of_the_complaint_is_damage(path: Path) -> None:
+    """A file in which the names of the tables are no text any more is set aside too, and never used."""
+    fill(path)
+    path.write_bytes(
+        path.read_bytes().replace(b"CREATE TABLE access_grant", b"CREATE \x80\x81\x82\x83\x84 access_grant")
+    )
+    with pytest.raises(StoreError, match=f"store {path} is damaged: a text in it is no UTF-8"):
+        read_enrolled(path)
+    with Store(path) as store:
+        assert store.set_aside is not None
+
+
 def test_what_belongs_to_a_damaged_file_goes_with_it(path: Path) -> None:
     """What was written last and lies beside a damaged file keeps that file's name, and is no part of the new one."""
     fill(path)
@@ -163,7 +175,7 @@ def test_row_that_is_none_permits_nothing(path: Path, statement: str, said: str)
         ask()
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_damage_is_set_aside_or_a_store_error(data: st.DataObject) -> None:
     """Whatever bytes change, the store opens, or another one takes its place, or it says why not; nothing else."""

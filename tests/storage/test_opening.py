@@ -102,6 +102,17 @@ def test_other_programs_database_is_left_alone(path: Path, statements: tuple[str
     assert modes(path.parent) == {"bot.db": 0o644}
 
 
+@pytest.mark.parametrize("name", [b"TABLE", b"T\x80BLE"])
+def test_other_programs_damaged_database_is_left_alone(path: Path, name: bytes) -> None:
+    """A database that does not say it is ours is refused and left alone, damaged or not."""
+    execute(path, "CREATE TABLE user (name)")
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE user", b"CREAT\x00 " + name + b" user"))
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
 def test_newer_version_is_refused_with_a_remedy(path: Path) -> None:
     """A file of a newer version is refused in a sentence with both versions and what to do, and left as it is."""
     fill(path)
