@@ -10,10 +10,12 @@ import logmonitor
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "logmonitor"
 SHELL = (
+    "approver",
     "audit",
     "audit_copies",
     "audit_reader",
     "cli",
+    "clock",
     "config",
     "configuration.factory",
     "configuration.log_pattern",
@@ -26,10 +28,14 @@ SHELL = (
     "following",
     "grant_commands",
     "host",
+    "jobs",
     "language",
     "outbox",
+    "own_commands",
+    "pacer",
     "profile_folder",
     "reader",
+    "recorder",
     "runtime",
     "sealing",
     "second_channel",
