@@ -92,7 +92,7 @@ class Judge:
             )
 
     async def expect_no_more(self) -> None:
-        """See that everything the bot has said was expected of somebody.
+        """See that everything the bot has said was expected of somebody, and that nothing was said to nobody.
 
         Raises:
             AssertionError: it was not.
@@ -103,7 +103,7 @@ class Judge:
         rest = [
             f"  {entry}"
             for index, entry in enumerate(self._transcript.entries)
-            if index >= self._ignored and entry.is_from_bot and index not in expected
+            if index >= self._ignored and index not in expected and (entry.is_from_bot or entry.is_to_nobody)
         ]
         if rest:
             raise self.failure("\n".join(("the bot has said what no assertion expects:", *rest)))

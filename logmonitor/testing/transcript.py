@@ -44,6 +44,11 @@ class Entry:
         """Whether the bot says it, and it arrived."""
         return self.speaker == BOT and self.has_arrived
 
+    @property
+    def is_to_nobody(self) -> bool:
+        """Whether the bot says it to a conversation that there is not."""
+        return self.speaker == BOT and not self.receivers
+
     def __str__(self) -> str:
         """Return it as one row, or several where the text has several lines."""
         time = f"{self.at:%H:%M:%S}"
