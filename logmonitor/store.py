@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Store", "read_enrolled"]
 
 PATIENCE_SECONDS: Final = 5.0
-_MEMORY_MILLISECONDS: Final = 24 * 60 * 60 * 1000
 _LARGEST_ID: Final = (1 << 63) - 1
 _GRANTS: Final = "SELECT id, user, operation, command, room, until, is_denial, given_by, given_at FROM access_grant"
 
@@ -138,21 +137,17 @@ class Store:
     def use_step(self, user: str, step: int, *, purpose: str, at: datetime) -> bool:
         """Use up a time step; tell whether it was unused. It is on disk once True is returned, outside a transaction.
 
-        `purpose` says what it was used for, as the SHA-256 of the command. What was used more than a day ago, which no
-        code can be of any more, is forgotten.
+        `purpose` says what it was used for, as the SHA-256 of the command. No step is ever forgotten: a clock may be
+        set forward and back again. Ten years of a code every hour take some 10 MB.
         """
-        used_at = to_milliseconds(at)
-        with self.transaction():
-            used = self._database.change(
-                "INSERT INTO used_step (user, step, purpose, used_at) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (user, step) DO NOTHING",
-                user,
-                step,
-                purpose,
-                used_at,
-            )
-            if used:
-                self._database.change("DELETE FROM used_step WHERE used_at < ?", used_at - _MEMORY_MILLISECONDS)
+        used = self._database.change(
+            "INSERT INTO used_step (user, step, purpose, used_at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (user, step) DO NOTHING",
+            user,
+            step,
+            purpose,
+            to_milliseconds(at),
+        )
         return used == 1
 
     def use_recovery_code(self, user: str, digest: bytes, *, at: datetime) -> bool:
