@@ -71,7 +71,7 @@ class SecondChannel:
         if not urls:
             raise RejectedError(f"there is no second channel to {' or '.join(map(repr, names))}")
         problems = await asyncio.gather(*(self._send(url, text, title) for url in urls))
-        failed = [f"{_service(url)} {problem}" for url, problem in zip(urls, problems, strict=True) if problem]
+        failed = [f"{service_of(url)} {problem}" for url, problem in zip(urls, problems, strict=True) if problem]
         if len(failed) == len(urls):
             raise TransportError(f"the second channel did not take the message: {'; '.join(failed)}")
         for sentence in failed:
@@ -126,8 +126,8 @@ def check_urls(urls: Sequence[str], /) -> tuple[str, ...]:
     return answers
 
 
-def _service(url: str) -> str:
-    """Return what a URL may be called by where it may not be shown."""
+def service_of(url: str, /) -> str:
+    """Return what a URL may be called by where it may not be shown: the service that it is for."""
     match = _SERVICE.match(url)
     return match[1].lower() if match else "it"
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import glob
 import logging
 import os
 import stat
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.text import Text
 
+from logmonitor.cli.check_lasting import lasting_rows
+from logmonitor.cli.row import Row, reason_of, user_name
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.configuration.factory import TRANSPORTS
 from logmonitor.configuration.log_pattern import literal
@@ -58,15 +58,6 @@ _REMEDIES: Final = (
 """What helps, by a word of the reason why a chat is down."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One thing looked at, and what was seen; `remedy` is None where nothing is wrong."""
-
-    subject: str
-    text: str
-    remedy: str | None = None
-
-
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the configuration that `run` is to be given")
@@ -90,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{_counted(len(findings))} in the configuration; nothing else was looked at.")
         return 1 if isinstance(error, RefusedPatternError) else 2
     contacts = {name for operation in operations for name in (*(operation.config.admins or ()), *operation.contacts)}
+    contacts.update(channel.admin for channel in config.second_channels)
     names = dict.fromkeys((*config.chat.admins, *sorted(contacts)))
     show = _printer(config.secrets)
     found = 0
@@ -99,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         *_watch_rows(config),
         *_operation_rows(config),
         *_self_log_rows(config),
+        *lasting_rows(config),
         *tls_rows(config.chat),
         *asyncio.run(chat_rows(config.chat.transport, transport, tuple(names))),
     ):
@@ -172,7 +165,7 @@ def _content_rows(
         for path in paths[:_FILES_READ]:
             chunks += read_chunks(path, start_offset=max(0, path.stat().st_size - share_bytes))
     except OSError as error:
-        yield Row(subject=subject, text=f"cannot be read: {_reason(error)}", remedy="check again")
+        yield Row(subject=subject, text=f"cannot be read: {reason_of(error)}", remedy="check again")
         return
     if not any(chunk.data.strip() for chunk in chunks):
         yield Row(subject=subject, text="its log is empty; the family shows when it is written to")
@@ -244,7 +237,7 @@ def _problem(subject: str, path: Path) -> Row | None:
         return Row(subject=subject, text=f"{path} does not exist", remedy=remedy)
     except OSError as error:
         remedy = f"let the user {user_name()} read it, and enter the folders above it"
-        return Row(subject=subject, text=f"{path} cannot be read: {_reason(error)}", remedy=remedy)
+        return Row(subject=subject, text=f"{path} cannot be read: {reason_of(error)}", remedy=remedy)
     mode = os.fstat(descriptor).st_mode
     os.close(descriptor)
     if stat.S_ISREG(mode):
@@ -270,7 +263,7 @@ def _self_log_rows(config: Config) -> Iterator[Row]:
     try:
         place = next(one for one in (path, *path.parents) if one.exists())
     except OSError as error:
-        yield Row(subject=subject, text=f"{path}: {_reason(error)}", remedy="name a file that this bot may write to")
+        yield Row(subject=subject, text=f"{path}: {reason_of(error)}", remedy="name a file that this bot may write to")
         return
     if path.exists() and not path.is_file():
         yield Row(subject=subject, text=f"{path} is no file", remedy="name a file that this bot may write to")
@@ -386,15 +379,3 @@ def _printer(secrets: Sequence[str] = ()) -> Callable[[Row], None]:
 
 def _counted(count: int) -> str:
     return "1 finding" if count == 1 else f"{count} findings"
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
-def user_name() -> str:
-    """Return who runs this, by number where there is no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

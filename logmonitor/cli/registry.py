@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.audit_record import AuditRecord
-from logmonitor.cli.check import user_name
 from logmonitor.cli.configured import config_path
+from logmonitor.cli.row import user_name
 from logmonitor.config import load
 from logmonitor.errors import ConfigurationError
 from logmonitor.sealing import load_seal

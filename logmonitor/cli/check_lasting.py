@@ -1,0 +1,133 @@
+"""What `check` tells of what lasts: the store, the audit, the key, who is enrolled, who has a second channel."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.audit import ANCHOR_OWNER, read_anchor
+from logmonitor.audit_reader import verify_audit
+from logmonitor.cli.row import Row, reason_of, user_name
+from logmonitor.errors import AuditError, ConfigurationError, StoreError
+from logmonitor.sealing import load_seal
+from logmonitor.second_channel import service_of
+from logmonitor.store import Store, read_enrolled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from logmonitor.audit_chain import Link
+    from logmonitor.config import Config
+
+_COMPANIONS: Final = ("-wal", "-shm", "-journal")
+
+
+def lasting_rows(config: Config) -> Iterator[Row]:
+    """Look at what lasts; nothing is made, and nothing is sent."""
+    enrolled: frozenset[str] | None = frozenset()
+    store = config.bot.store
+    if store is not None:
+        yield from _set_aside_rows(store)
+        try:
+            enrolled = read_enrolled(store)
+        except StoreError as error:
+            enrolled = None
+            remedy = "until then whoever asks for a one-time code, or was granted something, is refused"
+            yield Row(subject="store", text=str(error), remedy=remedy)
+        else:
+            yield _place_row("store", store)
+    yield from _audit_rows(config, is_anchored=bool(enrolled is not None and store is not None and store.exists()))
+    yield from _code_rows(config, enrolled)
+    for channel in config.second_channels:
+        text = f"leads over {service_of(channel.url)}; nothing was sent to try it"
+        yield Row(subject=f"second channel of {channel.admin}", text=text)
+
+
+def _set_aside_rows(path: Path) -> Iterator[Row]:
+    """Tell of stores that were damaged and put aside."""
+    found = sorted(one for one in path.parent.glob("*") if one.name.startswith(f"{path.name}.corrupt-"))
+    for aside in found:
+        if not aside.name.endswith(_COMPANIONS):
+            text = f"one that was damaged was set aside as {aside}, with all grants and enrolments in it"
+            remedy = "grant and enroll anew, and move it elsewhere"
+            yield Row(subject="store", text=text, remedy=remedy)
+
+
+def _place_row(subject: str, path: Path) -> Row:
+    """Tell whether a file can be written, or made where it is not there."""
+    try:
+        if path.exists():
+            can_write = os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+            text = "can be written" if can_write else "cannot be written"
+        elif not path.parent.is_dir():
+            return Row(
+                subject=subject,
+                text=f"{path.parent}, in which {path.name} is to be, is no folder that exists",
+                remedy=f"mkdir -p {path.parent}, or name a file elsewhere",
+            )
+        else:
+            can_write = os.access(path.parent, os.W_OK | os.X_OK)
+            text = "can be made" if can_write else "cannot be made"
+    except OSError as error:
+        can_write, text = False, f"cannot be looked at: {reason_of(error)}"
+    remedy = f"let the user {user_name()} read and write it, and its folder, or name a file elsewhere"
+    return Row(subject=subject, text=f"{path} {text}", remedy=None if can_write else remedy)
+
+
+def _audit_rows(config: Config, *, is_anchored: bool) -> Iterator[Row]:
+    """Tell whether the audit can be written, and whether anything was done to it."""
+    path, store = config.security.audit, config.bot.store
+    if path is None:
+        yield Row(subject="audit", text="audit = false: nothing is put on record")
+        return
+    row = _place_row("audit", path)
+    yield row
+    if row.remedy is not None:
+        return
+
+    def anchor() -> Link | None:
+        with Store(store) as opened:
+            return read_anchor(opened.view(ANCHOR_OWNER))
+
+    try:
+        verdict = verify_audit(path, read_anchor=anchor if is_anchored else None)
+    except (AuditError, StoreError) as error:
+        yield Row(subject="audit", text=str(error), remedy="check again")
+        return
+    wrong = [finding for finding in verdict.findings if not finding.is_remark]
+    if wrong:
+        place = wrong[0].file if wrong[0].line is None else f"{wrong[0].file}, line {wrong[0].line}"
+        text = f"{place}: {wrong[0].text}" + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else "")
+        remedy = f"logmonitor audit --verify --config {config.path} tells all of it"
+        yield Row(subject="audit", text=text, remedy=remedy)
+    elif verdict.records:
+        count = len(verdict.records)
+        yield Row(
+            subject="audit", text=f"its {count} records follow one upon the other" if count > 1 else "has 1 record"
+        )
+
+
+def _code_rows(config: Config, enrolled: frozenset[str] | None) -> Iterator[Row]:
+    """Tell who can give one-time codes, and whether the key to their secrets is there and nobody else's."""
+    security, subject = config.security, "one-time codes"
+    key_file = security.key_file
+    if key_file is not None and (enrolled or security.key is not None or os.path.lexists(key_file)):
+        try:
+            load_seal(key=security.key, key_file=key_file)
+        except ConfigurationError as error:
+            yield Row(subject="key", text=str(error), remedy="until then no one-time code is accepted")
+        else:
+            text = f"{key_file} is there, for its owner alone" if security.key is None else "comes from [security] key"
+            yield Row(subject="key", text=text)
+    if enrolled is None:
+        return
+    if not enrolled:
+        yield Row(subject=subject, text="nobody is enrolled")
+        return
+    names = dict.fromkeys(
+        (*config.chat.admins, *(name for entry in config.operations for name in entry.config.admins or ()))
+    )
+    for name in (*names, *sorted(enrolled - names.keys())):
+        text = "is enrolled" if name in enrolled else "is not enrolled; what asks for a one-time code is refused"
+        yield Row(subject=f"{subject} of {name}", text=text)

@@ -1,0 +1,186 @@
+"""`logmonitor check` on what lasts: store, audit, key, enrolments and second channels."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from logmonitor import cli
+from logmonitor.audit import ANCHOR_OWNER, Audit
+from logmonitor.audit_record import AuditRecord
+from logmonitor.cli.row import reason_of, user_name
+from logmonitor.sealing import make_key_file
+from logmonitor.store import Store
+
+DATA: Final = Path(__file__).parent / "data"
+FINE: Final = """
+[bot]
+name = "alice"
+[chat]
+transport = "stdio"
+admins = ["AdminWeixin", "Deputy"]
+[[watch]]
+name = "bob"
+log = "bob.log"
+[[operation]]
+use = "qr_rescue"
+"""
+AT: Final = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder in which `FINE` has nothing to be found."""
+    (tmp_path / "bob.log").write_bytes((DATA / "wechaty-ts.real.log").read_bytes())
+    return tmp_path.resolve()
+
+
+def checked(folder: Path, capsys: pytest.CaptureFixture[str], more: str = "", *, code: int = 0) -> list[str]:
+    """Check a configuration; return the lines about what lasts."""
+    path = folder / "bots.toml"
+    path.write_text(FINE + more, encoding="utf-8")
+    path.chmod(0o600)
+    before = sorted(folder.iterdir())
+    assert cli.main(["check", str(path)]) == code
+    assert sorted(one for one in folder.iterdir() if one.suffix not in {".db-wal", ".db-shm"}) == before
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    lines = captured.out.replace(str(folder), "@").splitlines()
+    others = ("ok: configuration", "ok: watch", "ok: chat", "Nothing stands", "1 finding; ", "2 findings; ")
+    return [line for line in lines if not line.startswith(others)]
+
+
+def keep(folder: Path, *, records: int = 0, enrolled: tuple[str, ...] = ()) -> None:
+    """Have a store, with records in the audit and users enrolled."""
+    with Store(folder / "bots.db") as store:
+        audit = Audit(folder / "bots.audit.jsonl", anchor=store.view(ANCHOR_OWNER))
+        for number in range(records):
+            audit.write(AuditRecord(at=AT, decision="allowed", user=f"id-{number}"))
+        for name in enrolled:
+            store.enrol(name, b"sealed", recovery=(), at=AT)
+
+
+def test_check_tells_that_what_lasts_is_to_be_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the first start there is nothing, and nothing is made by looking."""
+    assert checked(folder, capsys) == [
+        "ok: store: @/bots.db can be made",
+        "ok: audit: @/bots.audit.jsonl can be made",
+        "ok: one-time codes: nobody is enrolled",
+    ]
+    assert checked(folder, capsys, "[security]\naudit = false\n")[1] == (
+        "ok: audit: audit = false: nothing is put on record"
+    )
+
+
+def test_check_tells_who_is_enrolled_and_that_all_is_well(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A store, an intact audit, a key of mode 0600, and each admin with and without codes have their rows."""
+    keep(folder, records=3, enrolled=("AdminWeixin", "wxid_1"))
+    make_key_file(folder / "bots.key")
+    url = "json://u:hunter22@127.0.0.1/hunter23"
+    assert checked(folder, capsys, f'[[second_channel]]\nadmin = "Deputy"\nurl = "{url}"\n') == [
+        "ok: store: @/bots.db can be written",
+        "ok: audit: @/bots.audit.jsonl can be written",
+        "ok: audit: its 3 records follow one upon the other",
+        "ok: key: @/bots.key is there, for its owner alone",
+        "ok: one-time codes of AdminWeixin: is enrolled",
+        "ok: one-time codes of Deputy: is not enrolled; what asks for a one-time code is refused",
+        "ok: one-time codes of wxid_1: is enrolled",
+        "ok: second channel of Deputy: leads over json; nothing was sent to try it",
+    ]
+
+
+def test_check_tells_that_the_key_comes_from_the_configuration(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a key in the configuration no file is looked for."""
+    make_key_file(folder / "other.key")
+    keep(folder, records=1, enrolled=("AdminWeixin", "Deputy"))
+    key = (folder / "other.key").read_text().strip()
+    lines = checked(folder, capsys, f'[security]\nkey = "{key}"\n')
+    assert lines[2:4] == ["ok: audit: has 1 record", "ok: key: comes from [security] key"]
+
+
+def test_check_finds_a_key_that_others_can_read_or_that_is_not_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key that may not be used, or that enrolments need and nobody has, is a finding with its remedy."""
+    make_key_file(folder / "bots.key")
+    (folder / "bots.key").chmod(0o640)
+    lines = checked(folder, capsys, code=1)
+    assert lines[2].startswith("finding: key: key file '@/bots.key' has mode 0640, so that others")
+    assert lines[2].endswith("expected 0600: chmod 600 '@/bots.key'")
+    assert lines[3] == "  remedy: until then no one-time code is accepted"
+    (folder / "bots.key").unlink()
+    keep(folder, enrolled=("AdminWeixin",))
+    lines = checked(folder, capsys, code=1)
+    assert lines[2].startswith("finding: key: no key file '@/bots.key'; expected the one")
+
+
+def test_check_finds_what_was_done_to_the_audit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A record that is gone from the middle or the end, or a file that is no audit, is a finding."""
+    keep(folder, records=4)
+    path = folder / "bots.audit.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join((lines[0], *lines[2:])))
+    found = checked(folder, capsys, code=1)
+    assert found[2].startswith("finding: audit: @/bots.audit.jsonl, line 2: ")
+    assert found[3] == "  remedy: logmonitor audit --verify --config @/bots.toml tells all of it"
+    path.write_bytes(b"".join(lines[:2]))
+    assert checked(folder, capsys, code=1)[2].startswith("finding: audit: @/bots.audit.jsonl")
+    path.unlink()
+    path.mkdir()
+    assert checked(folder, capsys, code=1)[2].startswith("finding: audit: @/bots.audit.jsonl")
+
+
+def test_check_finds_a_store_that_cannot_be_used(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged store is told and left where it is, and one that was set aside is told until it is moved."""
+    (folder / "bots.db").write_bytes(b"no database" * 1000)
+    lines = checked(folder, capsys, code=1)
+    assert lines[0].startswith("finding: store: store @/bots.db is ")
+    assert lines[1] == ("  remedy: until then whoever asks for a one-time code, or was granted something, is refused")
+    (folder / "bots.db").rename(folder / "bots.db.corrupt-20261120T000000Z")
+    (folder / "bots.db.corrupt-20261120T000000Z-wal").touch()
+    lines = checked(folder, capsys, code=1)
+    assert lines[:3] == [
+        (
+            "finding: store: one that was damaged was set aside as @/bots.db.corrupt-20261120T000000Z, with all grants"
+            " and enrolments in it"
+        ),
+        "  remedy: grant and enroll anew, and move it elsewhere",
+        "ok: store: @/bots.db can be made",
+    ]
+
+
+def test_check_finds_a_place_that_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is not there, and files and folders that may not be written, each have their remedy."""
+    lines = checked(folder, capsys, '[security]\naudit = "logs/audit"\n', code=1)
+    assert lines[1:3] == [
+        "finding: audit: @/logs, in which audit is to be, is no folder that exists",
+        "  remedy: mkdir -p @/logs, or name a file elsewhere",
+    ]
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != folder)
+    remedy = f"  remedy: let the user {user_name()} read and write it, and its folder, or name a file elsewhere"
+    lines = checked(folder, capsys, code=1)
+    assert lines[:2] == ["finding: store: @/bots.db cannot be made", remedy]
+    keep(folder)
+    assert checked(folder, capsys, code=1)[:2] == ["finding: store: @/bots.db cannot be written", remedy]
+    name = "x" * 300
+    lines = checked(folder, capsys, f'[security]\naudit = "{name}"\n', code=1)
+    assert lines[2] == f"finding: audit: @/{name} cannot be looked at: file name too long"
+
+
+def test_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody knows a user's name the number has to do; an error without a reason tells what it has."""
+
+    def refuse() -> str:
+        raise KeyError
+
+    monkeypatch.setattr("getpass.getuser", refuse)
+    assert user_name() == str(os.getuid())
+    assert [reason_of(OSError(2, "Not There")), reason_of(OSError("Odd"))] == ["not there", "odd"]
