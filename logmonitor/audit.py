@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.audit_chain import Link, Tail, anchor_text, digest, line_of, next_place, parse_anchor
@@ -15,7 +15,8 @@ from logmonitor.audit_copies import newest_in_copies, read_tail
 from logmonitor.errors import AuditError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -56,13 +57,23 @@ class Audit:
     torn line; the next write goes on behind it.
     """
 
-    def __init__(self, path: Path | None, *, anchor: KeyValue, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        anchor: KeyValue,
+        secrets: Sequence[str] = (),
+        transaction: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """Write to `path`, which need not exist, in a folder that does; with None nothing is written.
 
-        `anchor` is the store's view called `ANCHOR_OWNER`. `secrets` are texts that no record may show.
+        `anchor` is the store's view called `ANCHOR_OWNER`. `secrets` are texts that no record may show. `transaction`
+        is the store's: where records are written within one, all writers have to begin with it, or two of them could
+        wait for each other, one for the store and one for the file.
         """
         self._path = path
         self._anchor = anchor
+        self._transaction = transaction
         self._secrets = tuple(secrets)
         self._known: tuple[tuple[int, int, int], Tail] | None = None
         self._failing_since: datetime | None = None
@@ -105,46 +116,39 @@ class Audit:
 
     def _write(self, path: Path, record: AuditRecord) -> None:
         try:
-            with _locked(path) as descriptor:
-                self._put_anchor(self._append(path, descriptor, record))
+            if not self._try_to_write(path, record, is_behind=False):
+                self._try_to_write(path, record, is_behind=True)
         except OSError as error:
             raise _failure(path, error) from None
         except StoreError as error:
-            self._known = None
             raise AuditError(f"{path}: cannot be anchored in the store: {error}") from None
 
-    def _append(self, path: Path, descriptor: int, record: AuditRecord) -> Link:
-        """Append a line behind what is there; return its place."""
-        before = os.fstat(descriptor)
-        if before.st_mode & _OTHERS:
-            with suppress(PermissionError):
-                os.fchmod(descriptor, _MODE)
-        if self._known is not None and self._known[0] == _trace(before):
-            tail = self._known[1]
-            place = next_place(tail, anchor=None)
-        else:
-            tail = read_tail(descriptor)
-            anchor = parse_anchor(self._anchor.get(_ANCHOR))
+    def _try_to_write(self, path: Path, record: AuditRecord, *, is_behind: bool) -> bool:
+        """Append a record and anchor it, unless the store has to be told of the one before first.
+
+        That is done by itself, so that the store is never more than one record behind. It may stay behind if it
+        `is_behind` anyway.
+        """
+        with self._transaction(), _locked(path) as descriptor:
+            before = os.fstat(descriptor)
+            if before.st_mode & _OTHERS:
+                with suppress(PermissionError):
+                    os.fchmod(descriptor, _MODE)
+            is_known = self._known is not None and self._known[0] == _trace(before)
+            tail = self._known[1] if self._known is not None and is_known else read_tail(descriptor)
+            anchor = read_anchor(self._anchor)
             rotated = newest_in_copies(path, anchor) if tail.newest is None else None
             newest = tail.newest or rotated
-            if newest is not None and (anchor is None or newest.n > anchor.n):
-                self._put_anchor(newest)  # so that the store is never more than one record behind
+            if newest is not None and (anchor is None or newest.n > anchor.n) and not is_behind:
+                self._anchor.put(_ANCHOR, anchor_text(newest))
+                return False
             place = next_place(tail, anchor=anchor, rotated=rotated)
-        line = line_of(record, place, self._secrets)
-        try:
-            _write_all(descriptor, b"\n" * tail.is_torn + line + b"\n")
-            os.fsync(descriptor)
-            if before.st_size == 0:
-                _sync_folder(path.parent)
-        except OSError:
-            _take_back(descriptor, before.st_size)
-            raise
-        link = Link(n=place.n, digest=digest(line))
-        self._known = _trace(os.fstat(descriptor)), Tail(newest=link, covered=link.digest)
-        return link
-
-    def _put_anchor(self, link: Link) -> None:
-        self._anchor.put(_ANCHOR, anchor_text(link))
+            line = line_of(record, place, self._secrets)
+            _append(path, descriptor, b"\n" * tail.is_torn + line + b"\n", size=before.st_size)
+            link = Link(n=place.n, digest=digest(line))
+            self._known = _trace(os.fstat(descriptor)), Tail(newest=link, covered=link.digest)
+            self._anchor.put(_ANCHOR, anchor_text(link))
+            return True
 
 
 def read_anchor(anchor: KeyValue) -> Link | None:
@@ -216,10 +220,18 @@ def _trace(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_dev, status.st_ino, status.st_size
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+def _append(path: Path, descriptor: int, data: bytes, *, size: int) -> None:
+    """Have all of `data` on disk behind the first `size` bytes, or nothing of it."""
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+        if size == 0:
+            _sync_folder(path.parent)
+    except OSError:
+        _take_back(descriptor, size)
+        raise
 
 
 def _take_back(descriptor: int, size: int) -> None:

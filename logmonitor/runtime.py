@@ -179,7 +179,12 @@ class _Runtime:
             Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot, clock=clock)
             for watch in config.watches
         )
-        self._audit = Audit(config.security.audit, anchor=store.view(ANCHOR_OWNER), secrets=config.secrets)
+        self._audit = Audit(
+            config.security.audit,
+            anchor=store.view(ANCHOR_OWNER),
+            secrets=config.secrets,
+            transaction=store.transaction,
+        )
         self._dispatcher = Dispatcher(
             self._workers,
             world,

@@ -24,6 +24,7 @@ RECORD = AuditRecord(at=AT, decision="allowed", user="wxid_1")
 NAME = "bot.audit.jsonl"
 _WRITER = """\
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from logmonitor.audit import ANCHOR_OWNER, Audit
@@ -32,11 +33,12 @@ from logmonitor.store import Store
 
 path, count, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 with Store(path.with_suffix(".db")) as store:
-    audit = Audit(path, anchor=store.view(ANCHOR_OWNER))
+    audit = Audit(path, anchor=store.view(ANCHOR_OWNER), transaction=store.transaction)
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):
-        audit.write(AuditRecord(at=datetime.now(UTC), decision="allowed", user="x" * size, command=f"{number}"))
+        with store.transaction() if number % 2 else nullcontext():
+            audit.write(AuditRecord(at=datetime.now(UTC), decision="allowed", user="x" * size, command=f"{number}"))
 """
 
 
@@ -84,7 +86,10 @@ def told(findings: Sequence[Finding]) -> list[str]:
 
 
 def start_writer(path: Path, *, count: int, size: int = 1) -> subprocess.Popen[str]:
-    """Start a process that writes to the audit at `path` once it is told to; its store lies beside it."""
+    """Start a process that writes to the audit at `path` once it is told to; its store lies beside it.
+
+    Every other record is part of a larger transaction of the store, as that of a grant is.
+    """
     return subprocess.Popen(
         [sys.executable, "-c", _WRITER, str(path), str(count), str(size)],
         stdin=subprocess.PIPE,

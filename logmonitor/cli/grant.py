@@ -127,7 +127,12 @@ def _desk(arguments: argparse.Namespace) -> Iterator[Desk]:
         yield Desk(
             config=config,
             store=store,
-            audit=Audit(config.security.audit, anchor=store.view(ANCHOR_OWNER), secrets=config.secrets),
+            audit=Audit(
+                config.security.audit,
+                anchor=store.view(ANCHOR_OWNER),
+                secrets=config.secrets,
+                transaction=store.transaction,
+            ),
             known=known_commands(config),
             by=f"{user_name()} (command line)",
             now=datetime.now(UTC),
