@@ -318,7 +318,10 @@ def test_moment_that_is_none_is_refused(text: str) -> None:
 def shown(bench: Bench, *words: str, columns: int) -> list[str]:
     """Return the lines that a terminal of so many columns shows."""
     with Terminal(
-        "-m", "logmonitor", "audit", "--config", str(bench.config), *words, folder=bench.config.parent, columns=columns
+        *("-m", "logmonitor", "audit", "--config", str(bench.config), *words),
+        folder=bench.config.parent,
+        columns=columns,
+        environ={"COLUMNS": str(columns)},
     ) as terminal:
         assert terminal.wait() == 0
         return [line.rstrip() for line in plain(terminal.output).splitlines()]
