@@ -335,6 +335,12 @@ def test_load_needs_no_environment_of_the_service_while_enrolling(folder: Path) 
     assert len(findings(folder, text + channel)) == 6
 
 
+def test_load_needs_no_more_than_bot_and_chat_while_enrolling(folder: Path) -> None:
+    """For a bot that is code a configuration of a few lines says where its store is and who its admins are."""
+    config = read(folder, BOT + 'store = "alice.db"\n' + CHAT.replace("stdio", "wechaty"), is_enrolling=True)
+    assert (config.bot.store, config.chat.admins) == (folder / "alice.db", ("AdminWeixin",))
+
+
 def test_load_needs_what_lasts_while_enrolling(folder: Path) -> None:
     """What says where something lasts, or who is an admin, has to be there on the command line too."""
     text = (

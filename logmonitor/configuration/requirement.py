@@ -87,7 +87,10 @@ def find_unmet(
     *,
     config: str | None = None,
 ) -> tuple[Unmet, ...]:
-    """Find what commands ask for and none of their admins can show; `config` is the file that a remedy is to name."""
+    """Find what commands ask for and none of their admins can show.
+
+    `config` is the file that a remedy is to name, None where there is none yet.
+    """
     found: dict[tuple[str, str | None, str], list[str]] = {}
     for one in commands:
         asking: dict[SecurityRule, str | None] = dict.fromkeys(sorted(one.own))
@@ -113,8 +116,9 @@ def _lack(rule: SecurityRule, admins: Sequence[str], known: Known, config: str |
         return "it has no admins"
     match rule:
         case SecurityRule.TOTP if known.enrolled is not None and not _may_be_among(admins, known.enrolled, known):
-            words = ("logmonitor", "totp", "enroll", first, *(() if config is None else ("--config", config)))
-            return f"none of its admins is enrolled; run: {shlex.join(words)}"
+            words = ("logmonitor", "totp", "enroll", first, "--config", config or "CONFIG.toml")
+            hint = "" if config else ", in which [bot] store is this bot's"
+            return f"none of its admins is enrolled; run: {shlex.join(words)}{hint}"
         case SecurityRule.OUT_OF_BAND if not _may_be_among(admins, known.channels, known):
             return f"none of its admins has a second channel; expected one to {alternatives(map(repr, admins))}"
         case SecurityRule.PEER if len(admins) < _FEWEST_PEERS:

@@ -28,7 +28,7 @@ with without_known_warnings():
     from wechaty_puppet_service import PuppetService
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from wechaty import WechatyPluginOptions
 
@@ -78,7 +78,7 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         key_file: str | Path | None = None,
         key: str | None = None,
         max_age: float | None = None,
-        rules: Mapping[str, Sequence[str]] | None = None,
+        rules: Mapping[str, Collection[str]] | None = None,
         second_channels: Mapping[str, str] | None = None,
         options: WechatyPluginOptions | None = None,
     ) -> None:

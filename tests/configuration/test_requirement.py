@@ -94,7 +94,10 @@ def test_find_unmet_tells_what_to_do() -> None:
     assert unmet == Unmet(
         operation="shell",
         pattern=None,
-        text="command 'sh' asks for totp, and none of its admins is enrolled; run: logmonitor totp enroll Alice",
+        text=(
+            "command 'sh' asks for totp, and none of its admins is enrolled; run: logmonitor totp enroll Alice --config"
+            " CONFIG.toml, in which [bot] store is this bot's"
+        ),
     )
 
 
@@ -115,8 +118,8 @@ def test_find_unmet_names_the_commands_of_a_pattern_once() -> None:
     commands = (asking("sh"), asking("restart"), asking("kill", TOTP), asking("log"))
     rules = (("[sk]*", ALL), ("s*", frozenset({TOTP})), ("shell.*", frozenset({TOTP, CONFIRM})))
     known = Known(names=NAMES, enrolled=frozenset())
-    lack = "for totp, and none of its admins is enrolled; run: logmonitor totp enroll Alice"
-    assert find_unmet((*commands, asking("kill-all", TOTP)), rules, known) == (
+    lack = "for totp, and none of its admins is enrolled; run: logmonitor totp enroll Alice --config a.toml"
+    assert find_unmet((*commands, asking("kill-all", TOTP)), rules, known, config="a.toml") == (
         Unmet(operation="", pattern="s*", text=f"command 'sh' asks {lack}"),
         Unmet(operation="", pattern="shell.*", text=f"commands 'restart' and 'log' ask {lack}"),
         Unmet(operation="shell", pattern=None, text=f"commands 'kill' and 'kill-all' ask {lack}"),

@@ -44,7 +44,7 @@ from logmonitor.second_channel import check_urls
 from logmonitor.signing import parse_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from logmonitor.operation import Operation
 
@@ -61,7 +61,7 @@ class Safety:
     key_file: str | Path | None = None
     key: str | None = field(default=None, repr=False)
     max_age: float | None = None
-    rules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rules: Mapping[str, Collection[str]] = field(default_factory=dict)
     second_channels: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -178,7 +178,9 @@ def _as_table(safety: Safety) -> dict[str, object]:
         "key_file": None if safety.key_file is None else str(safety.key_file),
         "key": safety.key,
         "max_age": safety.max_age,
-        "rules": {pattern: _listed(sorted(rules)) for pattern, rules in safety.rules.items()},
+        "rules": {
+            pattern: rules if isinstance(rules, str) else sorted(rules) for pattern, rules in safety.rules.items()
+        },
         "second_channels": dict(safety.second_channels),
     }
 
