@@ -16,14 +16,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
 from logmonitor.errors import RejectedError, TransportError
+from logmonitor.parcel import deliverable
 from logmonitor.records import Attachment, Content, Priority
-from logmonitor.redact import redact
-from logmonitor.split import split
+from logmonitor.redact import redact, redact_content
 from logmonitor.throttle import Throttle, admit
 from logmonitor.transport import CanWait
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from logmonitor.records import Health, Receipt
     from logmonitor.transport import Limits
@@ -129,19 +129,21 @@ class Outbox:
         retry: Retry | None = None,
         max_waiting: int = 1000,
         translate: Callable[[str], str] = str,
+        secrets: Iterable[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rand: Callable[[], float] = random.random,
     ) -> None:
         """Deliver by `carrier`, once `run` runs.
 
-        Beyond `max_waiting` messages the oldest of the least urgent is dropped. `translate` is for the sentence that
-        takes the place of a file too large; `rand` gives the jitter, from 0 to 1.
+        Beyond `max_waiting` messages the oldest of the least urgent is dropped. `translate` is for what is said of a
+        text or file too large; `secrets` are values that no message may hold; `rand` gives the jitter, from 0 to 1.
         """
         self._carrier = carrier
         self._retry = retry or Retry()
         self._max_waiting = max_waiting
         self._translate = translate
+        self._secrets = tuple(secrets)
         self._monotonic = monotonic
         self._sleep = sleep
         self._rand = rand
@@ -175,12 +177,13 @@ class Outbox:
         )
 
     def put(self, to: str, content: Content, /, *, priority: Priority = Priority.REPLY, slot: str | None = None) -> int:
-        """Take a message for `to`; return its id. Never waits.
+        """Take a message for `to`, without the secrets in it; return its id. Never waits.
 
         A message with a `slot` takes the place of one that waits in the same slot for the same recipient, the one that
         is being sent excepted.
         """
-        letter = _Letter(id=next(self._ids), content=content, priority=priority, slot=slot, put_at=self._monotonic())
+        clean = redact_content(content, self._secrets)
+        letter = _Letter(id=next(self._ids), content=clean, priority=priority, slot=slot, put_at=self._monotonic())
         lane = self._lanes.setdefault(to, _Lane(to=to))
         if slot is None or not _take_place(lane, letter):
             lane.queues[priority].letters.append(letter)
@@ -350,23 +353,10 @@ class Outbox:
     def _parts(self, letter: _Letter) -> tuple[Content, ...]:
         """Turn a message into what the chat can carry."""
         content, limits = letter.content, self._carrier.limits
-        if isinstance(content, str):
-            return split(content, limits)
-        if not isinstance(content, Attachment):
-            return (content,)
-        size = len(content.data)
-        if size > limits.attachment_bytes:
-            _log.warning(
-                "the file of message %d has %d bytes; the chat carries %d", letter.id, size, limits.attachment_bytes
-            )
-            sentence = self._translate(
-                "the file {filename} was not sent: it has {size} bytes and the chat carries {limit}"
-            ).format(filename=content.filename, size=size, limit=limits.attachment_bytes)
-            return split(f"{content.caption}\n{sentence}" if content.caption else sentence, limits)
-        caption = split(content.caption, limits)
-        if not content.caption or (limits.captions and len(caption) == 1):
-            return (content,)
-        return (*caption, replace(content, caption=""))
+        if isinstance(content, Attachment) and len(content.data) > limits.attachment_bytes:
+            sizes = len(content.data), limits.attachment_bytes
+            _log.warning("the file of message %d has %d bytes; the chat carries %d", letter.id, *sizes)
+        return deliverable(content, limits, translate=self._translate, filename=f"message-{letter.id}.txt")
 
 
 def _take_place(lane: _Lane, letter: _Letter) -> bool:

@@ -46,7 +46,7 @@ def split(text: str, limits: Limits, /) -> tuple[str, ...]:
     Without numbers and added fences the parts together are the text. A chat too narrow for numbers gets none; one too
     narrow for a single character gets that character nevertheless.
     """
-    width = _bytes if limits.text_unit is TextUnit.BYTES else _characters
+    width = _width(limits)
     if _end(text, 0, limits.text_size, width) == len(text):
         return (text,)
     if limits.text_size < _NUMBERED_FROM:
@@ -58,6 +58,77 @@ def split(text: str, limits: Limits, /) -> tuple[str, ...]:
         if len(parts) <= most:
             return tuple(_number(index, len(parts)) + part for index, part in enumerate(parts, 1))
         digits += 1
+
+
+def exceeds(text: str, limits: Limits, /, *, parts: int) -> bool:
+    """Tell whether `text` is too long for so many parts however it is cut; looks at no more of it than that."""
+    return _end(text, 0, parts * limits.text_size, _width(limits)) < len(text)
+
+
+def head_and_tail(text: str, limits: Limits, gap: Callable[[int, int], str], /, *, size: int) -> str:
+    """Return a text that fits, else its first and last lines, and between them on a line of its own what `gap` says.
+
+    `gap` is told how many lines and characters are left out; of one long line no line is. Together it is at most `size`
+    of what the chat counts, where what `gap` says leaves room for more than itself. Fences of code that is cut are
+    closed and opened again, as `split` does. Where a line is longer than half of what there is room for, it is cut.
+    """
+    width = _width(limits)
+    if _end(text, 0, size, width) == len(text):
+        return text
+    half = (size - _size(f"\n{gap(text.count(chr(10)), len(text))}\n", width)) // 2
+    blocks = _blocks(text, half, width)
+    stop, closing = _head(text, half, width, blocks)
+    start, opening = _tail(text, half, width, blocks)
+    start = max(start, stop)
+    head = text[:stop] + closing
+    told = gap(text.count("\n", stop, start), start - stop)
+    return f"{head}{'' if not head or head.endswith(chr(10)) else chr(10)}{told}\n{opening}{text[start:]}"
+
+
+def _head(text: str, room: int, width: Callable[[str], int], blocks: Sequence[_Block]) -> tuple[int, str]:
+    """Return where the first lines that fit `room` end, and the fence to close them with."""
+    end = _end(text, 0, room, width)
+    block = _around(blocks, end)
+    if block is not None:
+        end = min(_end(text, 0, room - _size("\n" + block.closing, width), width), block.code_end)
+    newline = text.rfind("\n", end // 2, end)
+    stop = newline + 1 if newline >= 0 else _between_characters(text, 0, end) if end > 0 else 0
+    block = _around(blocks, stop)
+    if block is None:
+        return stop, ""
+    if stop <= block.code_start:
+        return block.start, ""
+    return stop, block.closing if newline >= 0 else "\n" + block.closing
+
+
+def _tail(text: str, room: int, width: Callable[[str], int], blocks: Sequence[_Block]) -> tuple[int, str]:
+    """Return where the last lines that fit `room` begin, and the fence to open them with."""
+    begin = _begin(text, room, width)
+    block = _around(blocks, begin)
+    if block is not None:
+        begin = max(_begin(text, room - _size(block.opening, width), width), block.code_start)
+    newline = text.find("\n", max(begin - 1, 0), (begin + len(text)) // 2)
+    if newline >= 0:
+        start = newline + 1
+    else:
+        near = range(begin, min(len(text), begin + _LONGEST_CLUSTER))
+        start = next((at for at in near if at == 0 or not _is_one(text, at, 0)), begin)
+    block = _around(blocks, start)
+    if block is None:
+        return start, ""
+    return (start, block.opening) if start < block.code_end else (block.end, "")
+
+
+def _begin(text: str, room: int, width: Callable[[str], int]) -> int:
+    """Return from where on `text` fits `room`."""
+    left, at = room, len(text)
+    while at > 0 and (left := left - width(text[at - 1])) >= 0:
+        at -= 1
+    return at
+
+
+def _width(limits: Limits) -> Callable[[str], int]:
+    return _bytes if limits.text_unit is TextUnit.BYTES else _characters
 
 
 def _number(index: int, count: int) -> str:

@@ -406,6 +406,51 @@ def test_outbox_cuts_a_long_text_and_goes_on_where_it_failed() -> None:
     _run(story())
 
 
+def test_outbox_sends_a_text_of_many_parts_as_a_file() -> None:
+    """Above four parts its first and last lines go, and the whole of it as a file; one that failed is tried again."""
+
+    async def story() -> None:
+        gate = _Gate()
+        gate.limits = Limits(text_size=120)
+        outbox = _outbox(gate)
+        text = "line of text\n" * 60
+        outbox.put("admin", text)
+        async with _running(outbox):
+            gate.take()
+            gate.fail()
+            gate.take()
+            assert await outbox.flush(20)
+        overview, file = gate.sent
+        assert "left out here; all of it is in message-1.txt" in str(overview)
+        assert file == Attachment(filename="message-1.txt", content_type="text/plain", data=text.encode())
+
+    _run(story())
+
+
+def test_outbox_sends_no_secret() -> None:
+    """What is put loses its secrets there and then, by their shape and by the values given; a QR still goes."""
+
+    async def story() -> None:
+        chat = MemoryTransport()
+        outbox = _outbox(chat, secrets=iter(["hush-hush"]))
+        qr = Attachment(
+            filename="qr.png", content_type="image/png", data=b"hush-hush", caption="scan", qr=Qr(payload="hush-hush")
+        )
+        outbox.put("admin", "hush-hush password: xyz")
+        outbox.put("admin", Attachment(filename="a.txt", content_type="text/plain", data=b"x hush-hush"))
+        outbox.put("admin", Link(title="hush-hush", url="https://example.com/"))
+        outbox.put("admin", qr)
+        assert await _deliver(outbox)
+        assert _texts(chat) == [
+            "[redacted] password: [redacted]",
+            Attachment(filename="a.txt", content_type="text/plain", data=b"x [redacted]"),
+            Link(title="[redacted]", url="https://example.com/"),
+            qr,
+        ]
+
+    _run(story())
+
+
 def test_outbox_lets_a_qr_pass_a_long_text() -> None:
     """Something more urgent does not wait for the last part of a text."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logmonitor.split import split
+from logmonitor.split import exceeds, head_and_tail, split
 from logmonitor.transport import Limits, TextUnit
 
 _BYTES = TextUnit.BYTES
@@ -60,6 +60,95 @@ def test_split_loses_nothing_and_every_part_fits(text: str, size: int, unit: Tex
     parts = split(text, _limits(size, unit))
     assert all(_size(part, unit) <= size for part in parts)
     assert _is_whole(text, _bodies(parts))
+
+
+def _is_closed(text: str) -> bool:
+    """Tell whether every fence that opens in a text closes in it."""
+    fence = ""
+    for line in text.split("\n"):
+        found = re.fullmatch(r" {0,3}(`{3,})([^`]*)", line)
+        if found and not fence:
+            fence = found[1]
+        elif found and not found[2].strip() and len(found[1]) >= len(fence):
+            fence = ""
+    return not fence
+
+
+_CLOSED = st.lists(
+    st.sampled_from(["word ", "line\n", "说明。\n", "\n```python\nx = 1\ny = 2\n```\n", "\n````\n```\n\n````\n"])
+    | st.integers(1, 30).map(lambda count: "\n```\n" + "print(1)\n" * count + "```\n"),
+    max_size=20,
+).map("".join)
+
+
+@given(text=_CLOSED, size=st.integers(min_value=64, max_value=200), unit=st.sampled_from(TextUnit))
+def test_split_gives_parts_whose_code_is_whole(text: str, size: int, unit: TextUnit) -> None:
+    """Every fence that opens in a part closes in it, by bytes and by characters, and the parts are numbered."""
+    parts = split(text, _limits(size, unit))
+    assert all(_is_closed(body) for body in _bodies(parts))
+    assert all(_size(part, unit) <= size for part in parts)
+
+
+def _gap(lines: int, characters: int) -> str:
+    return f"<{lines} {characters}>"
+
+
+@given(text=_TEXT | _CODE | _CLOSED, size=st.integers(min_value=64, max_value=300), unit=st.sampled_from(TextUnit))
+def test_head_and_tail_fits_and_tells_what_is_left_out(text: str, size: int, unit: TextUnit) -> None:
+    """It begins as the text and ends as the text, and the numbers say exactly how much of it is not there."""
+    excerpt = head_and_tail(text, _limits(size, unit), _gap, size=size)
+    assert _size(excerpt, unit) <= size
+    if _size(text, unit) <= size:
+        assert excerpt == text
+        return
+    lines, characters = map(int, re.findall(r"^<(\d+) (\d+)>$", excerpt, re.MULTILINE)[0])
+    told = _gap(lines, characters)
+    head, tail = excerpt.split(f"{told}\n")
+    heads = {head, head.removesuffix("\n"), re.sub(r"\n?`{3,}\n\Z", "", head), re.sub(r"`{3,}\n\Z", "", head)}
+    tails = {tail, re.sub(r"\A`{3,}[^`\n]*\n", "", tail)}
+    assert any(
+        text.startswith(first)
+        and text.endswith(last)
+        and len(first) + len(last) + characters == len(text)
+        and text.count("\n", len(first), len(text) - len(last)) == lines
+        for first in heads
+        for last in tails
+    )
+
+
+@given(text=_CLOSED, size=st.integers(min_value=64, max_value=300), unit=st.sampled_from(TextUnit))
+def test_head_and_tail_leaves_code_whole(text: str, size: int, unit: TextUnit) -> None:
+    """Code that is cut is closed at the head's end, and opened again at the tail's beginning."""
+    for piece in head_and_tail(text, _limits(size, unit), _gap, size=size).split(">\n"):
+        assert _is_closed(piece)
+
+
+def test_head_and_tail_keeps_whole_lines() -> None:
+    """The first lines, what is left out, and the last lines."""
+    text = "".join(f"line {number:02}\n" for number in range(100))
+    assert head_and_tail(text, _limits(60), _gap, size=60) == (
+        "line 00\nline 01\nline 02\n<94 752>\nline 97\nline 98\nline 99\n"
+    )
+    assert head_and_tail("short\n", _limits(60), _gap, size=60) == "short\n"
+
+
+def test_head_and_tail_cuts_a_line_that_is_too_long() -> None:
+    """One line without end is cut where there is room for no more, but never what is read as one character."""
+    assert head_and_tail("a" * 20 + "b" * 20, _limits(30), _gap, size=30) == "a" * 11 + "\n<0 18>\n" + "b" * 11
+    text = "👩\u200d👧" * 40
+    head, tail = head_and_tail(text, _limits(40), _gap, size=40).split("\n<0 ")
+    assert (head.replace("👩\u200d👧", ""), tail.split("\n")[1].replace("👩\u200d👧", "")) == ("", "")
+
+
+def test_head_and_tail_leaves_nothing_where_there_is_no_room() -> None:
+    """A chat too narrow for more gets what `gap` says."""
+    assert head_and_tail("a" * 100, _limits(5), _gap, size=5) == "<0 100>\n"
+
+
+@given(text=_TEXT, size=st.integers(min_value=1, max_value=60), parts=st.integers(1, 5), unit=st.sampled_from(TextUnit))
+def test_exceeds_is_true_only_of_a_text_that_needs_more_parts(text: str, size: int, parts: int, unit: TextUnit) -> None:
+    """It tells by the size, in the chat's own unit, and never of a text that would fit."""
+    assert exceeds(text, _limits(size, unit), parts=parts) == (_size(text, unit) > parts * size)
 
 
 @given(text=_TEXT.map(lambda text: text.replace("`", "")), size=st.integers(32, 99), unit=st.sampled_from(TextUnit))

@@ -144,14 +144,20 @@ def test_without_argument_refuses_a_word_that_is_not_there() -> None:
         without_argument(_typed("sh 123456"), 1)
 
 
-@given(text=_TYPED, index=st.integers(min_value=0, max_value=3))
-def test_without_argument_leaves_the_others(text: str, index: int) -> None:
+@given(
+    pieces=st.lists(
+        st.sampled_from(["a", "—b", "１２", "“c  d”", "‘—e’", '""', "x=“y z”", "\u200b", "f\\"]), min_size=1
+    ),
+    between=st.sampled_from([" ", "  ", "\n", "　", "\xa0"]),
+    index=st.integers(min_value=0, max_value=5),
+)
+def test_without_argument_leaves_the_others(pieces: list[str], between: str, index: int) -> None:
     """What is left is read as the same words without that one."""
-    typed = _typed("sh " + text)
+    typed = _typed("sh " + between.join(pieces))
     if index < len(typed.arguments):
         left = without_argument(typed, index)
         assert left.arguments == typed.arguments[:index] + typed.arguments[index + 1 :]
-        assert _typed("sh " + left.text).arguments == left.arguments
+        assert (parse(f"sh {left.text}") or typed).arguments == left.arguments
 
 
 @pytest.mark.parametrize(
