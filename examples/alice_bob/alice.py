@@ -19,6 +19,7 @@ monitor = WechatyLogMonitor(
     self_log="alice.log",
     twin_key=os.environ["TWIN_KEY"],
     require_signed=True,
+    rules={"disable-*": ["confirm"]},
 )
 bot = Wechaty(WechatyOptions(endpoint=os.environ["ALICE_ENDPOINT"], token=os.environ["ALICE_TOKEN"]))
 bot.use(monitor)

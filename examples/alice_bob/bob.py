@@ -19,6 +19,7 @@ monitor = WechatyLogMonitor(
     self_log="bob.log",
     twin_key=os.environ["TWIN_KEY"],
     require_signed=True,
+    rules={"disable-*": ["confirm"]},
 )
 bot = Wechaty(WechatyOptions(endpoint=os.environ["BOB_ENDPOINT"], token=os.environ["BOB_TOKEN"]))
 bot.use(monitor)
