@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 ANCHOR_OWNER: Final = "logmonitor.audit"
 """Whose view of the store holds the anchor; no operation can be called so."""
 
+ANCHOR_KEY: Final = "newest"
+"""The key under which it stands there."""
+
 LOCK_SECONDS: Final = 2.0
 """How long to wait for whoever else writes."""
 
-_ANCHOR: Final = "newest"
 _POLL_SECONDS: Final = 0.005
 _MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -140,14 +142,14 @@ class Audit:
             rotated = newest_in_copies(path, anchor) if tail.newest is None else None
             newest = tail.newest or rotated
             if newest is not None and (anchor is None or newest.n > anchor.n) and not is_behind:
-                self._anchor.put(_ANCHOR, anchor_text(newest))
+                self._anchor.put(ANCHOR_KEY, anchor_text(newest))
                 return False
             place = next_place(tail, anchor=anchor, rotated=rotated)
             line = line_of(record, place, self._secrets)
             _append(path, descriptor, b"\n" * tail.is_torn + line + b"\n", size=before.st_size)
             link = Link(n=place.n, digest=digest(line))
             self._known = _trace(os.fstat(descriptor)), Tail(newest=link, covered=link.digest)
-            self._anchor.put(_ANCHOR, anchor_text(link))
+            self._anchor.put(ANCHOR_KEY, anchor_text(link))
             return True
 
 
@@ -157,7 +159,7 @@ def read_anchor(anchor: KeyValue) -> Link | None:
     Raises:
         StoreError: the store cannot be read.
     """
-    return parse_anchor(anchor.get(_ANCHOR))
+    return parse_anchor(anchor.get(ANCHOR_KEY))
 
 
 @contextmanager

@@ -9,20 +9,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.audit import ANCHOR_OWNER, read_anchor
+from logmonitor.audit import ANCHOR_KEY, ANCHOR_OWNER
+from logmonitor.audit_chain import parse_anchor
 from logmonitor.audit_reader import read_entries, verify_audit
 from logmonitor.cli.audit_table import show
 from logmonitor.cli.configured import add_config_option, config_path
 from logmonitor.config import load
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError
-from logmonitor.store import Store, read_enrolled
+from logmonitor.store import read_kept
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
+    from logmonitor.audit_chain import Link
     from logmonitor.audit_verification import Verdict
 
 _NEWEST: Final = 20
@@ -39,21 +41,13 @@ class _Source:
     is_anchored: bool = False
     store: Path | None = None
 
-    def verified(self) -> Verdict:
-        """Verify the audit, against its store if it has one.
+    def anchor(self) -> Link | None:
+        """Return the newest record that the store knows of; the store is only looked at.
 
         Raises:
-            AuditError: it cannot be read.
-            StoreError: the store cannot be read.
+            StoreError: it cannot be read.
         """
-        if not self.is_anchored:
-            return verify_audit(self.path)
-        if self.store is None or not self.store.exists():
-            return verify_audit(self.path, read_anchor=lambda: None)
-        read_enrolled(self.store)  # so that a damaged one is told of and left where it is
-        with Store(self.store) as store:
-            view = store.view(ANCHOR_OWNER)
-            return verify_audit(self.path, read_anchor=lambda: read_anchor(view))
+        return None if self.store is None else parse_anchor(read_kept(self.store, ANCHOR_OWNER, ANCHOR_KEY))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
                 show([entry for entry, _ in entries], zone=source.zone)
         if not arguments.verify:
             return 0
-        verdict = source.verified()
+        verdict = verify_audit(source.path, read_anchor=source.anchor if source.is_anchored else None)
     except LogMonitorError as error:
         print(f"logmonitor audit: {error}", file=sys.stderr)
         return 2

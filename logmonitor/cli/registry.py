@@ -63,7 +63,12 @@ class Registry:
         Raises:
             AuditError: it could not be written.
         """
-        audit = Audit(self.config.security.audit, anchor=self.store.view(ANCHOR_OWNER), secrets=self.config.secrets)
+        audit = Audit(
+            self.config.security.audit,
+            anchor=self.store.view(ANCHOR_OWNER),
+            secrets=self.config.secrets,
+            transaction=self.store.transaction,
+        )
         audit.write(
             AuditRecord(
                 at=now(), decision=decision, user=f"{user_name()} (command line)", command=command, reason=reason

@@ -12,7 +12,7 @@ from logmonitor.errors import StoreError
 from logmonitor.storage.database import connect, damage_of
 from logmonitor.storage.failure import told_as_store_error
 from logmonitor.storage.place import beside, log_size_bytes, require_file, told_as_place_error, visible_damage
-from logmonitor.storage.row import text_of
+from logmonitor.storage.row import Row, text_of
 from logmonitor.storage.schema import MIGRATIONS
 
 _PATIENCE_SECONDS: Final = 5.0
@@ -35,37 +35,54 @@ def read_enrolled(path: Path, /) -> frozenset[str]:
     Raises:
         StoreError: it is no store, is damaged, of a newer version, or cannot be read.
     """
+    return frozenset(text_of(user) for (user,) in _rows(path, "SELECT user FROM enrolment"))
+
+
+def read_kept(path: Path, owner: str, key: str, /) -> str | None:
+    """Return the text that `owner` keeps under `key` in the store at `path`, as `read_enrolled` reads.
+
+    None if there is none, or no file.
+
+    Raises:
+        StoreError: it is no store, is damaged, of a newer version, or cannot be read.
+    """
+    rows = _rows(path, "SELECT value FROM kept_text WHERE owner = ? AND key = ?", owner, key)
+    return text_of(rows[0][0]) if rows else None
+
+
+def _rows(path: Path, statement: str, *values: str) -> list[Row]:
+    """Return what a SELECT finds, nothing if there is no file."""
     with told_as_place_error(path):
         for _ in range(_TRIES):
             try:
                 state = _state(path)
             except FileNotFoundError:
-                return frozenset()
+                return []
             try:
-                enrolled = _read(path, state)
+                rows = _read(path, state, statement, *values)
             except (StoreError, FileNotFoundError):  # also what stood beside the file a moment ago
                 if _state(path) == state:
                     raise
             else:
                 if state.is_in_use or _state(path) == state:
-                    return enrolled
+                    return rows
     raise StoreError(f"store {path} was changed each time it was looked at; try again")
 
 
-def _read(path: Path, state: _State) -> frozenset[str]:
+def _read(path: Path, state: _State, statement: str, *values: str) -> list[Row]:
     """Read the file in a way that makes no file beside it."""
     if not state.log_bytes:
-        return _query(path, path, "immutable=1")
+        return _query(path, path, "immutable=1", statement, *values)
     if state.is_in_use:
-        return _query(path, path, "mode=ro")
+        return _query(path, path, "mode=ro", statement, *values)
     with TemporaryDirectory(prefix="logmonitor-") as folder:  # a copy whose -shm was left behind; SQLite makes one
         copy = Path(folder, "store")
         shutil.copyfile(path, copy)
         shutil.copyfile(beside(path, "-wal"), beside(copy, "-wal"))
-        return _query(copy, path, "mode=rw")
+        return _query(copy, path, "mode=rw", statement, *values)
 
 
-def _query(path: Path, named: Path, options: str) -> frozenset[str]:
+def _query(path: Path, named: Path, options: str, statement: str, *values: str) -> list[Row]:
     """Ask the file at `path`, which an error calls `named`."""
     with told_as_store_error(named), closing(connect(path, options, patience=_PATIENCE_SECONDS)) as connection:
         damage = visible_damage(path) or damage_of(connection, named, known=len(MIGRATIONS))
@@ -75,9 +92,8 @@ def _query(path: Path, named: Path, options: str) -> frozenset[str]:
                 " aside and makes a new one"
             )
         if connection.execute("PRAGMA user_version").fetchone() == (0,):
-            return frozenset()
-        rows = connection.execute("SELECT user FROM enrolment").fetchall()
-        return frozenset(text_of(user) for (user,) in rows)
+            return []
+        return connection.execute(statement, values).fetchall()
 
 
 def _state(path: Path) -> _State:

@@ -13,7 +13,7 @@ import pytest
 
 from logmonitor.errors import StoreError
 from logmonitor.storage.schema import MIGRATIONS
-from logmonitor.store import Store, read_enrolled
+from logmonitor.store import Store, read_enrolled, read_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +126,16 @@ def test_link_and_directory_are_store_errors(path: Path, tmp_path: Path) -> None
         read_enrolled(tmp_path)
     with pytest.raises(StoreError, match="cannot be opened"):
         read_enrolled(tmp_path / "\0")
+
+
+def test_kept_text_is_read_without_a_trace(path: Path) -> None:
+    """What one owner keeps is read from a closed store and beside an open one; what is not there is none."""
+    assert read_kept(path, "audit", "newest") is None
+    with Store(path) as store:
+        store.view("audit").put("newest", "7")
+        store.view("other").put("newest", "8")
+        assert read_kept(path, "audit", "newest") == "7"
+    before = contents(path.parent)
+    assert read_kept(path, "audit", "newest") == "7"
+    assert read_kept(path, "audit", "oldest") is None
+    assert contents(path.parent) == before
