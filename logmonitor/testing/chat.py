@@ -172,8 +172,8 @@ class Chat:
         await self._end()
 
     async def _end(self) -> None:
-        is_over = await self._program.end(deadline=self._deadline)
-        self._store.close()
+        with self._store:
+            is_over = await self._program.end(deadline=self._deadline)
         if not is_over:
             raise self.judge.failure(f"the program does not end within {self._deadline:g} s of real time")
 

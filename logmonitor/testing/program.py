@@ -47,6 +47,7 @@ class Program:
             channel=channel,
         )
         self._task: asyncio.Task[None] | None = None
+        self._is_told = False
 
     def begin(self) -> None:
         """Begin."""
@@ -60,11 +61,14 @@ class Program:
         """
         await self._fence.wait()
         await self._quiet.settle()
-        if self._task is not None and self._task.done():
-            self._task.result()
+        self._look()
 
     async def end(self, *, deadline: float) -> bool:
-        """Stop; what waits for time is not waited for. Tell whether it ended within `deadline` seconds."""
+        """Stop; what waits for time is not waited for. Tell whether it ended within `deadline` seconds.
+
+        Raises:
+            Exception: the runtime has ended with it, and it was not raised before.
+        """
         if self._task is None:
             self._serving.close()
             return True
@@ -72,4 +76,12 @@ class Program:
         await self._quiet.settle()
         self._task.cancel()
         done, _ = await asyncio.wait({self._task}, timeout=deadline)
+        self._look()
         return bool(done)
+
+    def _look(self) -> None:
+        """Raise what the runtime has ended with, once."""
+        task = self._task
+        if task is not None and task.done() and not task.cancelled() and not self._is_told:
+            self._is_told = True
+            task.result()

@@ -29,7 +29,7 @@ class MemoryTransport:
 
     Contacts are known by id, weixin number and alias, as in a real chat. `transcript` tells of everything that passed
     or was kept from passing. What goes wrong is said beforehand: `fail_next`, `lose_receipts` and `throttle` for what
-    is sent, `delay_next`, `duplicate_next` and `reorder_next` for what comes in.
+    is sent, `delay_next`, `duplicate_next`, `reorder_next` and `break_down` for what comes in.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MemoryTransport:
         self._duplicates = 0
         self._held: list[Message] = []
         self._reordered = 0
-        self._incoming: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._incoming: asyncio.Queue[Message | Exception | None] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._is_handling = False
         self._count = 0
@@ -70,6 +70,10 @@ class MemoryTransport:
     ) -> None:
         """End `messages`."""
         self.close()
+
+    def break_down(self, error: Exception) -> None:
+        """Let `messages` end with an error once what came in has been read: the chat is lost for good."""
+        self._incoming.put_nowait(error)
 
     def close(self) -> None:
         """Let `messages` end once what came in has been read."""
@@ -135,19 +139,19 @@ class MemoryTransport:
             quoted=quoted,
             from_self=from_self,
         )
-        is_twice, self._duplicates = self._duplicates > 0, max(0, self._duplicates - 1)
-        remarks = [f"written {delay:g} s ago"] if delay else []
-        remarks += ["comes twice"] if is_twice else []
-        remarks += ["held back, to come in behind the next"] if self._reordered else []
-        self.transcript.take_in(message, at=now, problem=", ".join(remarks))
-        messages = [message, message] if is_twice else [message]
-        if self._reordered:
-            self._held = [*messages, *self._held]
-            self._reordered -= 1
-            messages = [] if self._reordered else self._held
-        if messages is self._held:
+        copies = 1 + (self._duplicates > 0)
+        self._duplicates = max(0, self._duplicates - 1)
+        self._reordered = max(0, self._reordered - 1)
+        remarks = (
+            f"written {delay:g} s ago" if delay else "",
+            "comes twice" if copies > 1 else "",
+            "held back, to come in behind the next" if self._reordered else "",
+        )
+        self.transcript.take_in(message, at=now, problem=", ".join(filter(None, remarks)))
+        self._held = [*[message] * copies, *self._held]
+        if not self._reordered:
+            self.deliver(*self._held)
             self._held = []
-        self.deliver(*messages)
         return message
 
     def deliver(self, *messages: Message) -> None:
@@ -157,9 +161,11 @@ class MemoryTransport:
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield what `receive` was given."""
-        while (message := await self._incoming.get()) is not None:
+        while (item := await self._incoming.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
             self._is_handling = True
-            yield message
+            yield item
             self._is_handling = False
 
     async def send(self, to: str, content: Content, /) -> Receipt:
