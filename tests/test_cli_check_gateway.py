@@ -58,7 +58,7 @@ async def chat_lines(
     async with asyncio.timeout(DEADLINE):
         out, errors = await process.communicate()
     assert (errors, process.returncode is None) == (b"", False)
-    lines = out.decode().replace(gateway.endpoint, "HERE").splitlines()[3:-1]
+    lines = out.decode().replace(gateway.endpoint, "HERE").splitlines()[6:-1]
     return int(process.returncode or 0), lines
 
 
