@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from logmonitor import second_channel
 from logmonitor.config import Config, SecondChannelConfig, SecurityConfig, load
+from logmonitor.configuration.security import passwords_of
 from logmonitor.errors import ConfigurationError
 from logmonitor.operation import SecurityRule
 from logmonitor.store import Store
@@ -152,6 +153,12 @@ def test_load_shows_no_secret_of_security(folder: Path) -> None:
     assert set(config.secrets) == {KEY, "json://u:hunter22@127.0.0.1", "hunter22"}
     assert exposed == ("[security] key", "[[second_channel]] #1 url")
     assert [secret for secret in (KEY, "hunter22", "127.0.0.1") if secret in repr(config)] == []
+
+
+def test_passwords_are_taken_out_of_urls_that_are_any() -> None:
+    """A password is as it is typed, not as the URL spells it; what is no URL to others has none."""
+    urls = ("mailtos://me:hunter%2022@example.org", "ntfys://example.org/topic", "x://u:abc@h", "odd://[u:hunter33@h")
+    assert passwords_of([SecondChannelConfig(admin="a", url=url) for url in urls]) == ("hunter 22",)
 
 
 @pytest.mark.parametrize(

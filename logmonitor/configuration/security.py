@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from logmonitor.configuration.binding import parameters_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from logmonitor.configuration.requirement import Asking
     from logmonitor.operation import Operation
 
-_SHORTEST_SECRET = 4
+_SHORTEST_SECRET: Final = 4
 
 
 def _security(
@@ -127,5 +128,8 @@ def enrolled_in(store: Path, commands: Sequence[Asking], security: SecurityConfi
 
 def passwords_of(channels: Sequence[SecondChannelConfig]) -> tuple[str, ...]:
     """Return the passwords in URLs, which are as secret without the rest of them."""
-    found = (urlsplit(channel.url).password for channel in channels)
-    return tuple(unquote(one) for one in found if one is not None and len(one) >= _SHORTEST_SECRET)
+    found = []
+    for channel in channels:
+        with suppress(ValueError):  # what Apprise takes need not be a URL to others
+            found.append(unquote(urlsplit(channel.url).password or ""))
+    return tuple(one for one in found if len(one) >= _SHORTEST_SECRET)
