@@ -10,8 +10,8 @@ import time
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.audit_chain import Link, Tail, anchor_text, digest, line_of, next_place, parse_anchor
-from logmonitor.audit_copies import newest_in_copies, read_tail
+from logmonitor.auditing.chain import Link, Tail, anchor_text, digest, line_of, next_place, parse_anchor
+from logmonitor.auditing.copies import newest_in_copies, read_tail
 from logmonitor.errors import AuditError, StoreError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from logmonitor.audit_record import AuditRecord
+    from logmonitor.auditing.record import AuditRecord
     from logmonitor.operation import KeyValue
 
 ANCHOR_OWNER: Final = "logmonitor.audit"

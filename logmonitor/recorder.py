@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logmonitor.audit_record import AuditRecord
+from logmonitor.auditing.record import AuditRecord
 from logmonitor.redact import redact as redact_codes
 
 if TYPE_CHECKING:

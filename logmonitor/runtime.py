@@ -13,7 +13,7 @@ from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher, Safeguards
 from logmonitor.errors import ConfigurationError
-from logmonitor.grant_commands import grant_commands
+from logmonitor.granting.commands import grant_commands
 from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
 from logmonitor.language import translation

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logmonitor.audit_chain import Link, digest, line_of, next_place, tail_of
-from logmonitor.audit_record import AuditRecord
-from logmonitor.audit_verification import AuditFile, verify
+from logmonitor.auditing.chain import Link, digest, line_of, next_place, tail_of
+from logmonitor.auditing.record import AuditRecord
+from logmonitor.auditing.verification import AuditFile, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logmonitor.audit_verification import Finding, Verdict
+    from logmonitor.auditing.verification import Finding, Verdict
 
 ROOT = Path(__file__).parent.parent
 AT = datetime(2026, 11, 20, 14, 44, 35, tzinfo=UTC)
@@ -28,7 +28,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from logmonitor.audit import ANCHOR_OWNER, Audit
-from logmonitor.audit_record import AuditRecord
+from logmonitor.auditing.record import AuditRecord
 from logmonitor.store import Store
 
 path, count, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

@@ -16,7 +16,7 @@ import pytest
 
 from logmonitor import audit as audit_module
 from logmonitor.audit import Audit, read_anchor
-from logmonitor.audit_reader import verify_audit
+from logmonitor.auditing.reader import verify_audit
 from logmonitor.errors import AuditError, StoreError
 from logmonitor.testing import MemoryKeyValue
 from tests.audit_bench import AT, NAME, RECORD, link_of, record, told
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from logmonitor.audit_verification import Verdict
+    from logmonitor.auditing.verification import Verdict
 
 
 class Bench:

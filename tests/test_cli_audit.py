@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
-from logmonitor.audit_record import AuditRecord
+from logmonitor.auditing.record import AuditRecord
 from logmonitor.cli import main
 from logmonitor.cli.audit import moment_of
 from logmonitor.errors import ConfigurationError

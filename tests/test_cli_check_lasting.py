@@ -11,7 +11,7 @@ import pytest
 
 from logmonitor import cli
 from logmonitor.audit import ANCHOR_OWNER, Audit
-from logmonitor.audit_record import AuditRecord
+from logmonitor.auditing.record import AuditRecord
 from logmonitor.cli.row import reason_of, user_name
 from logmonitor.sealing import make_key_file
 from logmonitor.store import Store

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.audit import ANCHOR_KEY, ANCHOR_OWNER
-from logmonitor.audit_chain import parse_anchor
-from logmonitor.audit_reader import read_entries, verify_audit
+from logmonitor.auditing.chain import parse_anchor
+from logmonitor.auditing.reader import read_entries, verify_audit
 from logmonitor.cli.audit_table import show
 from logmonitor.cli.configured import add_config_option, config_path
 from logmonitor.config import load
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-    from logmonitor.audit_chain import Link
-    from logmonitor.audit_verification import Verdict
+    from logmonitor.auditing.chain import Link
+    from logmonitor.auditing.verification import Verdict
 
 _NEWEST: Final = 20
 _SPAN: Final = re.compile(r"(?P<count>\d{1,6})(?P<unit>[smhdw])", re.ASCII)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, tzinfo
 
-    from logmonitor.audit_chain import Entry
+    from logmonitor.auditing.chain import Entry
 
 _WIDE: Final = 100
 _SHOWN: Final = 300

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.audit import ANCHOR_OWNER, read_anchor
-from logmonitor.audit_reader import verify_audit
+from logmonitor.auditing.reader import verify_audit
 from logmonitor.cli.row import Row, reason_of, user_name
 from logmonitor.errors import AuditError, ConfigurationError, StoreError
 from logmonitor.sealing import load_seal
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from logmonitor.audit_chain import Link
+    from logmonitor.auditing.chain import Link
     from logmonitor.config import Config
 
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")

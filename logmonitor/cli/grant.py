@@ -16,9 +16,9 @@ from logmonitor.config import build_operations, load
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError, UsageError
 from logmonitor.grant import Grant, holds
-from logmonitor.grant_commands import OWN
-from logmonitor.grant_date import parse_until
-from logmonitor.grant_text import (
+from logmonitor.granting.commands import OWN
+from logmonitor.granting.date import parse_until
+from logmonitor.granting.text import (
     EVERYBODY,
     check_id,
     has_ended,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from logmonitor.config import Config
-    from logmonitor.grant_text import Known
+    from logmonitor.granting.text import Known
     from logmonitor.operation import Context, Invocation
 
 OWN_RIGHTS: Final = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.display import visible
-from logmonitor.grant_text import EVERYBODY, describe, record_of
+from logmonitor.granting.text import EVERYBODY, describe, record_of
 from logmonitor.language import translation
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logmonitor.audit import Audit
     from logmonitor.config import Config
     from logmonitor.grant import Grant
-    from logmonitor.grant_text import Known
+    from logmonitor.granting.text import Known
     from logmonitor.store import Store
 
 ENGLISH: Final = translation("en")

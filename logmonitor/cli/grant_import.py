@@ -14,11 +14,11 @@ from rich.text import Text
 from logmonitor.cli.grant_desk import ENGLISH
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, UsageError
-from logmonitor.grant_date import until_text
-from logmonitor.grant_text import check_id, covered, has_ended, is_same, parse_place, what_text
+from logmonitor.granting.date import until_text
+from logmonitor.granting.text import check_id, covered, has_ended, is_same, parse_place, what_text
+from logmonitor.granting.xbot import grant_of
 from logmonitor.operation import Right
 from logmonitor.storage.xbot_file import read_permissions
-from logmonitor.xbot import grant_of
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from logmonitor.cli.grant_desk import Desk
     from logmonitor.grant import Grant
-    from logmonitor.xbot import Permission
+    from logmonitor.granting.xbot import Permission
 
 _COLUMNS = ("row", "user", "what", "until", "")
 _AT_ONCE = 50

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
-from logmonitor.audit_record import AuditRecord
+from logmonitor.auditing.record import AuditRecord
 from logmonitor.cli.configured import config_path
 from logmonitor.cli.row import user_name
 from logmonitor.config import load

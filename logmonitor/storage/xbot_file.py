@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import StoreError
-from logmonitor.xbot import Permission
+from logmonitor.granting.xbot import Permission
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from logmonitor.testing.log_writer import LogWriter
 from logmonitor.testing.participant import Room, User
 from logmonitor.testing.program import Program
 from logmonitor.testing.quiet import Quiet
-from logmonitor.testing.setting import Setting, room_id
+from logmonitor.testing.setting import AUDIT, KEY_FILE, Setting, room_id
 from logmonitor.testing.side_channel import MemorySideChannel
 from logmonitor.testing.transcript import Transcript
 from logmonitor.testing.transport import MemoryTransport
@@ -130,14 +130,15 @@ class Chat:
             on_sent=lambda name, text: self.remark(f"bot → {name}, over the second channel: {text}"),
         )
         self._setting = setting
-        self._config = setting.config(folder, {name: writer.path for name, writer in logs.items()})
+        self._key_file, self._audit = folder / KEY_FILE, folder / AUDIT
+        config = setting.config(folder, {name: writer.path for name, writer in logs.items()})
         self._logs = dict(logs)
-        self._store = Store(self._config.bot.store)
+        self._store = Store(config.bot.store)
         self._fence = LogFence(logs)
         self._quiet = Quiet(clock, self.transport)
         self._deadline = deadline
         self._program = Program(
-            self._config,
+            config,
             operations=setting.operations,
             transport=self.transport,
             channel=self.second_channel,
@@ -152,13 +153,13 @@ class Chat:
 
     async def __aenter__(self) -> Self:
         """Begin, and let the program come to rest."""
-        security = self._config.security
-        if security.key_file is not None and not security.key_file.exists():
-            make_key_file(security.key_file)
-        for writer in self._logs.values():
-            writer.path.touch()
-        self._program.begin()
         try:
+            if not self._key_file.exists():
+                make_key_file(self._key_file)
+            for writer in self._logs.values():
+                writer.path.parent.mkdir(parents=True, exist_ok=True)
+                writer.path.touch()
+            self._program.begin()
             await self.settle()
             if self._logs:
                 await self.clock.move_on(SETTLE_SECONDS, settle=self.settle)
@@ -221,10 +222,8 @@ class Chat:
     @property
     def audit(self) -> tuple[Mapping[str, object], ...]:
         """What was put on record, oldest first, each as the fields of its line."""
-        path = self._config.security.audit
-        if path is None or not path.exists():
-            return ()
-        return tuple(json.loads(line) for line in path.read_bytes().splitlines())
+        lines = self._audit.read_bytes().splitlines() if self._audit.exists() else ()
+        return tuple(map(json.loads, lines))
 
     # Rights and codes
 
@@ -269,10 +268,7 @@ class Chat:
 
     def enrol(self, user: User) -> Authenticator:
         """Give somebody an authenticator, whose codes are those of the fake time."""
-        config = self._config.security
-        if config.key_file is None:
-            raise ValueError("there is no key to seal a secret with")
-        authenticator = enrol(user.id, self._store, load_seal(key=config.key, key_file=config.key_file), self.clock)
+        authenticator = enrol(user.id, self._store, load_seal(key=None, key_file=self._key_file), self.clock)
         self.remark(f"{user.name} is enrolled")
         return authenticator
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from logmonitor.runtime import serve
@@ -37,7 +38,8 @@ class Program:
         self._quiet = quiet
         self._stop = asyncio.Event()
         watched = (*map(quiet.watched, operations), *((fence.operation,) if config.watches else ()))
-        self._serving = serve(
+        self._serve = partial(
+            serve,
             config,
             transport=transport,
             operations=watched,
@@ -51,7 +53,7 @@ class Program:
 
     def begin(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._serving)
+        self._task = asyncio.create_task(self._serve())
 
     async def settle(self) -> None:
         """Wait until all that was logged is read, and all that can happen without input or time has happened.
@@ -70,7 +72,6 @@ class Program:
             Exception: the runtime has ended with it, and it was not raised before.
         """
         if self._task is None:
-            self._serving.close()
             return True
         self._stop.set()
         await self._quiet.settle()

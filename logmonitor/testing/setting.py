@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.config import BotConfig, ChatConfig, Config, SecurityConfig, WatchConfig
 from logmonitor.records import Sender
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from logmonitor.operation import Context, Invocation, Operation, Outcome, SecurityRule
     from logmonitor.transport import Limits
+
+AUDIT: Final = "chat.audit.jsonl"
+KEY_FILE: Final = "chat.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,8 @@ class Setting:
                 WatchConfig(name=name, logs=(str(logs[name]),), profile=self.profile) for name in self.watches
             ),
             security=SecurityConfig(
-                audit=folder / "chat.audit.jsonl",
-                key_file=folder / "chat.key",
+                audit=folder / AUDIT,
+                key_file=folder / KEY_FILE,
                 rules=tuple(self.rules.items()),
                 max_age=self.max_age,
             ),

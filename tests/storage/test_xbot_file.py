@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor.errors import StoreError
+from logmonitor.granting.xbot import Permission
 from logmonitor.storage import xbot_file
 from logmonitor.storage.xbot_file import read_permissions
 from logmonitor.store import Store
-from logmonitor.xbot import Permission
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -422,3 +422,10 @@ async def test_what_was_said_so_far_can_be_left_alone() -> None:
         await ann.should_receive_nothing()
         with pytest.raises(AssertionError, match="should have received 'look gate', and has not"):
             await ann.should_receive("look gate")
+
+
+async def test_log_that_cannot_be_made_ends_the_chat(tmp_path: Path) -> None:
+    """What keeps a chat from beginning is raised, and nothing of it stays open."""
+    (tmp_path / "logs").write_text("no folder", encoding="utf-8")
+    with pytest.raises(FileExistsError):
+        await chat(log_of={"bob": LogWriter(tmp_path / "logs" / "bob.log")}).__aenter__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,3 +155,23 @@ async def test_program_that_ends_with_an_error_fails_the_test() -> None:
 async def _break_down_unseen() -> None:
     async with chat(strict=False) as here:
         here.transport.break_down(TransportError("logged out for good"))
+
+
+async def test_program_that_does_not_end_is_told() -> None:
+    """A handler that does not let itself be ended keeps the program from ending, and is named."""
+    released = asyncio.Event()
+
+    async def hold_on(_context: Context) -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    with pytest.raises(AssertionError, match="the program does not end within 1 s of real time") as told:
+        await _work_without_end(slow(hold_on))
+    assert "Still at work: on_message of slow" in str(told.value)
+    released.set()
+
+
+async def _work_without_end(operation: Operation) -> None:
+    async with chat(operation, users=("Cy",), strict=False, deadline=1) as here:
+        await here.user("Cy").says("hello")

@@ -1,0 +1,3 @@
+"""What the audit is made of: records, their chain, the copies that rotation leaves, and the verification."""
+
+from __future__ import annotations
