@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
-from logmonitor.cli.check import user_name
 from logmonitor.cli.configured import add_config_option, config_path
 from logmonitor.cli.grant_desk import ENGLISH, Desk
 from logmonitor.cli.grant_import import import_permissions
+from logmonitor.cli.row import user_name
 from logmonitor.config import build_operations, load
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError, UsageError

@@ -473,7 +473,11 @@ async def test_qr_asked_for_while_others_wake_is_sent_once() -> None:
     context.sent.clear()
     context.move_on(60)
     asked = Invocation(message=message("qr carol"), name="qr", watch="carol")
-    context.interrupt = lambda: operation.commands[0].handler(context, asked)
+
+    async def ask() -> None:
+        await operation.commands[0].handler(context, asked)
+
+    context.interrupt = ask
     await operation.on_tick(context)
     assert texts(context) == [f"{NEWER_URL}bob", f"{NEWER_URL}carol"]
 
