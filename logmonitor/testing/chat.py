@@ -274,20 +274,21 @@ class Chat:
 
     # What happens
 
-    async def settle(self) -> None:
+    async def settle(self, *, deadline: float | None = None) -> None:
         """Let everything happen that can happen now: without more input, and without time passing.
 
         Raises:
-            AssertionError: it goes on and on, or a log is not read, for too much real time.
+            AssertionError: it goes on and on, or a log is not read, for `deadline` seconds of real time.
         """
         __tracebackhide__ = True
+        seconds = self._deadline if deadline is None else deadline
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(seconds):
                 await self._program.settle()
         except TimeoutError:
             lines = ", ".join(f"{count} lines of {watch}" for watch, count in self._fence.unread.items())
             problem = f"were not read: {lines}" if lines else "does not come to rest"
-            raise self.judge.failure(f"within {self._deadline:g} s of real time {problem}") from None
+            raise self.judge.failure(f"within {seconds:g} s of real time {problem}") from None
 
     async def move_on(self, seconds: float) -> None:
         """Let time pass, from one who waits for it to the next, and everything happen that then happens."""

@@ -112,10 +112,10 @@ class User:
                     return self.says(found[0], room=room)
         raise self.chat.judge.failure(f"{self.name} was asked for no confirmation")
 
-    def calls_himself(self, name: str) -> None:
+    def takes_name(self, name: str) -> None:
         """Take another display name, as everybody may, that of an admin for example."""
         self.chat.transport.rename(self.id, name)
-        self.chat.remark(f"{self.name} calls himself {name!r} now")
+        self.chat.remark(f"{self.name} takes the name {name!r}")
 
     async def should_receive(self, expected: Expected = None, /, *, deadline: float | None = None) -> Heard:
         """Expect to have been told something, directly or in a room, that no assertion has expected of them yet.

@@ -260,7 +260,7 @@ async def test_name_that_somebody_gives_himself_is_worth_nothing() -> None:
     reader = Operation(name="reader", config=OperationConfig(), on_message=on_message)
     async with chat(ops(), reader, users=("Eve",)) as here:
         eve = here.user("Eve")
-        eve.calls_himself("Ann")
+        eve.takes_name("Ann")
         await eve.should_be_denied("look gate")
     assert names == ["Ann"]
 

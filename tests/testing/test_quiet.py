@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor import Command, Context, Invocation, Message, Operation, OperationConfig, Right, TransportError
-from logmonitor.testing import chat
+from logmonitor.testing import FakeClock, chat
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -87,8 +87,7 @@ async def test_handler_that_waits_for_an_event_of_the_test_is_left_to_it() -> No
 
 async def test_handler_that_sleeps_on_the_clock_waits_for_time() -> None:
     """A handler that waits by the fake clock says nothing before its time, then all there is to say."""
-    async with chat() as stage:
-        clock = stage.clock
+    clock = FakeClock()
     async with chat(slow(lambda _context: clock.sleep(10)), clock=clock) as here:
         said = here.user("Ann").says("work")
         await said.should_not_reply()
@@ -101,8 +100,7 @@ async def test_handler_that_sleeps_on_the_clock_waits_for_time() -> None:
 
 async def test_hour_of_fake_time_takes_no_real_time() -> None:
     """A deadline of an hour is met by moving on."""
-    async with chat() as stage:
-        clock = stage.clock
+    clock = FakeClock()
     began = time.monotonic()
     async with chat(slow(lambda _context: clock.sleep(1e6), timeout=3600), clock=clock) as here:
         said = here.user("Ann").says("work")
@@ -120,20 +118,21 @@ async def test_operation_that_talks_without_end_is_told() -> None:
             await asyncio.create_task(asyncio.sleep(0))
 
     operation = replace(slow(in_many_steps), on_message=on_message)
-    async with chat(operation, users=("Cy",), deadline=1, strict=False) as here:
-        with pytest.raises(AssertionError, match="within 1 s of real time does not come to rest"):
-            await here.user("Cy").says("hello")
+    async with chat(operation, users=("Cy",), strict=False) as here:
+        here.user("Cy").says("hello")
+        with pytest.raises(AssertionError, match=r"within 0\.2 s of real time does not come to rest"):
+            await here.settle(deadline=0.2)
         with pytest.raises(AssertionError, match="it cannot be told: what is at work"):
-            await here.user("Cy").should_receive_nothing()
+            await here.user("Cy").should_receive_nothing(deadline=0.2)
 
 
 async def test_log_that_is_not_read_is_told() -> None:
     """Lines that do not arrive, because the test cut them away, are counted in the failure."""
-    async with chat(watches=("bob",), profile="wechaty-ts", deadline=2, strict=False) as here:
+    async with chat(watches=("bob",), strict=False) as here:
         here.log("bob").write("never", "seen")
         here.log("bob").truncate()
-        with pytest.raises(AssertionError, match="within 2 s of real time were not read: 2 lines of bob"):
-            await here.settle()
+        with pytest.raises(AssertionError, match=r"within 0\.2 s of real time were not read: 2 lines of bob"):
+            await here.settle(deadline=0.2)
 
 
 async def test_program_that_has_ended_is_told() -> None:
@@ -166,12 +165,12 @@ async def test_program_that_does_not_end_is_told() -> None:
             with suppress(asyncio.CancelledError):
                 await released.wait()
 
-    with pytest.raises(AssertionError, match="the program does not end within 1 s of real time") as told:
+    with pytest.raises(AssertionError, match="the program does not end within 2 s of real time") as told:
         await _work_without_end(slow(hold_on))
     assert "Still at work: on_message of slow" in str(told.value)
     released.set()
 
 
 async def _work_without_end(operation: Operation) -> None:
-    async with chat(operation, users=("Cy",), strict=False, deadline=1) as here:
+    async with chat(operation, users=("Cy",), strict=False, deadline=2) as here:
         await here.user("Cy").says("hello")
