@@ -298,8 +298,11 @@ class Dispatcher:
         """Ask the one place that knows; where grants and denials cannot be read only what changes nothing may run."""
         if rights is None and not entry.command.read_only:
             return Decision(allowed=False, reason=Reason.UNREADABLE)
+        rights = rights or self._rights_with(())
+        if entry.operation == OWN and entry.command.right is Right.GRANT:  # how things are is for any operation's admin
+            rights = replace(rights, admins=rights.admins.union(*rights.operation_admins.values()))
         return authorise(
-            rights or self._rights_with(()),
+            rights,
             user=message.sender.id,
             room=message.room,
             operation=entry.operation,

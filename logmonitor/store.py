@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from logmonitor.lockout import Lockout
 from logmonitor.storage.database import Database
 from logmonitor.storage.moment import to_milliseconds
+from logmonitor.storage.place import set_aside_before
 from logmonitor.storage.reading import read_enrolled, read_kept
 from logmonitor.storage.row import enrolment_of, grant_of, grant_values, lockout_of, lockout_values
 from logmonitor.storage.schema import MIGRATIONS
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from logmonitor.operation import KeyValue
     from logmonitor.storage.schema import Migration
 
-__all__ = ["Store", "read_enrolled", "read_kept"]
+__all__ = ["Store", "read_enrolled", "read_kept", "set_aside_before"]
 
 PATIENCE_SECONDS: Final = 5.0
 _LARGEST_ID: Final = (1 << 63) - 1

@@ -260,15 +260,27 @@ async def test_command_with_a_code_is_not_run_where_it_cannot_be_put_on_record(t
 
 
 async def test_damaged_store_permits_nothing_that_only_it_could(tmp_path: Path, secret: str) -> None:
-    """A store overwritten with rubbish while the program is down is set aside: it is refused to start without codes."""
+    """A store overwritten with rubbish is set aside and that is told; codes open nothing, at the next start neither."""
     async with running(tmp_path) as bridge:
         bridge.say("status")
         await bridge.hear("bob:")
     (tmp_path / "alice.db").write_bytes(os.urandom(8192))
-    code, out = await ended(tmp_path, "run", "alice.toml")
-    assert (code, "totp enroll" in out) == (2, True)
-    assert secret
+    async with running(tmp_path) as bridge:
+        await bridge.hear("the store was damaged")
+        bridge.say(f"sh {code_now(secret)} uptime")
+        await bridge.hear("no authenticator is enrolled for you")
+    async with running(tmp_path) as bridge:
+        bridge.say(f"sh {code_now(secret)} uptime")
+        await bridge.hear("no authenticator is enrolled for you")
     assert marks(tmp_path) == []
+
+
+async def test_command_behind_a_code_that_nobody_can_give_is_refused_at_the_start(tmp_path: Path, secret: str) -> None:
+    """Without anybody enrolled the configuration is refused, with the remedy."""
+    assert secret
+    (tmp_path / "alice.db").unlink()
+    code, out = await ended(tmp_path, "run", "alice.toml")
+    assert (code, "logmonitor totp enroll AdminWeixin --config alice.toml" in out) == (2, True)
 
 
 async def test_audit_shows_what_was_taken_out_of_it(tmp_path: Path, secret: str) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from logmonitor.audit import ANCHOR_OWNER, read_anchor
+from logmonitor.audit import ANCHOR_KEY, ANCHOR_OWNER
+from logmonitor.auditing.chain import parse_anchor
 from logmonitor.auditing.reader import verify_audit
 from logmonitor.cli.row import Row, reason_of, user_name
 from logmonitor.errors import AuditError, ConfigurationError, StoreError
 from logmonitor.sealing import load_seal
 from logmonitor.second_channel import service_of
-from logmonitor.store import Store, read_enrolled
+from logmonitor.store import read_enrolled, read_kept, set_aside_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from logmonitor.auditing.chain import Link
     from logmonitor.config import Config
-
-_COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
 
 def lasting_rows(config: Config) -> Iterator[Row]:
@@ -46,12 +45,10 @@ def lasting_rows(config: Config) -> Iterator[Row]:
 
 def _set_aside_rows(path: Path) -> Iterator[Row]:
     """Tell of stores that were damaged and put aside."""
-    found = sorted(one for one in path.parent.glob("*") if one.name.startswith(f"{path.name}.corrupt-"))
-    for aside in found:
-        if not aside.name.endswith(_COMPANIONS):
-            text = f"one that was damaged was set aside as {aside}, with all grants and enrolments in it"
-            remedy = "grant and enroll anew, and move it elsewhere"
-            yield Row(subject="store", text=text, remedy=remedy)
+    for aside in set_aside_before(path):
+        text = f"one that was damaged was set aside as {aside}, with all grants and enrolments in it"
+        remedy = "grant and enroll anew, and move it elsewhere"
+        yield Row(subject="store", text=text, remedy=remedy)
 
 
 def _place_row(subject: str, path: Path) -> Row:
@@ -87,8 +84,7 @@ def _audit_rows(config: Config, *, is_anchored: bool) -> Iterator[Row]:
         return
 
     def anchor() -> Link | None:
-        with Store(store) as opened:
-            return read_anchor(opened.view(ANCHOR_OWNER))
+        return None if store is None else parse_anchor(read_kept(store, ANCHOR_OWNER, ANCHOR_KEY))
 
     try:
         verdict = verify_audit(path, read_anchor=anchor if is_anchored else None)

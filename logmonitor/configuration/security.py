@@ -14,7 +14,7 @@ from logmonitor.errors import StoreError
 from logmonitor.operation import SecurityRule
 from logmonitor.sealing import Seal
 from logmonitor.second_channel import check_urls
-from logmonitor.store import read_enrolled
+from logmonitor.store import read_enrolled, set_aside_before
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -115,15 +115,19 @@ def check_rules(
 
 
 def enrolled_in(store: Path, commands: Sequence[Asking], security: SecurityConfig) -> frozenset[str] | None:
-    """Return who is enrolled in the store at that path; None where it cannot be read, or where nothing asks for it."""
+    """Return who is enrolled in the store at that path; None where that cannot be said, or where nothing asks for it.
+
+    A store that took the place of a damaged one knows nobody, and that must not end the rescue at the next start.
+    """
     if not any(
         SecurityRule.TOTP in rules for rules in (*(one.own for one in commands), *dict(security.rules).values())
     ):
         return None
     try:
-        return read_enrolled(store)
+        enrolled = read_enrolled(store)
     except StoreError:
         return None
+    return None if not enrolled and set_aside_before(store) else enrolled
 
 
 def passwords_of(channels: Sequence[SecondChannelConfig]) -> tuple[str, ...]:

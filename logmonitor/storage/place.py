@@ -137,6 +137,13 @@ def set_aside(path: Path, folder: int, /) -> Path:
     return aside
 
 
+def set_aside_before(path: Path, /) -> tuple[Path, ...]:
+    """Return the damaged files that were put aside in place of which the store at `path` was made, oldest first."""
+    start = f"{path.name}.corrupt-"
+    found = (one for one in path.parent.glob("*") if one.name.startswith(start))
+    return tuple(sorted(one for one in found if not one.name.endswith(COMPANIONS)))
+
+
 def log_size_bytes(path: Path, /) -> int:
     """Return the size of SQLite's log of what was written and is not in the file itself yet."""
     try:
