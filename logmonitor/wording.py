@@ -1,20 +1,23 @@
-"""Sentences about sessions and times, in the admin's language."""
+"""Sentences about sessions, times and people, in the admin's language."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.display import visible
 from logmonitor.records import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from logmonitor.records import Session
+    from logmonitor.records import Sender, Session
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86400
+_LONGEST_NAME: Final = 40
+_QUOTES: Final = dict.fromkeys(map(ord, '“”„‟"＂〝〞〟❝❞″‶ʺ˝'), "'")
 
 
 def duration_text(seconds: float, translate: Callable[[str], str]) -> str:
@@ -44,3 +47,18 @@ def session_text(session: Session, *, now: datetime, translate: Callable[[str], 
         since = duration_text((now - session.since).total_seconds(), translate)
         text = translate("{state}, for {duration}").format(state=text, duration=since)
     return f"{session.watch}: {text}"
+
+
+def person_text(sender: Sender) -> str:
+    """Return who somebody is, as `“Name” (id)`, or the id alone where there is no name.
+
+    The name is the alias that the bot's account gave, else what its owner chose, who may have chosen it to be taken
+    for somebody or for more of the sentence: so it is one line, in quotes that it cannot close, at most 40 characters
+    of it, and never without the stable id.
+    """
+    id_ = visible(sender.id, one_line=True)
+    shown = (visible(name or "", one_line=True).translate(_QUOTES) for name in (sender.alias, sender.name))
+    name = next(filter(None, (" ".join(name.split()) for name in shown)), "")
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[: _LONGEST_NAME - 1]}…"
+    return f"“{name}” ({id_})" if name else id_

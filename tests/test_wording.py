@@ -1,13 +1,16 @@
-"""Sentences about sessions and times."""
+"""Sentences about sessions, times and people."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from logmonitor import Session, SessionState, duration_text, session_text, translation
+from logmonitor import Sender, Session, SessionState, duration_text, session_text, translation
 from logmonitor.testing import START
+from logmonitor.wording import person_text
 
 
 @pytest.mark.parametrize(
@@ -51,3 +54,35 @@ def test_session_is_told_in_chinese() -> None:
     """The line is in the admin's language."""
     session = Session(watch="bob", state=SessionState.LOGGED_IN, user="Bob", since=START - timedelta(hours=2))
     assert session_text(session, now=START, translate=translation("zh")) == "bob: 已登录（Bob），已持续 2 小时"
+
+
+@pytest.mark.parametrize(
+    ("sender", "text"),
+    [
+        (Sender(id="wxid_1"), "wxid_1"),
+        (Sender(id="wxid_1", name="Ann"), "“Ann” (wxid_1)"),
+        (Sender(id="wxid_1", name="Ann", alias="boss", weixin="ann"), "“boss” (wxid_1)"),
+        (Sender(id="wxid_1", name="Ann", alias=" \u3000 "), "“Ann” (wxid_1)"),
+        (Sender(id="wxid_1", name="  小  明 "), "“小 明” (wxid_1)"),
+        (Sender(id="wxid_1", name="x" * 40), f"“{'x' * 40}” (wxid_1)"),
+        (Sender(id="wxid_1", name="x" * 41), f"“{'x' * 39}…” (wxid_1)"),
+        (Sender(id="wxid_1", name="Ann” (wxid_2), “Eve"), "“Ann' (wxid_2), 'Eve” (wxid_1)"),
+        (Sender(id="wxid_1", name="Ann\nconfirm 7F3K\r"), "“Ann␊confirm 7F3K␍” (wxid_1)"),
+        (Sender(id="wxid_1", name="Ann\u202e\u2028\x07"), "“Ann\\u202e\\u2028␇” (wxid_1)"),
+        (Sender(id="wx\nid", name="Ann"), "“Ann” (wx␊id)"),
+    ],
+)
+def test_person_is_told_by_name_and_id(sender: Sender, text: str) -> None:
+    """An alias goes before a name, blanks are no name, and nothing in either can pass for the text around it."""
+    assert person_text(sender) == text
+
+
+@given(name=st.text(), alias=st.text())
+def test_person_cannot_forge_a_text(name: str, alias: str) -> None:
+    """Whatever somebody is called, it is one short line with one pair of quotes, and ends with the id."""
+    text = person_text(Sender(id="wxid_1", name=name, alias=alias))
+    assert text == "wxid_1" or (text.startswith("“") and text.endswith("” (wxid_1)"))
+    assert text.count("“") == text.count("”") <= 1
+    assert '"' not in text
+    assert len(text.splitlines()) == 1
+    assert len(text) <= len("“” (wxid_1)") + 40

@@ -14,6 +14,7 @@ from logmonitor.grant import Grant, holds
 from logmonitor.granting.text import EVERYBODY, check_id, describe, has_ended, is_same, meaning, parse_grant, record_of
 from logmonitor.language import translation
 from logmonitor.operation import Command, SecurityRule
+from logmonitor.wording import person_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -275,7 +276,7 @@ class _Desk:
                 _("nothing was done, the chat cannot be asked now: {reason}").format(reason=reason)
             ) from None
         check_id(sender.id, _, may_be_all=False)
-        return sender.id, _named_sender(sender)
+        return sender.id, person_text(sender)
 
     def _refuse_to_lock_out(self, grant: Grant, sender: Sender) -> None:
         """Refuse a denial that would keep whoever gives it from taking it back."""
@@ -291,7 +292,7 @@ class _Desk:
         names: dict[str, str] = {}
         for user in sorted(users)[:_LOOKED_UP]:
             with suppress(TransportError):
-                names[user] = _named_sender(await self._resolve(user))
+                names[user] = person_text(await self._resolve(user))
         return names
 
     def _row(self, grant: Grant, names: dict[str, str]) -> str:
@@ -315,10 +316,3 @@ class _Desk:
     def _record(self, grant: Grant, decision: str, invocation: Invocation) -> None:
         if self._audit is not None:
             self._audit.write(record_of(grant, decision, at=self._now(), message=invocation.message))
-
-
-def _named_sender(sender: Sender) -> str:
-    """Return a contact by name and id; the name is its owner's to choose, so that it stands in quotes."""
-    name = visible(sender.alias or sender.name or "", one_line=True)
-    id_ = visible(sender.id, one_line=True)
-    return f"“{name}” ({id_})" if name else id_
