@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from logmonitor.outbox import Outbox
     from logmonitor.recorder import Recorder
     from logmonitor.records import Message, Sender
-    from logmonitor.second_channel import SideChannel
+    from logmonitor.second_channel import SecondChannel
     from logmonitor.totp import Totp, Verification
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Approver:
         self,
         *,
         totp: Totp,
-        channel: SideChannel,
+        channel: SecondChannel,
         people: People,
         outbox: Outbox,
         clock: Clock,

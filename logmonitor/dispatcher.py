@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from logmonitor.operation import Command
     from logmonitor.recorder import Recorder
     from logmonitor.records import Message, Sender
-    from logmonitor.second_channel import SideChannel
+    from logmonitor.second_channel import SecondChannel
     from logmonitor.totp import Totp
     from logmonitor.worker import World
 
@@ -68,7 +68,7 @@ class Safeguards:
     """What stands between a message and a command, besides the right to run it."""
 
     totp: Totp
-    channel: SideChannel
+    channel: SecondChannel
     recorder: Recorder
     rules: tuple[tuple[str, frozenset[SecurityRule]], ...] = ()
     rooms: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ from logmonitor.qr import render_png
 from logmonitor.recorder import Recorder
 from logmonitor.records import EventKind, Priority, Qr, Session
 from logmonitor.sealing import load_seal
-from logmonitor.second_channel import SecondChannel
+from logmonitor.second_channel import AppriseChannel
 from logmonitor.self_log import SelfLog
 from logmonitor.store import Store
 from logmonitor.totp import Totp
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from logmonitor.operation import Context, Host, Invocation, Operation
     from logmonitor.records import Event
     from logmonitor.sealing import Seal
-    from logmonitor.second_channel import SideChannel
+    from logmonitor.second_channel import SecondChannel
     from logmonitor.transport import Transport
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ async def serve(
     stop: asyncio.Event,
     clock: Clock | None = None,
     host: Host | None = None,
-    channel: SideChannel | None = None,
+    channel: SecondChannel | None = None,
 ) -> None:
     """Follow, rescue and answer until `stop` is set; then let the outbox finish and close the chat.
 
@@ -80,7 +80,7 @@ async def serve(
             store=store,
             clock=clock or SystemClock(),
             host=host or LocalHost(),
-            channel=channel or SecondChannel({one.admin: one.url for one in config.second_channels}),
+            channel=channel or AppriseChannel({one.admin: one.url for one in config.second_channels}),
         )
         await _serve(runtime, transport, stop)
 
@@ -152,7 +152,7 @@ class _Runtime:
         store: Store,
         clock: Clock,
         host: Host,
-        channel: SideChannel,
+        channel: SecondChannel,
     ) -> None:
         self._config = config
         self._stop = stop

@@ -34,7 +34,7 @@ _PAGES: Final = ("http", "https")
 _EXAMPLE: Final = "expected an Apprise URL, such as 'ntfys://ntfy.sh/TOPIC' or 'mailtos://USER:PASSWORD@HOST'"
 
 
-class SideChannel(Protocol):
+class SecondChannel(Protocol):
     """A way to people beside the chat; they are known by configured names and stable ids."""
 
     def reaches(self, names: Sequence[str], /) -> bool:
@@ -48,7 +48,7 @@ class SideChannel(Protocol):
         """
 
 
-class SecondChannel:
+class AppriseChannel:
     """Sends text past the chat, by the URLs of whom it is for."""
 
     def __init__(self, urls: Mapping[str, str], *, seconds: float = SEND_SECONDS) -> None:

@@ -22,7 +22,7 @@ from logmonitor.sealing import Seal
 from logmonitor.store import Store
 from logmonitor.testing import ADMIN, FakeClock, MemoryTransport
 from logmonitor.testing.authenticator import Authenticator, enrol
-from logmonitor.testing.side_channel import MemorySideChannel
+from logmonitor.testing.second_channel import MemorySecondChannel
 from logmonitor.totp import Totp
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Desk:
     approver: Approver
     clock: FakeClock
     store: Store
-    channel: MemorySideChannel
+    channel: MemorySecondChannel
     transport: MemoryTransport
     authenticator: Authenticator
     path: Path
@@ -110,7 +110,7 @@ class Desk:
 async def desk(path: Path, *, admins: tuple[Sender, ...] = (ADMIN, BEN)) -> AsyncIterator[Desk]:
     """Set everything up; the audit goes to `path`."""
     clock, store, seal = FakeClock(), Store(), Seal(Fernet.generate_key())
-    transport, channel = MemoryTransport(ADMIN, BEN, CY), MemorySideChannel("AdminWeixin")
+    transport, channel = MemoryTransport(ADMIN, BEN, CY), MemorySecondChannel("AdminWeixin")
     directory = Directory(transport, ["AdminWeixin"])
     await directory.look_up()
     outbox = Outbox(directory)

@@ -19,7 +19,7 @@ from logmonitor.dispatcher import Dispatcher, Safeguards
 from logmonitor.host import LocalHost
 from logmonitor.outbox import Outbox
 from logmonitor.recorder import Recorder
-from logmonitor.second_channel import SecondChannel
+from logmonitor.second_channel import AppriseChannel
 from logmonitor.store import Store
 from logmonitor.testing import ADMIN, MemoryTransport
 from logmonitor.totp import Totp
@@ -108,7 +108,7 @@ async def stage(
             world,
             Safeguards(
                 totp=Totp(store, None, now=clock.now),
-                channel=SecondChannel({}),
+                channel=AppriseChannel({}),
                 recorder=Recorder(Audit(None, anchor=store.view("audit")), clock),
                 rooms=rooms,
             ),

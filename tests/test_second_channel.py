@@ -14,7 +14,7 @@ import pytest
 
 from logmonitor import second_channel
 from logmonitor.errors import ConfigurationError, RejectedError, TransportError
-from logmonitor.second_channel import SecondChannel, check_urls
+from logmonitor.second_channel import AppriseChannel, check_urls
 from tests.service import mail_service, web_service
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def has_children() -> bool:
 async def test_second_channel_sends_to_a_web_service() -> None:
     """Title and text arrive as they are, where the URL leads."""
     async with web_service() as service:
-        channel = SecondChannel({"AdminWeixin": f"json://u:{PASSWORD}@127.0.0.1:{service.port}/codes"})
+        channel = AppriseChannel({"AdminWeixin": f"json://u:{PASSWORD}@127.0.0.1:{service.port}/codes"})
         await channel.send(["AdminWeixin", "wxid_1"], TEXT, title="Alice")
     assert [(one["title"], one["message"]) for one in service.heard] == [("Alice", TEXT)]
 
@@ -45,7 +45,7 @@ async def test_second_channel_sends_mail() -> None:
     """A mail arrives at whom the URL names, with the text in it as text."""
     async with mail_service() as service:
         url = f"mailto://127.0.0.1:{service.port}?from=alice@example.org&to=admin@example.org&mode=insecure"
-        await SecondChannel({"AdminWeixin": url}).send(["AdminWeixin"], TEXT, title="Alice")
+        await AppriseChannel({"AdminWeixin": url}).send(["AdminWeixin"], TEXT, title="Alice")
     ((recipients, text),) = service.heard
     mail = message_from_string(text.replace("\r\n", "\n"))
     payload = mail.get_payload(decode=True)
@@ -63,7 +63,7 @@ async def test_second_channel_needs_one_way_of_several(caplog: pytest.LogCapture
             "AdminWeixin": f"json://127.0.0.1:{broken.port}/{PASSWORD}",
             "wxid_1": f"json://127.0.0.1:{service.port}",
         }
-        channel = SecondChannel(urls | {"other": f"json://127.0.0.1:{service.port}/other"})
+        channel = AppriseChannel(urls | {"other": f"json://127.0.0.1:{service.port}/other"})
         await channel.send(["AdminWeixin", "wxid_1", "unknown"], TEXT)
     assert [len(service.heard), len(broken.heard)] == [1, 1]
     assert [record.getMessage() for record in caplog.records] == [
@@ -73,7 +73,7 @@ async def test_second_channel_needs_one_way_of_several(caplog: pytest.LogCapture
 
 async def test_second_channel_reaches_whom_it_knows() -> None:
     """There is a way to somebody if there is one by any of his names; else sending is refused for good."""
-    channel = SecondChannel({"AdminWeixin": "json://127.0.0.1"})
+    channel = AppriseChannel({"AdminWeixin": "json://127.0.0.1"})
     assert channel.reaches(["wxid_1", "AdminWeixin"])
     assert not channel.reaches(["wxid_1"])
     assert not channel.reaches([])
@@ -87,7 +87,7 @@ async def test_second_channel_tells_how_a_service_refused(status: int, caplog: p
     """A status is told; URL, password and text are not, neither in the error nor in any log."""
     caplog.set_level(logging.DEBUG)
     async with web_service(status) as service:
-        channel = SecondChannel({"AdminWeixin": f"json://u:{PASSWORD}@127.0.0.1:{service.port}/{PASSWORD}"})
+        channel = AppriseChannel({"AdminWeixin": f"json://u:{PASSWORD}@127.0.0.1:{service.port}/{PASSWORD}"})
         with pytest.raises(TransportError) as caught:
             await channel.send(["AdminWeixin"], TEXT)
     assert str(caught.value) == f"the second channel did not take the message: json answered with status {status}"
@@ -99,7 +99,7 @@ async def test_second_channel_tells_how_a_service_refused(status: int, caplog: p
 async def test_second_channel_tells_that_nobody_listens(unused_tcp_port: int) -> None:
     """A service that is down is an error of the transport."""
     with pytest.raises(TransportError) as caught:
-        await SecondChannel({"a": f"json://u:{PASSWORD}@127.0.0.1:{unused_tcp_port}"}).send(["a"], TEXT)
+        await AppriseChannel({"a": f"json://u:{PASSWORD}@127.0.0.1:{unused_tcp_port}"}).send(["a"], TEXT)
     assert str(caught.value) == "the second channel did not take the message: json did not take it"
 
 
@@ -109,7 +109,7 @@ async def test_second_channel_gives_up_a_service_that_hangs() -> None:
     async with web_service(hangs=True) as service:
         url = f"json://127.0.0.1:{service.port}?rto=3600"
         with pytest.raises(TransportError) as caught:
-            await SecondChannel({"a": url}, seconds=2).send(["a"], TEXT)
+            await AppriseChannel({"a": url}, seconds=2).send(["a"], TEXT)
     assert str(caught.value) == "the second channel did not take the message: json has not taken it within 2 s"
     assert threading.active_count() <= before
     assert not has_children()
@@ -119,7 +119,7 @@ async def test_second_channel_stops_at_once_when_cancelled() -> None:
     """Whoever no longer waits leaves nothing behind."""
     async with web_service(hangs=True) as service:
         sending = asyncio.create_task(
-            SecondChannel({"a": f"json://127.0.0.1:{service.port}?rto=3600"}).send(["a"], TEXT)
+            AppriseChannel({"a": f"json://127.0.0.1:{service.port}?rto=3600"}).send(["a"], TEXT)
         )
         async with asyncio.timeout(30):
             await service.called.wait()
@@ -134,12 +134,12 @@ async def test_second_channel_tells_of_what_kind_a_failure_was(monkeypatch: pyte
     (tmp_path / "apprise.py").write_text(f"raise ImportError('no {PASSWORD}')\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with pytest.raises(TransportError) as failed:
-        await SecondChannel({"a": f"json://{PASSWORD}"}).send(["a"], TEXT)
+        await AppriseChannel({"a": f"json://{PASSWORD}"}).send(["a"], TEXT)
     with pytest.raises(ConfigurationError) as unchecked:
         check_urls([f"json://{PASSWORD}"])
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
     with pytest.raises(TransportError) as gone:
-        await SecondChannel({"a": PASSWORD}).send(["a"], TEXT)
+        await AppriseChannel({"a": PASSWORD}).send(["a"], TEXT)
     with pytest.raises(ConfigurationError) as unstarted:
         check_urls([f"json://{PASSWORD}"])
     start = "the second channel did not take the message: "

@@ -12,7 +12,7 @@ from logmonitor.testing.key_value import MemoryKeyValue
 from logmonitor.testing.log_writer import LogWriter
 from logmonitor.testing.participant import Room, Said, User
 from logmonitor.testing.sample import ADMIN, batch, event, message
-from logmonitor.testing.side_channel import MemorySideChannel
+from logmonitor.testing.second_channel import MemorySecondChannel
 from logmonitor.testing.transcript import BOT, Entry, Transcript
 from logmonitor.testing.transport import MemoryTransport
 
@@ -29,7 +29,7 @@ __all__ = [
     "Heard",
     "LogWriter",
     "MemoryKeyValue",
-    "MemorySideChannel",
+    "MemorySecondChannel",
     "MemoryTransport",
     "RecordingContext",
     "Room",

@@ -23,7 +23,7 @@ from logmonitor.testing.participant import Room, User
 from logmonitor.testing.program import Program
 from logmonitor.testing.quiet import Quiet
 from logmonitor.testing.setting import AUDIT, KEY_FILE, Setting, room_id
-from logmonitor.testing.side_channel import MemorySideChannel
+from logmonitor.testing.second_channel import MemorySecondChannel
 from logmonitor.testing.transcript import Transcript
 from logmonitor.testing.transport import MemoryTransport
 from logmonitor.watcher import SETTLE_SECONDS
@@ -125,7 +125,7 @@ class Chat:
         self.transport = MemoryTransport(
             *people.values(), limits=setting.limits, clock=clock, transcript=self.transcript
         )
-        self.second_channel = MemorySideChannel(
+        self.second_channel = MemorySecondChannel(
             *setting.second_channels,
             on_sent=lambda name, text: self.remark(f"bot → {name}, over the second channel: {text}"),
         )

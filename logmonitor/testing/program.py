@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from logmonitor.testing.clock import FakeClock
     from logmonitor.testing.log_fence import LogFence
     from logmonitor.testing.quiet import Quiet
-    from logmonitor.testing.side_channel import MemorySideChannel
+    from logmonitor.testing.second_channel import MemorySecondChannel
     from logmonitor.testing.transport import MemoryTransport
 
 
@@ -27,7 +27,7 @@ class Program:
         *,
         operations: tuple[Operation, ...],
         transport: MemoryTransport,
-        channel: MemorySideChannel,
+        channel: MemorySecondChannel,
         clock: FakeClock,
         host: Host | None,
         fence: LogFence,

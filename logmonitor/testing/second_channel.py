@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _CODE: Final = re.compile(r"\b\d{8}\b")
 
 
-class MemorySideChannel:
+class MemorySecondChannel:
     """Takes what goes past the chat: `sent` holds pairs of a name and a text, in order."""
 
     def __init__(self, *names: str, on_sent: Callable[[str, str], None] | None = None) -> None:
