@@ -10,6 +10,7 @@ LogMonitorError
 ├── UsageError               a command was typed in a way that cannot be meant
 ├── CodeError                a one-time code is not the one that was expected
 ├── StoreError               what must last cannot be kept or read
+│   └── StoreUnavailableError  ... because of its place, which may pass: no room, no right, another process
 ├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
     └── RejectedError        ... and would refuse the same again: do not retry
@@ -56,6 +57,10 @@ class CodeError(LogMonitorError):
 
 class StoreError(LogMonitorError):
     """A store that cannot be opened, read or written; the text names the file and what to do."""
+
+
+class StoreUnavailableError(StoreError):
+    """A store whose place is at fault, which may pass: no room, no right to it, held by another process."""
 
 
 class AuditError(LogMonitorError):

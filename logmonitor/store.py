@@ -14,6 +14,7 @@ from logmonitor.storage.database import Database
 from logmonitor.storage.moment import to_milliseconds
 from logmonitor.storage.place import set_aside_before
 from logmonitor.storage.reading import read_enrolled, read_kept
+from logmonitor.storage.refusal import Refusal
 from logmonitor.storage.row import enrolment_of, grant_of, grant_values, lockout_of, lockout_values
 from logmonitor.storage.schema import MIGRATIONS
 from logmonitor.storage.view import View
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from logmonitor.enrolment import Enrolment
+    from logmonitor.errors import StoreError
     from logmonitor.grant import Grant
     from logmonitor.operation import KeyValue
     from logmonitor.storage.schema import Migration
@@ -55,11 +57,24 @@ class Store:
         Other processes are waited for `patience` seconds.
 
         Raises:
-            StoreError: it cannot be used, is another program's or a newer version's.
+            StoreUnavailableError: it cannot be used because of its place, which may pass.
+            StoreError: it is no store, another program's or a newer version's.
         """
         self.path = path.absolute() if path is not None else None
-        self._database = Database(self.path, migrations=migrations, patience=patience)
+        self._database: Database | Refusal = Database(self.path, migrations=migrations, patience=patience)
         self.set_aside = self._database.set_aside
+
+    @classmethod
+    def refusing(cls, path: Path, error: StoreError, /) -> Self:
+        """Return what stands in for the file at `path` that `error` kept from being opened.
+
+        Nothing is opened. All that is asked of it raises an error of that kind, so that what needs the store is refused
+        until the next start, and everything else goes on. It may be closed.
+        """
+        store = cls()
+        store.path = path.absolute()
+        store._database = Refusal(error)
+        return store
 
     def close(self) -> None:
         """Close the file; may be called again."""

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.enrolment import Enrolment
-from logmonitor.errors import StoreError
+from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.grant import Grant
 from logmonitor.lockout import Lockout
 from logmonitor.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NOW = datetime(2026, 11, 20, 22, 44, 35, 123000, tzinfo=UTC)
@@ -327,3 +327,52 @@ def test_store_in_memory_needs_no_closing() -> None:
     assert (store.path, store.set_aside) == (None, None)
     del store, other
     gc.collect()
+
+
+def run_in_transaction(store: Store) -> None:
+    """Begin a transaction and do nothing in it."""
+    with store.transaction():
+        pytest.fail("begun")
+
+
+CALLS: dict[str, Callable[[Store], object]] = {
+    "transaction": run_in_transaction,
+    "grants": Store.grants,
+    "add_grant": lambda store: store.add_grant(Grant(user="bob", at=NOW)),
+    "remove_grant": lambda store: store.remove_grant(1),
+    "enrolments": Store.enrolments,
+    "enrol": lambda store: store.enrol("bob", b"sealed", recovery=[], at=NOW),
+    "remove_enrolment": lambda store: store.remove_enrolment("bob"),
+    "use_step": lambda store: store.use_step("bob", 7, purpose=PURPOSE, at=NOW),
+    "use_recovery_code": lambda store: store.use_recovery_code("bob", b"1", at=NOW),
+    "lockout": lambda store: store.lockout("bob"),
+    "put_lockout": lambda store: store.put_lockout("bob", Lockout()),
+    "view.get": lambda store: store.view("one").get("a"),
+    "view.put": lambda store: store.view("one").put("a", "1"),
+    "view.delete": lambda store: store.view("one").delete("a"),
+    "view.keys": lambda store: store.view("one").keys(),
+}
+"""All that a store can be asked."""
+
+
+def test_every_call_is_among_those_that_are_tried() -> None:
+    """What the store can be asked is all tried on one that refuses."""
+    others = {"close", "refusing", "view"}
+    assert {name for name in vars(Store) if not name.startswith("_")} - others == {
+        name for name in CALLS if not name.startswith("view")
+    }
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_store_that_refuses_permits_nothing(tmp_path: Path, name: str) -> None:
+    """What stands in for a store that could not be opened refuses whatever it is asked, each time, by its reason."""
+    path = tmp_path / "folder" / "bot.db"
+    with pytest.raises(StoreUnavailableError) as reason:
+        Store(path)
+    with Store.refusing(path, reason.value) as store:
+        assert (store.path, store.set_aside) == (path, None)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError) as caught:
+                CALLS[name](store)
+            assert str(caught.value) == f"{reason.value} (logmonitor was started without it: start it again then)"
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ import weakref
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from logmonitor.errors import StoreError
+from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.storage.failure import UNREADABLE, is_damage, store_error, told_as_store_error
 from logmonitor.storage.place import (
     log_size_bytes,
@@ -38,7 +38,7 @@ class Database:
         """Open what is at `path`, or make it; wait for other processes `patience` seconds.
 
         Raises:
-            StoreError: it cannot be used.
+            StoreError: it cannot be used; a `StoreUnavailableError` if its place is at fault.
         """
         self.path = path
         self.set_aside: Path | None = None
@@ -230,7 +230,9 @@ def _configure(connection: sqlite3.Connection, path: Path | None) -> None:
     if path is not None:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
-            raise StoreError(f"store {path} cannot be kept in WAL mode but in {mode!r}; expected a local file system")
+            raise StoreUnavailableError(
+                f"store {path} cannot be kept in WAL mode but in {mode!r}; expected a local file system"
+            )
         connection.execute("PRAGMA synchronous = FULL")
 
 

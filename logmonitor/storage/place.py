@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.errors import StoreError
+from logmonitor.errors import StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def opening(path: Path, /, *, patience: float) -> Iterator[int]:
     """Be the only process that opens a store in the folder of `path`; give a descriptor of the folder.
 
     Raises:
-        StoreError: the folder cannot be used, or another process is not done after `patience` seconds.
+        StoreUnavailableError: the folder cannot be used, or another process is not done after `patience` seconds.
     """
     with told_as_place_error(path):
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -45,7 +45,7 @@ def opening(path: Path, /, *, patience: float) -> Iterator[int]:
         with told_as_place_error(path):
             while not _is_locked(folder):
                 if time.monotonic() >= deadline:
-                    raise StoreError(
+                    raise StoreUnavailableError(
                         f"store {path} cannot be opened: another process has been opening one in the same folder for"
                         f" more than {patience:g} s; try again when it is done"
                     )
@@ -59,7 +59,8 @@ def prepare(path: Path, folder: int, /) -> None:
     """Make an empty file where there is none, for its owner alone.
 
     Raises:
-        StoreError: what is there is no file, it cannot be made, or may not be read and written.
+        StoreError: what is there is no file.
+        StoreUnavailableError: it cannot be made, or may not be read and written.
     """
     with told_as_place_error(path):
         try:
@@ -91,7 +92,7 @@ def tighten(path: Path, /) -> None:
     """Take away what others may do with our file: whoever can write it can grant themselves anything.
 
     Raises:
-        StoreError: it cannot be taken away.
+        StoreUnavailableError: it cannot be taken away.
     """
     with told_as_place_error(path):
         for each in (path, *(beside(path, companion) for companion in COMPANIONS)):
@@ -123,7 +124,7 @@ def set_aside(path: Path, folder: int, /) -> Path:
     """Give the damaged file another name, and what SQLite keeps beside it too; return that name.
 
     Raises:
-        StoreError: it cannot be renamed.
+        StoreUnavailableError: it cannot be renamed.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     names = (f"{path.name}.corrupt-{stamp}{'' if number == 1 else f'-{number}'}" for number in count(1))
@@ -159,12 +160,16 @@ def beside(path: Path, companion: str, /) -> Path:
 
 @contextmanager
 def told_as_place_error(path: Path, /) -> Iterator[None]:
-    """Raise what the system says about a file or its folder as a `StoreError`."""
+    """Raise what the system says about a file or its folder as a `StoreUnavailableError`.
+
+    A name that no file can have is a plain `StoreError`: it does not pass.
+    """
     try:
         yield
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise StoreError(
+        kind = StoreUnavailableError if isinstance(error, OSError) else StoreError
+        raise kind(
             f"store {path} cannot be opened: {reason}; expected a file in a folder that exists, both writable for the"
             " user that runs logmonitor"
         ) from error

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.errors import StoreError
-from logmonitor.storage.failure import is_damage
+from logmonitor.errors import StoreError, StoreUnavailableError
+from logmonitor.storage.failure import is_damage, is_of_its_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +105,7 @@ def migrate(connection: sqlite3.Connection, path: Path | None, *, migrations: tu
     """Bring what is open to the newest version, all the way or not at all.
 
     Raises:
-        StoreError: a migration fails, or it cannot be migrated by us.
+        StoreError: a migration fails, or it cannot be migrated by us; a `StoreUnavailableError` if its place is why.
         sqlite3.Error: it cannot be written at all.
     """
     connection.execute("BEGIN IMMEDIATE")
@@ -127,7 +127,8 @@ def _apply(connection: sqlite3.Connection, path: Path | None, migration: Migrati
         for statement in migration:
             connection.execute(statement)
     except sqlite3.Error as error:
-        raise StoreError(
+        kind = StoreUnavailableError if is_of_its_place(error) else StoreError
+        raise kind(
             f"store {path or 'in memory'} cannot be brought to version {number} and was left as it was: {error}; make"
             " room if the disk is full, else run the logmonitor that made it"
         ) from error

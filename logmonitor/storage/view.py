@@ -8,12 +8,13 @@ from logmonitor.storage.row import text_of
 
 if TYPE_CHECKING:
     from logmonitor.storage.database import Database
+    from logmonitor.storage.refusal import Refusal
 
 
 class View:
     """The texts of one owner by key; see `logmonitor.operation.KeyValue`."""
 
-    def __init__(self, database: Database, owner: str, /) -> None:
+    def __init__(self, database: Database | Refusal, owner: str, /) -> None:
         """Look at what `owner` keeps in `database`."""
         self._database = database
         self._owner = owner

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.storage.failure import is_damage, store_error
 
 PATH = Path("bot.db")
@@ -32,12 +33,14 @@ def test_full_disk_is_told_with_its_remedy() -> None:
     assert str(store_error(error, PATH)) == (
         "store bot.db cannot be used: database or disk is full; make room on its disk, then try again"
     )
+    assert type(store_error(error, PATH)) is StoreUnavailableError
     assert not is_damage(error)
 
 
 def test_file_that_may_not_be_written_is_told_with_its_remedy() -> None:
     """A file that SQLite may only read says who has to be able to write it."""
     error = error_of("PRAGMA query_only = ON", "CREATE TABLE text (text)")
+    assert type(store_error(error, PATH)) is StoreUnavailableError
     assert str(store_error(error, PATH)) == (
         "store bot.db cannot be used: attempt to write a readonly database; make the file and its folder writable for"
         " the user that runs logmonitor"
@@ -47,6 +50,7 @@ def test_file_that_may_not_be_written_is_told_with_its_remedy() -> None:
 def test_what_should_not_happen_is_told_as_our_mistake() -> None:
     """An error that no user causes asks for a report, and one of Python's own, without a code, does too."""
     for error in (error_of("SELECT nothing"), sqlite3.ProgrammingError("wrong thread")):
+        assert type(store_error(error, None)) is StoreError
         assert str(store_error(error, None)) == (
             f"store in memory cannot be used: {error}; this is a mistake in logmonitor, please report it"
         )

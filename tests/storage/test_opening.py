@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor.errors import StoreError
+from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.grant import Grant
 from logmonitor.storage.schema import APPLICATION_ID, MIGRATIONS
 from logmonitor.store import Store
@@ -19,6 +19,7 @@ from tests.storage.files import (
     NOW,
     execute,
     fill,
+    garbage,
     modes,
 )
 
@@ -96,8 +97,9 @@ def test_other_programs_database_is_left_alone(path: Path, statements: tuple[str
     execute(path, *statements)
     path.chmod(0o644)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="another program"):
+    with pytest.raises(StoreError, match="another program") as caught:
         Store(path)
+    assert caught.type is StoreError
     assert path.read_bytes() == before
     assert modes(path.parent) == {"bot.db": 0o644}
 
@@ -121,6 +123,7 @@ def test_newer_version_is_refused_with_a_remedy(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(StoreError) as caught:
         Store(path)
+    assert caught.type is StoreError
     assert str(caught.value) == (
         f"store {path} has version {newer}, made by a newer logmonitor; this one knows versions up to {newer - 1}:"
         " install the newer logmonitor or name another store"
@@ -183,12 +186,21 @@ def test_pipe_is_refused(path: Path) -> None:
         Store(path)
 
 
-@pytest.mark.parametrize("name", ["missing/bot.db", "file/bot.db", "\0", "n" * 300])
-def test_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("missing/bot.db", StoreUnavailableError),
+        ("file/bot.db", StoreUnavailableError),
+        ("n" * 300, StoreUnavailableError),
+        ("\0", StoreError),
+    ],
+)
+def test_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str, kind: type[StoreError]) -> None:
     """A folder that is missing or none, and a name that is none, are store errors that say what was expected."""
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"cannot be opened: .*; expected a file in a folder that exists"):
+    with pytest.raises(StoreError, match=r"cannot be opened: .*; expected a file in a folder that exists") as caught:
         Store(tmp_path / name)
+    assert caught.type is kind
 
 
 @pytest.mark.parametrize("name", ["a?mode=memory", "a#b", "a%20b", "a b", "日志.db", "\udce4"])
@@ -205,11 +217,22 @@ def test_folder_that_cannot_be_written_is_refused(own_folder: Path) -> None:
     other = own_folder / "other.db"
     fill(other)
     own_folder.chmod(0o500)
-    with pytest.raises(StoreError, match="cannot be opened: permission denied"):
+    with pytest.raises(StoreUnavailableError, match="cannot be opened: permission denied"):
         Store(path)
-    with pytest.raises(StoreError, match="folder writable"):
+    with pytest.raises(StoreUnavailableError, match="folder writable"):
         Store(other)
     own_folder.chmod(0o700)
+
+
+def test_damaged_file_that_cannot_be_set_aside_is_unavailable(own_folder: Path) -> None:
+    """A damaged store in a folder that cannot be written is left as it is, and is its place's fault."""
+    path = own_folder / "bot.db"
+    garbage(path)
+    own_folder.chmod(0o500)
+    with pytest.raises(StoreUnavailableError, match="cannot be opened: permission denied"):
+        Store(path)
+    own_folder.chmod(0o700)
+    assert os.listdir(own_folder) == ["bot.db"]  # noqa: PTH208 - the names are all that is asked for
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o200, 0o400])
@@ -218,7 +241,7 @@ def test_file_that_cannot_be_read_and_written_is_refused(own_folder: Path, mode:
     path = own_folder / "bot.db"
     fill(path)
     path.chmod(mode)
-    with pytest.raises(StoreError, match="permission denied; expected"):
+    with pytest.raises(StoreUnavailableError, match="permission denied; expected"):
         Store(path)
     assert modes(own_folder)["bot.db"] == mode
 
@@ -233,5 +256,5 @@ def test_file_of_somebody_else_that_we_may_write_is_refused(own_folder: Path) ->
     os.chown(path, 1, 1)
     path.chmod(0o666)
     os.seteuid(NOBODY)
-    with pytest.raises(StoreError, match="operation not permitted"):
+    with pytest.raises(StoreUnavailableError, match="operation not permitted"):
         Store(path)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from logmonitor.errors import StoreError
+from logmonitor.errors import StoreUnavailableError
 from logmonitor.grant import Grant
+from logmonitor.storage.schema import MIGRATIONS
 from logmonitor.store import Store, read_enrolled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ START: Final = """
 import fcntl, os, resource, sqlite3, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from logmonitor.errors import StoreError
+from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.grant import Grant
 from logmonitor.store import Store
 NOW = datetime(2026, 11, 20, 22, 44, 35, tzinfo=UTC)
@@ -66,6 +67,15 @@ def hear(process: subprocess.Popen[str]) -> str:
     """Return the next line that a process says."""
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
+
+
+OPENED_WITHOUT_ROOM: Final = """
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+try:
+    Store(path)
+except StoreUnavailableError as error:
+    say(error)
+"""
 
 
 def tell(process: subprocess.Popen[str]) -> None:
@@ -198,9 +208,9 @@ wait()
     with Store(path, patience=0.05) as store, child(code, path) as process:
         store.add_grant(Grant(user="bob", at=NOW))
         assert hear(process) == "begun"
-        with pytest.raises(StoreError, match=f"store {path} cannot be used: database is locked; another process"):
+        with pytest.raises(StoreUnavailableError, match=f"store {path} cannot be used: database is locked; another"):
             store.use_step("bob", 7, purpose=PURPOSE, at=NOW)
-        with pytest.raises(StoreError, match="locked"):
+        with pytest.raises(StoreUnavailableError, match="locked"):
             Store(path, patience=0.05)
         assert [grant.user for grant in store.grants()] == ["bob"]
         tell(process)
@@ -218,7 +228,7 @@ wait()
 """
     with child(code, path) as process:
         assert hear(process) == "locked"
-        with pytest.raises(StoreError, match=r"another process has been opening one .* more than 0\.05 s"):
+        with pytest.raises(StoreUnavailableError, match=r"another process has been opening one .* more than 0\.05 s"):
             Store(path, patience=0.05)
         process.kill()
         with Store(path, patience=DEADLINE_SECONDS) as store:
@@ -267,18 +277,43 @@ say(store.use_step("bob", 0, purpose="", at=NOW))
 
 
 def test_new_store_on_a_full_disk_is_refused(path: Path) -> None:
-    """A store that finds no room to be made is a store error, and the next start makes it."""
-    code = """
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-try:
-    Store(path)
-except StoreError as error:
-    say(error)
-"""
-    with child(code, path) as process:
+    """A store that finds no room to be made is its place's fault, and the next start makes it."""
+    with child(OPENED_WITHOUT_ROOM, path) as process:
         assert "see that its disk has room and works" in hear(process)
     with Store(path) as store:
         assert (store.grants(), store.set_aside) == ((), None)
+
+
+@pytest.mark.parametrize("versions", [1, len(MIGRATIONS)])
+def test_store_on_a_full_disk_is_opened_when_there_is_room(path: Path, versions: int) -> None:
+    """A store that finds no room beside itself is its place's fault, and left as it was."""
+    with Store(path, migrations=MIGRATIONS[:versions]) as store:
+        store.add_grant(Grant(user="bob", at=NOW))
+    with child(OPENED_WITHOUT_ROOM, path) as process:
+        assert "see that its disk has room and works" in hear(process)
+    with Store(path) as store:
+        assert [grant.user for grant in store.grants()] == ["bob"]
+        assert store.set_aside is None
+
+
+def test_migration_that_finds_no_room_is_begun_again_when_there_is(path: Path) -> None:
+    """A disk that fills in the middle of a migration is the place's fault, and the file keeps its version."""
+    with Store(path, migrations=MIGRATIONS[:1]) as store:
+        store.add_grant(Grant(user="bob", at=NOW))
+    code = """
+from logmonitor.storage.schema import MIGRATIONS
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+large = ("CREATE TABLE large (text)", *["INSERT INTO large VALUES (zeroblob(1000000))"] * 10)
+try:
+    Store(path, migrations=(MIGRATIONS[0], large))
+except StoreUnavailableError as error:
+    say(error)
+"""
+    with child(code, path) as process:
+        assert f"store {path} cannot be brought to version 2 and was left as it was: disk I/O error" in hear(process)
+    with Store(path, migrations=MIGRATIONS[:1]) as store:
+        assert [grant.user for grant in store.grants()] == ["bob"]
+        assert store.set_aside is None
 
 
 def test_enrolled_are_read_while_another_process_comes_and_goes(path: Path) -> None:
