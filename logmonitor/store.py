@@ -6,7 +6,9 @@ owner's alone. No failure permits anything: what cannot be read or written raise
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.lockout import Lockout
@@ -192,6 +194,22 @@ class Store:
             user,
             *lockout_values(lockout),
         )
+
+    def note_message(self, id_: str, /, *, at: datetime, keep_seconds: float) -> bool:
+        """Note a message's id; tell whether it is new. It is on disk once True is returned, outside a transaction.
+
+        Ids noted more than `keep_seconds` before are forgotten. Those noted later than `at`, before the clock was set
+        back, count from `at`, so that they are neither forgotten too early nor kept for ever. Any text is an id.
+        """
+        now = to_milliseconds(at)
+        digest = sha256(id_.encode("utf-8", "surrogatepass")).digest()
+        with self.transaction():
+            self._database.change("DELETE FROM seen_message WHERE seen_at < ?", now - math.ceil(keep_seconds * 1000))
+            self._database.change("UPDATE seen_message SET seen_at = ? WHERE seen_at > ?", now, now)
+            noted = self._database.change(
+                "INSERT INTO seen_message (digest, seen_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", digest, now
+            )
+        return noted == 1
 
     def view(self, owner: str, /) -> KeyValue:
         """Return what `owner` alone keeps: texts by key."""

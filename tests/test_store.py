@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -209,6 +211,71 @@ def test_lockout_lasts(tmp_path: Path) -> None:
         assert store.lockout("bob") == Lockout()
 
 
+def test_message_is_new_once(tmp_path: Path) -> None:
+    """A message's id is new the first time, and not again after a restart until it is forgotten."""
+    path = tmp_path / "bot.db"
+    with Store(path) as store:
+        assert store.note_message("a", at=NOW, keep_seconds=60.0)
+        assert not store.note_message("a", at=NOW, keep_seconds=60.0)
+    with Store(path) as store:
+        assert store.note_message("b", at=NOW + timedelta(seconds=30), keep_seconds=60.0)
+        assert not store.note_message("a", at=NOW + timedelta(seconds=60), keep_seconds=60.0)
+        assert store.note_message("a", at=NOW + timedelta(seconds=60.001), keep_seconds=60.0)
+        assert not store.note_message("b", at=NOW + timedelta(seconds=90), keep_seconds=60.0)
+
+
+def test_message_that_was_not_kept_is_new(store: Store) -> None:
+    """An id noted in a transaction that was undone has not been noted."""
+
+    def fail() -> None:
+        with store.transaction():
+            assert store.note_message("a", at=NOW, keep_seconds=60.0)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert store.note_message("a", at=NOW, keep_seconds=60.0)
+
+
+@given(st.lists(st.text(st.characters()), unique=True))
+def test_any_text_is_a_message_id(ids: list[str]) -> None:
+    """Different texts are different ids, also with half a character, NUL, or nothing in them."""
+    store = Store()
+    assert all(store.note_message(id_, at=NOW, keep_seconds=60.0) for id_ in ids)
+    assert not any(store.note_message(id_, at=NOW, keep_seconds=60.0) for id_ in ids)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40_000))))
+def test_message_is_new_again_only_when_it_is_forgotten(steps: list[tuple[str, int]]) -> None:
+    """However far apart messages come, an id is new if it was not noted as new within the time it is kept."""
+    store, at, noted = Store(), NOW, dict[str, datetime]()
+    for id_, later in steps:
+        at += timedelta(milliseconds=later)
+        is_new = id_ not in noted or at - noted[id_] > timedelta(seconds=60)
+        assert store.note_message(id_, at=at, keep_seconds=60.0) == is_new
+        if is_new:
+            noted[id_] = at
+
+
+def test_message_outlives_a_clock_set_back_and_is_forgotten_then(store: Store) -> None:
+    """An id noted when the clock was years ahead is kept as long as any other once it is right, and no longer."""
+    assert store.note_message("a", at=NOW + timedelta(days=1000), keep_seconds=60.0)
+    assert not store.note_message("a", at=NOW, keep_seconds=60.0)
+    assert not store.note_message("a", at=NOW + timedelta(seconds=60), keep_seconds=60.0)
+    assert store.note_message("a", at=NOW + timedelta(seconds=61), keep_seconds=60.0)
+
+
+def test_messages_take_no_more_room_than_those_that_are_kept(tmp_path: Path) -> None:
+    """However many messages came, and however long their ids, the file holds those that are not forgotten."""
+    path = tmp_path / "bot.db"
+    with Store(path) as store, store.transaction():
+        for number in range(5000):
+            assert store.note_message(f"{number}" * 100, at=NOW + timedelta(seconds=number), keep_seconds=60.0)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM seen_message").fetchone() == (61,)
+    assert path.stat().st_size < 100_000
+
+
 def test_view_keeps_texts_apart_by_owner(tmp_path: Path) -> None:
     """An operation sees what it kept, sorted, after a restart too, and nothing of another's."""
     with Store(tmp_path / "bot.db") as store:
@@ -347,6 +414,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "use_recovery_code": lambda store: store.use_recovery_code("bob", b"1", at=NOW),
     "lockout": lambda store: store.lockout("bob"),
     "put_lockout": lambda store: store.put_lockout("bob", Lockout()),
+    "note_message": lambda store: store.note_message("a", at=NOW, keep_seconds=60.0),
     "view.get": lambda store: store.view("one").get("a"),
     "view.put": lambda store: store.view("one").put("a", "1"),
     "view.delete": lambda store: store.view("one").delete("a"),

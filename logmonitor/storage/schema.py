@@ -76,6 +76,14 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE seen_message (
+            digest BLOB NOT NULL PRIMARY KEY,
+            seen_at INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 """The n-th leads to version n."""
 
