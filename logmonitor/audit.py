@@ -96,10 +96,6 @@ class Audit:
         """Why the last record could not be written; empty if it was."""
         return self._failure
 
-    def is_writable(self) -> bool:
-        """Tell whether the last record could be written."""
-        return self._failing_since is None
-
     def write(self, record: AuditRecord, /) -> None:
         """Append a record; it is on disk, and anchored, once this returns. Blocks at most for about `LOCK_SECONDS`.
 

@@ -87,7 +87,7 @@ def test_audit_that_is_off_writes_nothing() -> None:
     store = MemoryKeyValue()
     audit = Audit(None, anchor=store)
     audit.write(RECORD)
-    assert (store.keys(), audit.is_writable(), audit.path) == ((), True, None)
+    assert (store.keys(), audit.failing_since, audit.path) == ((), None, None)
 
 
 def test_audit_shows_no_secret(tmp_path: Path) -> None:
@@ -291,10 +291,10 @@ def test_missing_folder_is_told(tmp_path: Path) -> None:
     assert failing(bench) == (
         f"{NAME}: cannot be written: no such file or directory; make the folder that it is to stand in"
     )
-    assert (bench.audit.is_writable(), bench.audit.failing_since) == (False, AT)
+    assert bench.audit.failing_since == AT
     bench.path.parent.mkdir()
     bench.write()
-    assert (bench.audit.is_writable(), bench.audit.failing_since, bench.audit.failure) == (True, None, "")
+    assert (bench.audit.failing_since, bench.audit.failure) == (None, "")
 
 
 def test_failure_remembers_since_when_and_why(tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_store_that_fails_is_told(bench: Bench) -> None:
     bench.audit = Audit(bench.path, anchor=lost)
     assert failing(bench).startswith(f"{NAME}: cannot be anchored in the store: cannot keep 'newest': ")
     assert len(bench.path.read_bytes().splitlines()) == 1
-    assert not bench.audit.is_writable()
+    assert bench.audit.failing_since == RECORD.at
     lost.is_blind = True
     bench.audit = Audit(bench.path, anchor=lost)
     assert failing(bench) == f"{NAME}: cannot be anchored in the store: cannot read"

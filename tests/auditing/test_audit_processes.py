@@ -38,10 +38,10 @@ for room in (0, 1, 100, 150):
     try:
         audit.write(RECORD)
     except AuditError as error:
-        print(str(error).removeprefix(f"{path}: "), audit.is_writable(), path.read_bytes().count(b"\\n"))
+        print(str(error).removeprefix(f"{path}: "), audit.failing_since is None, path.read_bytes().count(b"\\n"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 audit.write(RECORD)
-print(audit.is_writable(), verify_audit(path).findings, len(verify_audit(path).records))
+print(audit.failing_since is None, verify_audit(path).findings, len(verify_audit(path).records))
 """
 
 
