@@ -22,8 +22,8 @@ from logmonitor.testing.log_writer import LogWriter
 from logmonitor.testing.participant import Room, User
 from logmonitor.testing.program import Program
 from logmonitor.testing.quiet import Quiet
-from logmonitor.testing.setting import AUDIT, KEY_FILE, Setting, room_id
 from logmonitor.testing.second_channel import MemorySecondChannel
+from logmonitor.testing.setting import AUDIT, KEY_FILE, Setting, room_id
 from logmonitor.testing.transcript import Transcript
 from logmonitor.testing.transport import MemoryTransport
 from logmonitor.watcher import SETTLE_SECONDS
