@@ -291,10 +291,10 @@ def test_missing_folder_is_told(tmp_path: Path) -> None:
     assert failing(bench) == (
         f"{NAME}: cannot be written: no such file or directory; make the folder that it is to stand in"
     )
-    assert bench.audit.failing_since == AT
+    failing_since = bench.audit.failing_since
     bench.path.parent.mkdir()
     bench.write()
-    assert (bench.audit.failing_since, bench.audit.failure) == (None, "")
+    assert (failing_since, bench.audit.failing_since, bench.audit.failure) == (AT, None, "")
 
 
 def test_failure_remembers_since_when_and_why(tmp_path: Path) -> None:
