@@ -30,6 +30,8 @@ PAYLOAD: Final = "https://login.weixin.qq.com/l/Alice=="
 SHOWN: Final = "onScan: Waiting(2) - https://wechaty.js.org/qrcode/https%3A%2F%2Flogin.weixin.qq.com%2Fl%2F{name}%3D%3D"
 LOSS: Final = "alice has lost its session and asks for a scan"
 WORDS: Final = ("qr", "QR", "status", "Status")
+ASKED: Final = {"qr": "qr of qr_rescue", "status": "status of logmonitor"}
+"""How the log names a command that is run, by its name."""
 ROOM: Final = "ops@chatroom"
 OTHER_ROOM: Final = "talk@chatroom"
 CONFIGURATION: Final = """
@@ -163,7 +165,7 @@ async def heard_and_sent(chat: Gateway, bob: Process, word: str) -> tuple[Sent, 
     """Let the admin say a word; return what is sent until the whole answer is there."""
     before = len(chat.sent)
     await chat.say("admin", word)
-    await heard(bob, f"command {word.casefold()} from 'admin'")
+    await heard(bob, f": {ASKED[word.casefold()]} for 'admin'")
     return (await chat.wait_for(before + (2 if word.casefold() == "qr" else 1)))[before:]
 
 
@@ -175,7 +177,7 @@ async def test_command_is_answered_in_a_room_that_is_named(bob: Process, chat: G
     await chat.say("admin", "status", room=ROOM)
     (status,) = await chat.wait_for(1)
     assert (status.to, status.text.partition(" for a scan")[0]) == (ROOM, "alice: waiting")
-    await heard(bob, "command status from 'admin'")
+    await heard(bob, f": {ASKED['status']} for 'admin'")
     reasons = [line.rpartition(": ")[2] for line in bob.errors if f" in {ROOM!r} " in line]
     assert reasons == ["stranger\n", "talk\n"]
 
@@ -217,7 +219,7 @@ async def test_admin_is_looked_up_anew_at_each_login(gateway: Gateway, tmp_path:
         await heard(bob, "admin AdminWeixin is known to the chat now")
         await gateway.say("old", "status")
         await gateway.say("new", "status")
-        await heard(bob, "command status from 'new'")
+        await heard(bob, f": {ASKED['status']} for 'new'")
         await gateway.wait_for(4)
     await gateway.do("contact", id="last")  # behind all that was sent
     assert [sent.to for sent in gateway.sent] == ["old"] * 3 + ["new"]
