@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor import cli
-from logmonitor.cli.grant import OWN_RIGHTS
+from logmonitor.cli.grant_desk import OWN_RIGHTS
 from logmonitor.command import RESERVED
 from logmonitor.store import Store
 from tests.terminal import Terminal
@@ -164,16 +164,15 @@ def test_grant_deny_may_hold_for_everybody_and_says_how_to_undo_it(machine: _Mac
     ("words", "refusal"),
     [
         (("add", "AdminWeixin", "qr"), "'AdminWeixin' is an admin, who needs no grant"),
-        (
-            ("deny", "AdminWeixin", "qr"),
-            "'AdminWeixin' is a name in the configuration; expected the stable id behind it",
-        ),
-        (("add", "SecondWeixin", "qr"), "'SecondWeixin' is a name in the configuration; expected the stable id"),
+        (("add", "SecondWeixin", "qr"), "'SecondWeixin' is an admin of qr_rescue, who needs no grant"),
+        (("add", "SecondWeixin", "qr_rescue.*"), "'SecondWeixin' is an admin of qr_rescue, who needs no grant"),
         (("add", "wxid_*", "qr"), "'wxid_*' names nobody and no place; expected one id or name, or `*` for all"),
         (("add", "", "qr"), "'' names nobody and no place"),
-        (("add", "wxid_ann", "revoke"), "logmonitor.revoke is for admins alone, whatever is granted"),
-        (("add", "wxid_ann", "help"), "anyone may run logmonitor.help as it is"),
-        (("add", "wxid_ann", "qrr"), "'qrr' fits no command that can be meant; expected one of: "),
+        (("add", "wxid_ann", "revoke"), ": revoke is for admins alone, whatever is granted"),
+        (("add", "wxid_ann", "help"), "anyone may run help as it is"),
+        (("add", "wxid_ann", "statsu"), "'statsu' fits no command that can be meant; did you mean 'status'?\n"),
+        (("deny", "wxid_ann", "grnat"), "'grnat' fits no command that can be meant; did you mean 'grant', 'grants'?\n"),
+        (("add", "wxid_ann", "xyz"), "'xyz' fits no command that can be meant; expected one of: status, qr"),
         (("add", "wxid_ann", "qr", "--until", "2020-01-01"), "'2020-01-01' has passed; expected a time to come"),
         (("add", "wxid_ann", "qr", "--until", "12-31"), "'12-31' names no year, or not first"),
         (("add", "wxid_ann", "qr", "--room", "ops*"), "'ops*' names nobody and no place"),
@@ -190,6 +189,36 @@ def test_grant_refuses_what_cannot_be_meant(machine: _Machine, words: tuple[str,
     assert refusal in said
     assert machine.grants() == ()
     assert machine.audit() == []
+
+
+def test_grant_deny_without_a_room_is_for_everywhere(machine: _Machine) -> None:
+    """Who is denied something cannot go on in a room; a permission stays in direct messages."""
+    assert "may not run *" in machine.grant("deny", "wxid_ann", "*")[1]
+    assert "may not run qr, in direct messages" in machine.grant("deny", "wxid_ann", "qr", "--room", "direct")[1]
+    assert "may run qr_rescue.qr, in direct messages" in machine.grant("add", "wxid_ann", "qr")[1]
+    assert [grant.room for grant in machine.grants()] == ["*", "direct", "direct"]
+    assert ", everywhere, for ever" in machine.grant("list")[1].splitlines()[0]
+
+
+@pytest.mark.parametrize("user", ["AdminWeixin", "SecondWeixin"])
+def test_grant_deny_of_a_configured_admin_holds_and_warns(machine: _Machine, user: str) -> None:
+    """What the configuration calls an admin may be his stable id, for which a denial holds, or a name and nobody."""
+    code, said = machine.grant("deny", user, "qr")
+    assert code == 0
+    assert f"1: {user} may not run qr, everywhere, for ever\n" in said
+    assert (
+        f"warning: the configuration names an admin {user!r}; if that is a name and no stable id, the denial does not"
+        " hold; `logmonitor check` tells the id\n"
+    ) in said
+    assert [(grant.user, grant.is_denial) for grant in machine.grants()] == [(user, True)]
+
+
+def test_grant_add_for_the_admin_of_one_operation_may_be_of_another(machine: _Machine) -> None:
+    """Who commands one operation alone may be granted something else, with the same warning."""
+    code, said = machine.grant("add", "SecondWeixin", "status")
+    assert code == 0
+    assert "if that is a name and no stable id, the permission does not hold" in said
+    assert [(grant.user, grant.command) for grant in machine.grants()] == [("SecondWeixin", "status")]
 
 
 @pytest.mark.parametrize("number", ["9", "0", "-1", "99999999999999999999"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.cli.configured import add_config_option, config_path
@@ -21,6 +21,7 @@ from logmonitor.granting.date import parse_until
 from logmonitor.granting.text import (
     EVERYBODY,
     check_id,
+    covered,
     has_ended,
     is_same,
     meaning,
@@ -28,23 +29,13 @@ from logmonitor.granting.text import (
     parse_what,
     record_of,
 )
-from logmonitor.operation import Command, Right
 from logmonitor.store import Store
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from logmonitor.config import Config
-    from logmonitor.granting.text import Known
-    from logmonitor.operation import Context, Invocation
-
-OWN_RIGHTS: Final = {
-    **dict.fromkeys(("grant", "deny", "revoke", "grants"), Right.ADMIN),
-    **dict.fromkeys(("help", "confirm", "jobs", "cancel"), Right.ANYONE),
-    "status": Right.GRANT,
-}
-"""The runtime's own commands, and who may run them."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +47,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " Exit codes: 0 done, 1 not done, 2 wrong usage or a bad configuration."
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in (("add", "let USER run WHAT"), ("deny", "keep USER from WHAT, whatever is granted")):
+    for name, summary, place in (
+        ("add", "let USER run WHAT", "in direct messages"),
+        ("deny", "keep USER from WHAT, whatever is granted", "everywhere"),
+    ):
         action = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         action.add_argument("user", metavar="USER", help="a stable id of the chat, or '*' for everybody")
         action.add_argument("what", metavar="WHAT", help="command, operation.command, 'operation.*' or '*'")
         action.add_argument(
-            "--room", metavar="ROOM", help="a room's id, or '*' for everywhere; default: in direct messages"
+            "--room", metavar="ROOM", help=f"a room's id, direct, or '*' for everywhere; default: {place}"
         )
         action.add_argument(
             "--until", metavar="DATE", help="2026-12-31, '2026-12-31 18:00', today, 7d, 12h; default: for ever"
@@ -133,45 +127,30 @@ def _desk(arguments: argparse.Namespace) -> Iterator[Desk]:
                 secrets=config.secrets,
                 transaction=store.transaction,
             ),
-            known=known_commands(config),
+            operations=tuple(build_operations(config)),
             by=f"{user_name()} (command line)",
             now=datetime.now(UTC),
         )
 
 
-def known_commands(config: Config) -> tuple[Known, ...]:
-    """Return all commands there are, as far as grants go: those of the operations, and the runtime's own."""
-
-    async def run_nothing(_context: Context, _invocation: Invocation) -> None:
-        """Stand for what the runtime does."""
-
-    own = (Command(name=name, handler=run_nothing, help=name, right=right) for name, right in OWN_RIGHTS.items())
-    return (
-        *((OWN, command) for command in own),
-        *(
-            (operation.config.name or operation.name, command)
-            for operation in build_operations(config)
-            for command in operation.commands
-        ),
-    )
-
-
 def _add(desk: Desk, arguments: argparse.Namespace, *, is_denial: bool) -> int:
     """Keep one grant or denial, unless it stands there already."""
     check_id(arguments.user, ENGLISH)
-    _refuse_name(desk.config, arguments.user, is_denial=is_denial)
     operation, command = parse_what(arguments.what, known=desk.known, is_denial=is_denial, translate=ENGLISH)
     until = arguments.until
     grant = Grant(
         user=arguments.user,
         operation=operation,
         command=command,
-        room=parse_place(arguments.room, translate=ENGLISH),
+        room=parse_place(arguments.room, is_denial=is_denial, translate=ENGLISH),
         until=None if until is None else parse_until(until, now=desk.now, zone=desk.zone, translate=ENGLISH),
         is_denial=is_denial,
         by=desk.by,
         at=desk.now,
     )
+    if not is_denial:
+        _refuse_admin(desk, grant)
+    _warn_of_name(desk.config, grant)
     same = [other for other in desk.store.grants() if is_same(grant, other) and not has_ended(other, desk.now)]
     twin = next((other for other in same if other.until == grant.until), None)
     if twin is not None:
@@ -211,19 +190,26 @@ def _list(desk: Desk, user: str | None) -> int:
     return 0
 
 
-def _refuse_name(config: Config, user: str, *, is_denial: bool) -> None:
-    """Refuse a configured name in place of a stable id: nobody would be meant."""
-    names: Sequence[str] = (
-        *config.chat.admins,
-        *(one for entry in config.operations for one in entry.config.admins or ()),
-    )
-    if user not in names:
-        return
-    if user in config.chat.admins and not is_denial:
-        raise UsageError(f"{user!r} is an admin, who needs no grant")
-    raise UsageError(
-        f"{user!r} is a name in the configuration; expected the stable id behind it, as `logmonitor check` tells it"
-    )
+def _refuse_admin(desk: Desk, grant: Grant) -> None:
+    """Refuse a permission for what its user may run as an admin, of the chat or of the operation that is meant."""
+    if grant.user in desk.config.chat.admins:
+        raise UsageError(f"{grant.user!r} is an admin, who needs no grant")
+    own = {operation.config.name or operation.name: operation.config.admins or () for operation in desk.operations}
+    meant = {name for name, _command in covered(desk.known, operation=grant.operation, command=grant.command)}
+    if all(grant.user in own.get(name, ()) for name in meant):
+        raise UsageError(f"{grant.user!r} is an admin of {', '.join(sorted(meant))}, who needs no grant")
+
+
+def _warn_of_name(config: Config, grant: Grant) -> None:
+    """Say that a configured name in place of a stable id is nobody; which of the two it is, only the chat knows."""
+    names = {*config.chat.admins, *(one for entry in config.operations for one in entry.config.admins or ())}
+    if grant.user in names:
+        kind = "denial" if grant.is_denial else "permission"
+        print(
+            f"warning: the configuration names an admin {grant.user!r}; if that is a name and no stable id, the {kind}"
+            " does not hold; `logmonitor check` tells the id",
+            file=sys.stderr,
+        )
 
 
 def _locks_out(grant: Grant, now: datetime) -> bool:

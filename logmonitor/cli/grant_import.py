@@ -46,7 +46,7 @@ class _Line:
 def import_permissions(desk: Desk, arguments: argparse.Namespace) -> int:
     """Show what there is, ask, and write it; return 0 if nothing is left to do, 1 otherwise."""
     users = _users(arguments.user)
-    room = parse_place(arguments.room, translate=ENGLISH)
+    room = parse_place(arguments.room, is_denial=False, translate=ENGLISH)
     permissions = read_permissions(Path(arguments.path))
     lines = _lines(desk, permissions, users=users, room=room)
     unknown = sorted(users.keys() - {permission.user for permission in permissions})

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.display import visible
 from logmonitor.errors import RejectedError, StoreError, TransportError, UsageError
 from logmonitor.grant import Grant, holds
-from logmonitor.granting.text import EVERYBODY, check_id, describe, has_ended, is_same, meaning, parse_grant, record_of
+from logmonitor.granting.text import (
+    EVERYBODY,
+    check_id,
+    describe,
+    has_ended,
+    is_same,
+    meaning,
+    parse_grant,
+    record_of,
+    usage_text,
+)
 from logmonitor.language import translation
 from logmonitor.operation import Command, SecurityRule
 from logmonitor.wording import person_text
@@ -52,14 +62,13 @@ def grant_commands(
     """
     desk = _Desk(store, resolve=resolve, commands=commands, zone=zone, language=language, now=now, audit=audit)
     _ = translation(language)
-    usage = _("USER WHAT [in ROOM | everywhere] [until DATE | for 7d]")
     confirmed = frozenset({SecurityRule.CONFIRM})
     return (
         Command(
             name="grant",
             handler=desk.grant,
             help=_("let somebody run a command, or all of an operation"),
-            usage=usage,
+            usage=usage_text(_, is_denial=False),
             security=confirmed,
             objection=lambda invocation: desk.objection(invocation, is_denial=False),
             effect=lambda invocation: desk.effect(invocation, is_denial=False),
@@ -69,7 +78,7 @@ def grant_commands(
             name="deny",
             handler=desk.deny,
             help=_("keep somebody from a command, whoever has granted it"),
-            usage=usage,
+            usage=usage_text(_, is_denial=True),
             security=confirmed,
             objection=lambda invocation: desk.objection(invocation, is_denial=True),
             effect=lambda invocation: desk.effect(invocation, is_denial=True),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
-from rapidfuzz.fuzz import ratio
-
 from logmonitor.auditing.record import AuditRecord
+from logmonitor.command import Entry, suggest
 from logmonitor.errors import UsageError
 from logmonitor.grant import DIRECT, EVERYWHERE, Grant, fits
 from logmonitor.granting.date import excerpt, parse_until, until_text
@@ -39,8 +38,6 @@ _ENDING: Final = re.compile(r" ?(?:为止|止)\Z")
 _WHAT: Final = re.compile(r"(?:(?P<operation>[\w*?-]+)\.)?(?P<command>[a-z0-9_*?-]+)")
 _DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 _LISTED: Final = 8
-_SUGGESTED: Final = 3
-_ALIKE: Final = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +61,17 @@ def parse_grant(
     here: str | None = None,
     translate: Callable[[str], str],
 ) -> Asked:
-    """Read `USER WHAT [in ROOM | everywhere] [until DATE | for 7d]`, in any order behind WHAT.
+    """Read `USER WHAT [in ROOM | direct | everywhere] [until DATE | for 7d]`, in any order behind WHAT.
 
-    WHAT is `command`, `operation.command`, `operation.*` or `*`, of the `known` ones. ROOM is an id, `here`, which is
-    the room `here`, or `direct`, which it is without more said. Without a date it is for ever.
+    WHAT is `command`, `operation.command`, `operation.*` or `*`, of the `known` ones. ROOM is an id, or `here`, which
+    is the room `here`. Where no place is said a permission is for direct messages, a denial for everywhere. Without a
+    date it is for ever.
 
     Raises:
         UsageError: it is not written like this, names nothing that there is, or nothing that can be granted.
     """
     if len(words) < 2:  # noqa: PLR2004 - USER and WHAT
-        raise UsageError(translate("expected: USER WHAT [in ROOM | everywhere] [until DATE | for 7d]"))
+        raise UsageError(translate("expected: {usage}").format(usage=usage_text(translate, is_denial=is_denial)))
     user, what, *rest = words
     if not user.strip():
         raise UsageError(translate("{user} is nobody; expected one contact, or `*` for all").format(user=excerpt(user)))
@@ -83,9 +81,16 @@ def parse_grant(
         user=user,
         operation=operation,
         command=command,
-        room=parse_place(place, here=here, translate=translate),
+        room=parse_place(place, is_denial=is_denial, here=here, translate=translate),
         until=None if date is None else parse_until(date, now=now, zone=zone, translate=translate),
     )
+
+
+def usage_text(translate: Callable[[str], str], *, is_denial: bool) -> str:
+    """Return what stands behind `grant` or `deny`; the place that need not be said is left out."""
+    if is_denial:
+        return translate("USER WHAT [in ROOM | direct] [until DATE | for 7d]")
+    return translate("USER WHAT [in ROOM | everywhere] [until DATE | for 7d]")
 
 
 def parse_what(
@@ -109,7 +114,7 @@ def parse_what(
     command = match["command"]
     meant = covered(known, operation=operation, command=command)
     if not meant:
-        raise UsageError(_unknown(what, known if is_denial else _grantable(known), translate))
+        raise UsageError(_unknown(what, text, known if is_denial else _grantable(known), known, translate))
     if is_denial:
         return operation, command
     given = _grantable(meant)
@@ -121,14 +126,16 @@ def parse_what(
     return operation, command
 
 
-def parse_place(word: str | None, *, here: str | None = None, translate: Callable[[str], str]) -> str:
-    """Return where a grant holds, which without a word is in direct messages; `here` is the room it is said in.
+def parse_place(word: str | None, *, is_denial: bool, here: str | None = None, translate: Callable[[str], str]) -> str:
+    """Return where a grant holds; `here` is the room it is said in.
+
+    Without a word it is where less can be run: a permission holds in direct messages, a denial everywhere.
 
     Raises:
         UsageError: it is no room, or would be several.
     """
     if word is None:
-        return DIRECT
+        return EVERYWHERE if is_denial else DIRECT
     folded = unicodedata.normalize("NFKC", word).casefold()
     if folded in _EVERYWHERE:
         return EVERYWHERE
@@ -184,11 +191,9 @@ def meaning(
     """
     what = what_text(asked.operation, asked.command)
     meant = covered(known, operation=asked.operation, command=asked.command)
-    names = [what_text(name, command.name) for name, command in (meant if is_denial else _grantable(meant))]
-    if names and names != [what]:
-        listed = ", ".join(names[:_LISTED])
-        if len(names) > _LISTED:
-            listed = translate("{listed} and {count} more").format(listed=listed, count=len(names) - _LISTED)
+    meant = meant if is_denial else _grantable(meant)
+    listed = _listing(meant, known, translate)
+    if meant and what not in (listed, *(what_text(name, command.name) for name, command in meant)):
         what = translate("{what} (now: {listed})").format(what=what, listed=listed)
     text = (
         translate("{who} may not run {what}, {place}, {until}")
@@ -266,8 +271,8 @@ def _clauses(words: Sequence[str], translate: Callable[[str], str]) -> tuple[str
         word = word.casefold()
         if word in _WHERE and rest and place is None:
             place = rest.pop(0)
-        elif word in _EVERYWHERE and place is None:
-            place = EVERYWHERE
+        elif word in _EVERYWHERE | _DIRECT and place is None:
+            place = word
         elif (word in _FOR_EVER or word in _UNTIL) and date is None:
             date = [word] if word in _FOR_EVER else []
             while rest and not _begins_clause(rest[0]):
@@ -275,7 +280,8 @@ def _clauses(words: Sequence[str], translate: Callable[[str], str]) -> tuple[str
         else:
             raise UsageError(
                 translate(
-                    "{word} is not understood there; expected `in ROOM`, `everywhere`, `until DATE`, `for 7d`"
+                    "{word} is not understood there;"
+                    " expected `in ROOM`, `direct`, `everywhere`, `until DATE` or `for 7d`"
                 ).format(word=excerpt(word))
             )
     if date is None or (len(date) == 1 and date[0].casefold() in _FOR_EVER):
@@ -284,7 +290,7 @@ def _clauses(words: Sequence[str], translate: Callable[[str], str]) -> tuple[str
 
 
 def _begins_clause(word: str) -> bool:
-    return word.casefold() in _WHERE | _EVERYWHERE | _UNTIL
+    return word.casefold() in _WHERE | _EVERYWHERE | _DIRECT | _UNTIL
 
 
 def _place_text(room: str, translate: Callable[[str], str]) -> str:
@@ -298,17 +304,30 @@ def _grantable(known: Sequence[Known]) -> tuple[Known, ...]:
     return tuple(one for one in known if one[1].right is Right.GRANT)
 
 
-def _unknown(what: str, known: Sequence[Known], translate: Callable[[str], str]) -> str:
+def _unknown(
+    what: str, text: str, known: Sequence[Known], every: Sequence[Known], translate: Callable[[str], str]
+) -> str:
+    """Tell that there is no such command, and which of the `known` ones `text` may have meant."""
     if not known:
         return translate("{what} is no command that can be granted; there is none").format(what=excerpt(what))
+    folded = text.casefold()
+    operation, _dot, command = folded.rpartition(".")
+    among = [one for one in known if one[0].casefold() in (operation, folded)] or known
+    is_operation = any(name.casefold() == folded for name, _command in among)
+    alike = () if is_operation else suggest(command, [_entry(one) for one in among])
+    if alike:
+        suggested = [name for meant in alike for name in _names([one for one in among if one[1].name == meant], every)]
+        return translate("{what} fits no command that can be meant; did you mean {suggestions}?").format(
+            what=excerpt(what), suggestions=", ".join(map(repr, dict.fromkeys(suggested)))
+        )
     return translate("{what} fits no command that can be meant; expected one of: {listed}").format(
-        what=excerpt(what), listed=_suggestions(what, known)
+        what=excerpt(what), listed=_listing(among, every, translate)
     )
 
 
 def _ungrantable(meant: Sequence[Known], known: Sequence[Known], translate: Callable[[str], str]) -> str:
     """Tell why nothing of what is meant can be granted, and what can be instead."""
-    names = ", ".join(what_text(name, command.name) for name, command in meant[:_LISTED])
+    names = _listing(meant, known, translate)
     if all(command.right is Right.ANYONE for _name, command in meant):
         return translate("anyone may run {what} as it is").format(what=names)
     grantable = _grantable(known)
@@ -317,14 +336,30 @@ def _ungrantable(meant: Sequence[Known], known: Sequence[Known], translate: Call
             what=names
         )
     return translate("{what} is for admins alone, whatever is granted; expected one of: {listed}").format(
-        what=names, listed=_suggestions(names, grantable)
+        what=names, listed=_listing(grantable, known, translate)
     )
 
 
-def _suggestions(what: str, known: Sequence[Known]) -> str:
-    """List the commands most like `what`, all where none is and they are few."""
-    names = sorted({what_text(name, command.name) for name, command in known})
-    typed = what.casefold()
-    scores = {name: max(ratio(typed, name.casefold()), ratio(typed, name.rpartition(".")[2])) for name in names}
-    nearest = sorted((name for name in names if scores[name] >= _ALIKE), key=lambda name: -scores[name])[:_SUGGESTED]
-    return ", ".join(nearest or names[:_LISTED])
+def _entry(known: Known) -> Entry:
+    operation, command = known
+    return Entry(operation=operation, watch=None, command=command)
+
+
+def _names(commands: Sequence[Known], every: Sequence[Known]) -> list[str]:
+    """Return what to type for `commands`: the name, and its operation where several have a command so named."""
+    owners: dict[str, set[str]] = {}
+    for operation, command in every:
+        owners.setdefault(command.name, set()).add(operation)
+    return [
+        command.name if len(owners[command.name]) == 1 else what_text(operation, command.name)
+        for operation, command in commands
+    ]
+
+
+def _listing(commands: Sequence[Known], every: Sequence[Known], translate: Callable[[str], str]) -> str:
+    """List the names of `commands`, and how many more there are than fit a line."""
+    names = list(dict.fromkeys(_names(commands, every)))
+    listed = ", ".join(names[:_LISTED])
+    if len(names) <= _LISTED:
+        return listed
+    return translate("{listed} and {count} more").format(listed=listed, count=len(names) - _LISTED)

@@ -147,8 +147,7 @@ async def test_grant_without_a_date_says_that_it_is_for_ever() -> None:
     assert chat.confirmed is not None
     assert chat.confirmed.endswith("in direct messages, for ever")
     assert said == (
-        "done, number 1: “carol” (wxid_carol) may run log_view.* (now: log_view.view, log_view.tail),"
-        " in direct messages, for ever"
+        "done, number 1: “carol” (wxid_carol) may run log_view.* (now: view, tail), in direct messages, for ever"
     )
     assert chat.store.grants() == (_grant(id=1, user="wxid_carol", operation="log_view"),)
 
@@ -176,13 +175,32 @@ async def test_deny_keeps_a_denial() -> None:
     """A denial may be of what no grant gives."""
     chat = _chat()
     said = await chat.say("deny bob sh everywhere for 12h")
-    assert said == (
-        "done, number 1: “bob” (wxid_bob) may not run sh (now: shell.sh), everywhere,"
-        " until 2026-11-21 08:00 (UTC+08:00)"
-    )
+    assert said == ("done, number 1: “bob” (wxid_bob) may not run sh, everywhere, until 2026-11-21 08:00 (UTC+08:00)")
     assert chat.store.grants() == (
         _grant(id=1, command="sh", room="*", is_denial=True, until=START + timedelta(hours=12)),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("deny bob *", "*", "may not run * (now: view, tail, sh, revoke), everywhere, for ever"),
+        ("deny bob sh direct", "direct", "may not run sh, in direct messages, for ever"),
+        ("grant bob view", "direct", "may run log_view.view, in direct messages, for ever"),
+    ],
+)
+async def test_deny_holds_everywhere_unless_it_is_said_where(text: str, place: str, said: str) -> None:
+    """A denied admin does not go on in a command room; what holds where is said before and after."""
+    chat = _chat()
+    assert await chat.say(text) == f"done, number 1: “bob” (wxid_bob) {said}"
+    assert chat.confirmed == f"the one contact bob {said}"
+    assert [grant.room for grant in chat.store.grants()] == [place]
+
+
+async def test_grant_of_a_command_that_is_misspelt_tells_which_may_be_meant() -> None:
+    """What is near is asked for by the name that can be typed."""
+    chat = _chat()
+    assert await chat.say("grant bob veiw") == "'veiw' fits no command that can be meant; did you mean 'view'?"
 
 
 @pytest.mark.parametrize(
