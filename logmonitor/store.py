@@ -65,6 +65,7 @@ class Store:
         self.path = path.absolute() if path is not None else None
         self._database: Database | Refusal = Database(self.path, migrations=migrations, patience=patience)
         self.set_aside = self._database.set_aside
+        self._grants: tuple[int, tuple[Grant, ...]] | None = None
 
     @classmethod
     def refusing(cls, path: Path, error: StoreError, /) -> Self:
@@ -105,12 +106,22 @@ class Store:
             yield
 
     def grants(self) -> tuple[Grant, ...]:
-        """Return all grants by id, expired ones too."""
-        return tuple(grant_of(row) for row in self._database.rows(f"{_GRANTS} ORDER BY id"))
+        """Return all grants by id, expired ones too.
+
+        They are read again only after a change, by whatever process: this is asked for each message.
+        """
+        version = self._database.version()
+        if version is not None and self._grants is not None and self._grants[0] == version:
+            return self._grants[1]
+        grants = tuple(grant_of(row) for row in self._database.rows(f"{_GRANTS} ORDER BY id"))
+        if version is not None:  # what is seen inside a transaction may be undone
+            self._grants = version, grants
+        return grants
 
     def add_grant(self, grant: Grant, /) -> Grant:
         """Keep a grant; return it as it is kept, with its id, which no other grant ever gets."""
         values = grant_values(grant)
+        self._grants = None
         id_ = self._database.insert(
             "INSERT INTO access_grant (user, operation, command, room, until, is_denial, given_by, given_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -123,6 +134,7 @@ class Store:
         if not 0 < id_ <= _LARGEST_ID:
             return None
         with self.transaction():
+            self._grants = None
             rows = self._database.rows(f"{_GRANTS} WHERE id = ?", id_)
             self._database.change("DELETE FROM access_grant WHERE id = ?", id_)
         return grant_of(rows[0]) if rows else None

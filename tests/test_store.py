@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,6 @@ from logmonitor.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NOW = datetime(2026, 11, 20, 22, 44, 35, 123000, tzinfo=UTC)
 PURPOSE = "ab" * 32
@@ -82,6 +83,61 @@ def test_any_grant_comes_back(grant: Grant) -> None:
     until = None if grant.until is None else to_the_millisecond(grant.until)
     assert store.grants() == (kept,)
     assert kept == replace(grant, id=1, until=until, at=to_the_millisecond(grant.at))
+
+
+def test_grants_are_those_that_hold_at_any_moment(store: Store) -> None:
+    """What is granted or revoked in a transaction is seen in it, and what is undone is not seen any more."""
+    first = store.add_grant(Grant(user="bob", at=NOW))
+    assert store.grants() == (first,)
+
+    def fail() -> None:
+        with store.transaction():
+            assert store.grants() == (first,)
+            second = store.add_grant(Grant(user="eve", at=NOW))
+            assert store.grants() == (first, second)
+            assert store.remove_grant(first.id) == first
+            assert store.grants() == (second,)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert store.grants() == (first,)
+
+
+def test_grants_are_not_read_again_without_a_change(store: Store) -> None:
+    """Grants asked for again are the same records, whatever else is kept meanwhile; one more makes them anew."""
+    store.add_grant(Grant(user="bob", at=NOW))
+    before = store.grants()
+    store.view("one").put("a", "1")
+    assert store.note_message("a", at=NOW, keep_seconds=60.0)
+    assert store.grants() is before
+    after = (*before, store.add_grant(Grant(user="eve", at=NOW)))
+    assert store.grants() == after
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "remove", "undo"]), st.integers(0, 1), st.integers(1, 5))))
+def test_grants_seen_are_those_of_both_who_change_them(steps: list[tuple[str, int, int]]) -> None:
+    """Of two that have the file open, each sees after each step what was granted and revoked by either."""
+    with TemporaryDirectory() as folder, Store(Path(folder, "bot.db")) as one, Store(Path(folder, "bot.db")) as two:
+        kept: tuple[Grant, ...] = ()
+        for do, who, id_ in steps:
+            store = (one, two)[who]
+            if do == "add":
+                kept = (*kept, store.add_grant(Grant(user="bob", at=NOW)))
+            elif do == "remove":
+                store.remove_grant(id_)
+                kept = tuple(grant for grant in kept if grant.id != id_)
+            else:
+                with pytest.raises(KeyError), store.transaction():
+                    put_grant_and_fail(store)
+            assert one.grants() == two.grants() == kept
+
+
+def put_grant_and_fail(store: Store) -> None:
+    """Grant something, look, and raise."""
+    store.add_grant(Grant(user="eve", at=NOW))
+    assert store.grants()
+    raise KeyError
 
 
 def test_removed_grant_is_returned_and_its_id_never_used_again(store: Store) -> None:

@@ -19,6 +19,7 @@ from logmonitor.storage.place import (
     told_as_place_error,
     visible_damage,
 )
+from logmonitor.storage.row import number_of
 from logmonitor.storage.schema import migrate, require_ours
 
 if TYPE_CHECKING:
@@ -108,6 +109,14 @@ class Database:
         """
         with told_as_store_error(self.path), self._noting_damage():
             return self._execute(statement, *values).fetchall()
+
+    def version(self) -> int | None:
+        """Return a number that is another one once another connection has changed the file; None in a transaction.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return None if self._depth else number_of(self.rows("PRAGMA data_version")[0][0])
 
     def change(self, statement: str, /, *values: Value) -> int:
         """Change rows, by itself or as part of the transaction; return how many.

@@ -29,6 +29,10 @@ class Refusal:
         """Refuse to look."""
         self._refuse()
 
+    def version(self) -> Never:
+        """Refuse to look."""
+        self._refuse()
+
     def change(self, _statement: str, /, *_values: Value) -> Never:
         """Refuse to change."""
         self._refuse()
