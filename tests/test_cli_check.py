@@ -110,6 +110,7 @@ def test_check_tells_that_nothing_stands_in_the_way(folder: Path, capsys: pytest
             "ok: one-time codes: nobody is enrolled",
             "ok: chat check_chats:Chat: can be reached",
             "ok: admin AdminWeixin: is the contact id-1",
+            "ok: admins: best named by id, which nobody else can come to have: 'id-1' for 'AdminWeixin'",
             "Nothing stands in the way of: logmonitor run @/bots.toml",
         ],
     )

@@ -22,6 +22,7 @@ pytestmark = needs_gateway
 
 LOG = Path(__file__).parent / "data" / "wechaty-ts.real.log"
 QUICK_SECONDS = 10.0
+BY_ID = "ok: admins: best named by id, which nobody else can come to have:"
 CONFIGURATION = """
 [bot]
 name = "alice"
@@ -81,6 +82,7 @@ async def test_check_finds_nothing_wrong_with_a_gateway_that_is_well(tmp_path: P
                 "ok: admin admin: is the contact admin",
                 "ok: admin AdminWeixin: is the contact admin",
                 "ok: admin the boss: is the contact admin",
+                f"{BY_ID} 'admin' for 'AdminWeixin', 'admin' for 'the boss'",
             ],
         )
 
@@ -96,6 +98,7 @@ async def test_check_does_not_disturb_a_bot_that_runs(tmp_path: Path) -> None:
                 [
                     "ok: chat wechaty: can be reached; another client uses it, as a running bot does",
                     "ok: admin AdminWeixin: is the contact admin",
+                    f"{BY_ID} 'admin' for 'AdminWeixin'",
                 ],
             )
             await gateway.say("admin", "status")
@@ -189,7 +192,11 @@ async def test_check_trusts_a_certificate_of_ones_own(tmp_path: Path) -> None:
     async with Gateway(certificate=certificate.pair) as gateway:
         await know_contacts(gateway)
         await gateway.do("login")
-        well = ["ok: chat wechaty: can be reached", "ok: admin AdminWeixin: is the contact admin"]
+        well = [
+            "ok: chat wechaty: can be reached",
+            "ok: admin AdminWeixin: is the contact admin",
+            f"{BY_ID} 'admin' for 'AdminWeixin'",
+        ]
         keys = f'ca_file = "ca.pem"\nserver_name = "{certificate.name}"'
         assert await chat_lines(tmp_path, gateway, keys) == (0, well)
         code, (finding, _, *rest) = await chat_lines(tmp_path, gateway, "insecure = true")

@@ -13,6 +13,7 @@ from logmonitor import cli
 from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.auditing.record import AuditRecord
 from logmonitor.cli.row import reason_of, user_name
+from logmonitor.grant import Grant
 from logmonitor.sealing import make_key_file
 from logmonitor.store import Store
 
@@ -173,6 +174,49 @@ def test_check_finds_a_place_that_cannot_be_written(
     name = "x" * 300
     lines = checked(folder, capsys, f'[security]\naudit = "{name}"\n', code=1)
     assert lines[2] == f"finding: audit: @/{name} cannot be looked at: file name too long"
+
+
+def test_check_finds_denials_of_what_is_no_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a command or operation was renamed or removed a denial of it is a finding, a grant of it is told."""
+    with Store(folder / "bots.db") as store:
+        for user, operation, command, is_denial in (
+            ("wxid_1", "qr_rescue", "qr", True),
+            ("wxid_1", "logmonitor", "*", True),
+            ("*", "*", "*", True),
+            ("wxid_1", "shell", "sh", True),
+            ("*", "*", "restart", True),
+            ("wxid_1", "qr_rescue", "old", False),
+            ("wxid_1", "*", "q?", False),
+            ("wxid_2", "gone", "*", False),
+        ):
+            store.add_grant(
+                Grant(user=user, operation=operation, command=command, room="*", is_denial=is_denial, at=AT)
+            )
+        store.add_grant(Grant(user="wxid_1", command="ended", until=AT, is_denial=True, at=AT))
+    lines = checked(folder, capsys, code=1)
+    assert lines[1:6] == [
+        (
+            "finding: denial 4: shell.sh, denied to wxid_1, is no command here now; what has another name now is not"
+            " denied"
+        ),
+        "  remedy: deny it by the name it has now, then: logmonitor grant revoke 4 --config @/bots.toml",
+        (
+            "finding: denial 5: restart, denied to everybody, is no command here now; what has another name now is not"
+            " denied"
+        ),
+        "  remedy: deny it by the name it has now, then: logmonitor grant revoke 5 --config @/bots.toml",
+        "ok: grants: what is no command here gives nothing: qr_rescue.old (6), gone.* (8)",
+    ]
+
+
+def test_check_counts_grants_of_what_is_no_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Many of them, as an import leaves, are one row."""
+    with Store(folder / "bots.db") as store:
+        for number in range(11):
+            store.add_grant(Grant(user="wxid_1", command=f"old{number}", at=AT))
+    row = checked(folder, capsys)[1]
+    assert row.startswith("ok: grants: what is no command here gives nothing: old0 (1), ")
+    assert row.endswith(", old7 (8) and 3 more")
 
 
 def test_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:

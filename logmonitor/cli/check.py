@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         *_watch_rows(config),
         *_operation_rows(config),
         *_self_log_rows(config),
-        *lasting_rows(config),
+        *lasting_rows(config, operations),
         *tls_rows(config.chat),
         *asyncio.run(chat_rows(config.chat.transport, transport, tuple(names))),
     ):
@@ -339,6 +339,7 @@ async def _contact_rows(transport: Transport, contacts: tuple[str, ...]) -> list
     """Look everyone up; those that cannot be for one reason are told in one row."""
     rows: list[Row] = []
     failed: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
     for contact in contacts:
         subject = f"admin {contact}"
         try:
@@ -350,6 +351,11 @@ async def _contact_rows(transport: Transport, contacts: tuple[str, ...]) -> list
             failed.setdefault(str(error), []).append(contact)
         else:
             rows.append(Row(subject=subject, text=f"is the contact {sender.id}"))
+            found[contact] = sender.id
+    named = [f"{id_!r} for {name!r}" for name, id_ in found.items() if id_ != name]
+    if named:
+        text = f"best named by id, which nobody else can come to have: {', '.join(named)}"
+        rows.append(Row(subject="admins", text=text))
     for reason, names in failed.items():
         subject = f"admin{'s' * (len(names) > 1)} {', '.join(names)}"
         remedy = "check again once the chat can be reached"

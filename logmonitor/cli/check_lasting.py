@@ -1,41 +1,50 @@
-"""What `check` tells of what lasts: the store, the audit, the key, who is enrolled, who has a second channel."""
+"""What `check` tells of what lasts: the store with its grants, the audit, the key, who can give a second factor."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.audit import ANCHOR_KEY, ANCHOR_OWNER
 from logmonitor.auditing.chain import parse_anchor
 from logmonitor.auditing.reader import verify_audit
+from logmonitor.cli.grant_desk import known_commands
 from logmonitor.cli.row import Row, reason_of, user_name
 from logmonitor.errors import AuditError, ConfigurationError, StoreError
+from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
 from logmonitor.sealing import load_seal
 from logmonitor.second_channel import service_of
+from logmonitor.storage.reading import read_grants
 from logmonitor.store import read_enrolled, read_kept, set_aside_before
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from logmonitor.auditing.chain import Link
     from logmonitor.config import Config
+    from logmonitor.grant import Grant
+    from logmonitor.operation import Operation
+
+_LISTED: Final = 8
 
 
-def lasting_rows(config: Config) -> Iterator[Row]:
+def lasting_rows(config: Config, operations: Sequence[Operation]) -> Iterator[Row]:
     """Look at what lasts; nothing is made, and nothing is sent."""
     enrolled: frozenset[str] | None = frozenset()
     store = config.bot.store
     if store is not None:
         yield from _set_aside_rows(store)
         try:
-            enrolled = read_enrolled(store)
+            enrolled, grants = read_enrolled(store), read_grants(store)
         except StoreError as error:
             enrolled = None
             remedy = "until then whoever asks for a one-time code, or was granted something, is refused"
             yield Row(subject="store", text=str(error), remedy=remedy)
         else:
             yield _place_row("store", store)
+            yield from _grant_rows(config, operations, grants)
     yield from _audit_rows(config, is_anchored=bool(enrolled is not None and store is not None and store.exists()))
     yield from _code_rows(config, enrolled)
     for channel in config.second_channels:
@@ -49,6 +58,28 @@ def _set_aside_rows(path: Path) -> Iterator[Row]:
         text = f"one that was damaged was set aside as {aside}, with all grants and enrolments in it"
         remedy = "grant and enroll anew, and move it elsewhere"
         yield Row(subject="store", text=text, remedy=remedy)
+
+
+def _grant_rows(config: Config, operations: Sequence[Operation], grants: Sequence[Grant]) -> Iterator[Row]:
+    """Tell of what names no command that there is: a denial of it keeps nobody from what it was meant for."""
+    known, now = known_commands(operations), datetime.now(UTC)
+    lost = [
+        grant
+        for grant in grants
+        if not has_ended(grant, now) and not covered(known, operation=grant.operation, command=grant.command)
+    ]
+    for grant in lost:
+        if grant.is_denial:
+            who = "everybody" if grant.user == EVERYBODY else grant.user
+            what = what_text(grant.operation, grant.command)
+            text = f"{what}, denied to {who}, is no command here now; what has another name now is not denied"
+            remedy = f"deny it by the name it has now, then: logmonitor grant revoke {grant.id} --config {config.path}"
+            yield Row(subject=f"denial {grant.id}", text=text, remedy=remedy)
+    given = [f"{what_text(grant.operation, grant.command)} ({grant.id})" for grant in lost if not grant.is_denial]
+    if given:
+        more = f" and {len(given) - _LISTED} more" if len(given) > _LISTED else ""
+        text = f"what is no command here gives nothing: {', '.join(given[:_LISTED])}{more}"
+        yield Row(subject="grants", text=text)
 
 
 def _place_row(subject: str, path: Path) -> Row:

@@ -6,14 +6,17 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logmonitor.errors import StoreError
 from logmonitor.storage.database import connect, damage_of
 from logmonitor.storage.failure import told_as_store_error
 from logmonitor.storage.place import beside, log_size_bytes, require_file, told_as_place_error, visible_damage
-from logmonitor.storage.row import Row, text_of
+from logmonitor.storage.row import GRANTS, Row, grant_of, text_of
 from logmonitor.storage.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    from logmonitor.grant import Grant
 
 _PATIENCE_SECONDS: Final = 5.0
 _TRIES: Final = 10
@@ -48,6 +51,15 @@ def read_kept(path: Path, owner: str, key: str, /) -> str | None:
     """
     rows = _rows(path, "SELECT value FROM kept_text WHERE owner = ? AND key = ?", owner, key)
     return text_of(rows[0][0]) if rows else None
+
+
+def read_grants(path: Path, /) -> tuple[Grant, ...]:
+    """Return all grants in the store at `path` by id, expired ones too, as `read_enrolled` reads.
+
+    Raises:
+        StoreError: it is no store, is damaged, of a newer version, or cannot be read.
+    """
+    return tuple(grant_of(row) for row in _rows(path, f"{GRANTS} ORDER BY id"))
 
 
 def _rows(path: Path, statement: str, *values: str) -> list[Row]:

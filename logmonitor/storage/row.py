@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.enrolment import Enrolment
 from logmonitor.errors import ConfigurationError, StoreError
@@ -12,6 +12,9 @@ from logmonitor.storage.moment import to_milliseconds, to_moment
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+GRANTS: Final = "SELECT id, user, operation, command, room, until, is_denial, given_by, given_at FROM access_grant"
+"""What asks for the rows of which `grant_of` makes grants."""
 
 Value = int | str | bytes | None
 Row = tuple[object, ...]

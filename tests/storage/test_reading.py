@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor.errors import StoreError
+from logmonitor.grant import Grant
+from logmonitor.storage.reading import read_grants
 from logmonitor.storage.schema import MIGRATIONS
 from logmonitor.store import Store, read_enrolled, read_kept
 
@@ -56,6 +58,21 @@ def test_enrolled_are_read_from_a_closed_store(path: Path) -> None:
     assert read_enrolled(path) == {"bob"}
     assert contents(path.parent) == before
     assert list(before) == ["bot.db"]
+
+
+def test_grants_are_read_without_a_trace(path: Path) -> None:
+    """Grants and denials are read as the store has them, none where there is no file, and nothing is made."""
+    assert read_grants(path) == ()
+    assert not path.exists()
+    with Store(path) as store:
+        for is_denial in (False, True):
+            store.add_grant(Grant(user="bob", until=NOW, is_denial=is_denial, at=NOW))
+        grants = store.grants()
+        assert read_grants(path) == grants
+    before = contents(path.parent)
+    assert read_grants(path) == grants
+    assert [grant.is_denial for grant in grants] == [False, True]
+    assert contents(path.parent) == before
 
 
 def test_enrolled_are_read_beside_a_running_writer(path: Path) -> None:
