@@ -57,6 +57,7 @@ from logmonitor.records import (
 )
 from logmonitor.throttle import Newest, Throttle
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
+from logmonitor.typed import straightened
 from logmonitor.wording import duration_text, session_text
 
 __all__ = [
@@ -114,6 +115,7 @@ __all__ = [
     "render_png",
     "render_terminal",
     "session_text",
+    "straightened",
     "throttle",
     "translation",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import ConfigurationError
 from logmonitor.grant import find_grant
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from logmonitor.records import Message
 
 
+LONGEST_TEXT: Final = 20_000
+"""How many characters a command may have; nobody types more, and a stranger's message is not worth reading so far."""
+
+
 class Reason(StrEnum):
     """Why a message is heard or not, or a command may run or not."""
 
@@ -26,6 +30,7 @@ class Reason(StrEnum):
     FROM_SELF = "from_self"
     EMPTY = "empty"
     SIGNAL = "signal"
+    TOO_LONG = "too_long"
     STALE = "stale"
     ADMIN = "admin"
     GRANTED = "granted"
@@ -103,6 +108,7 @@ def hear(message: Message, policy: Policy, *, now: datetime) -> Decision:
     """
     reasons = (
         (Reason.FROM_SELF, message.from_self),
+        (Reason.TOO_LONG, len(message.text) > LONGEST_TEXT),
         (Reason.EMPTY, not message.text.strip()),
         (Reason.SIGNAL, signal_of(message.text) in policy.signals),
         (Reason.STALE, abs((now - message.sent_at).total_seconds()) > policy.max_age),

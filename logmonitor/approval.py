@@ -7,7 +7,7 @@ one before it. What was shown for one command counts for no other.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.operation import SecurityRule
@@ -25,12 +25,17 @@ _ORDER: Final = (SecurityRule.TOTP, SecurityRule.OUT_OF_BAND, SecurityRule.CONFI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A command as somebody entitled has asked for it; `text` is its canonical form, uncut, without any code."""
+    """A command as somebody entitled has asked for it.
+
+    `text` is its canonical form, uncut; codes and confirmations are bound to it. `shown` is what is shown of it, which
+    may lack what could be a code.
+    """
 
     operation: str
     command: Command
-    invocation: Invocation
-    text: str
+    invocation: Invocation = field(repr=False)
+    text: str = field(repr=False)
+    shown: str
 
     @property
     def user(self) -> str:
@@ -60,7 +65,7 @@ class Proposal:
 
     def __repr__(self) -> str:
         """Show nothing of the code."""
-        return f"Proposal(id={self.id!r}, text={self.request.text!r}, needs={self.needs!r}, given={self.given!r})"
+        return f"Proposal(id={self.id!r}, request={self.request.shown!r}, needs={self.needs!r}, given={self.given!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor import approval
 from logmonitor.approval import LIFE_SECONDS, Pending, Proposal, Request, in_order
+from logmonitor.approval_text import is_shown_whole, missing_text, peer_question, question
 from logmonitor.command import abridged
 from logmonitor.errors import AuditError, StoreError, TransportError
 from logmonitor.one_time_code import CodeKind, kind_of
@@ -19,7 +20,7 @@ from logmonitor.pacer import Pacer
 from logmonitor.records import Priority
 from logmonitor.throttle import Throttle
 from logmonitor.totp import Verdict
-from logmonitor.wording import duration_text
+from logmonitor.wording import duration_text, person_text
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,10 +44,23 @@ CODE_DIGITS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Whom the chat knows: under which names codes are enrolled for a stable id, and who the admins are."""
+    """Whom the chat knows.
+
+    `names_of` a stable id are the names under which codes are enrolled for it. `admins_of` an operation are told of
+    what goes wrong, `peers_of` a request may confirm it for its user.
+    """
 
     names_of: Callable[[str], tuple[str, ...]]
     admins_of: Callable[[str], tuple[Sender, ...]]
+    peers_of: Callable[[Request], tuple[Sender, ...]]
+
+
+def _new_code() -> str:
+    """Draw a code for a second channel; none begins as a year does, since dates stay where codes are redacted."""
+    code = "20"
+    while code.startswith("20"):
+        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+    return code
 
 
 class Approver:
@@ -92,8 +106,9 @@ class Approver:
         if obstacle is not None:
             self._refuse(request, *obstacle)
             return
+        effect = self._effect(request)
         if code is not None and SecurityRule.TOTP in rules:
-            factor = self._verified(request, code)
+            factor = self._verified(request, code, rules)
             if factor is None:
                 return
             given = (factor,)
@@ -109,15 +124,22 @@ class Approver:
             request=request,
             needs=in_order(rules),
             given=given,
-            code=f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}" if SecurityRule.OUT_OF_BAND in rules else None,
+            code=_new_code() if SecurityRule.OUT_OF_BAND in rules else None,
             expires_at=self._clock.monotonic() + LIFE_SECONDS,
         )
         self._pending, replaced = approval.propose(self._pending, proposal)
         if replaced is not None:
             self._record(replaced.request, "dropped", reason="replaced by another command")
         self._record(request, "asked", reason=", ".join(proposal.needs), factors=given)
-        self._prompt(proposal, replaced)
+        self._prompt(proposal, effect, replaced)
         self._start(self._expire(proposal))
+
+    def has_authenticator(self, message: Message) -> bool:
+        """Tell whether whoever sent `message` has one enrolled; True where that cannot be found out."""
+        try:
+            return not self._totp.enrolled().isdisjoint(self._people.names_of(message.sender.id))
+        except StoreError:
+            return True
 
     def is_waiting(self, message: Message) -> bool:
         """Tell whether something waits for whoever sent `message`, where it was sent."""
@@ -139,7 +161,10 @@ class Approver:
         if rule not in proposal.needs:
             self._answer(message.conversation, _("that is not what the command waits for"))
             return
-        factor = self._compared(proposal, code) if rule is SecurityRule.OUT_OF_BAND else self._verified(request, code)
+        if rule is SecurityRule.OUT_OF_BAND:
+            factor = self._compared(proposal, code)
+        else:
+            factor = self._verified(request, code, frozenset(proposal.needs))
         if factor is not None:
             self._fulfil(proposal, rule, factor)
 
@@ -150,7 +175,7 @@ class Approver:
         conversation, user = message.conversation, message.sender.id
         found = approval.confirmable(self._pending, id_, user=user, conversation=conversation)
         is_peer = found is not None and found[1] is SecurityRule.PEER
-        if found is None or (is_peer and user not in {peer.id for peer in self._peers(found[0].request)}):
+        if found is None or (is_peer and user not in {peer.id for peer in self._people.peers_of(found[0].request)}):
             with suppress(AuditError):
                 self._recorder.record_message(message, "refused", reason="nothing to confirm", command="confirm")
             self._answer(conversation, _("nothing waits for that confirmation of yours here"))
@@ -186,54 +211,24 @@ class Approver:
                 return "locked", self._locked(until)
         if SecurityRule.OUT_OF_BAND in rules and not self._channel.reaches(names):
             return "no second channel", _("this needs a code over a second channel, and none is configured for you")
-        if SecurityRule.PEER in rules and not self._peers(request):
-            return "no peer", _("this has to be confirmed by another admin, and the chat knows none")
+        if SecurityRule.PEER in rules and not self._people.peers_of(request):
+            return "no peer", _("this has to be confirmed by another admin, and the chat knows none who may")
+        if rules & {SecurityRule.PEER, SecurityRule.OUT_OF_BAND} and not is_shown_whole(request):
+            return "not shown whole", _(
+                "what is shown of this would not be all of it, as it is too long or looks as if it held a secret"
+            )
         return None
 
-    def _peers(self, request: Request) -> tuple[Sender, ...]:
-        """Return who may confirm another's command: the other admins."""
-        return tuple(admin for admin in self._people.admins_of(request.operation) if admin.id != request.user)
-
-    def _prompt(self, proposal: Proposal, replaced: Proposal | None) -> None:
+    def _prompt(self, proposal: Proposal, effect: str, replaced: Proposal | None) -> None:
         """Say what a command needs, to everybody of whom it needs something."""
-        _ = self._translate
         request = proposal.request
-        command = abridged(request.text, translate=_)
-        rows = [command, f"→ {self._effect(request)}"]
-        if replaced is not None:
-            rows.append(_("What waited before is dropped."))
-        life = duration_text(LIFE_SECONDS, _)
-        for rule in proposal.needs:
-            match rule:
-                case SecurityRule.TOTP:
-                    rows.append(_("Send the code of your authenticator within {duration}.").format(duration=life))
-                case SecurityRule.OUT_OF_BAND:
-                    rows.append(
-                        _("Send the code that comes over your second channel within {duration}.").format(duration=life)
-                    )
-                    self._start(self._send_code(proposal))
-                case SecurityRule.CONFIRM:
-                    rows.append(
-                        _("Say `confirm {id}` within {duration} to have it done.").format(id=proposal.id, duration=life)
-                    )
-                case SecurityRule.PEER:
-                    rows.append(_("Another admin has to confirm it within {duration}.").format(duration=life))
-                    self._ask_peers(proposal, command)
-        self._answer(request.conversation, "\n".join(rows))
-
-    def _ask_peers(self, proposal: Proposal, command: str) -> None:
-        request = proposal.request
-        sender = request.invocation.message.sender
-        rows = (
-            self._translate("{name} asks for:").format(name=sender.alias or sender.name or sender.id),
-            command,
-            f"→ {self._effect(request)}",
-            self._translate("Say `confirm {id}` within {duration} to have it done.").format(
-                id=proposal.id, duration=duration_text(LIFE_SECONDS, self._translate)
-            ),
-        )
-        for peer in self._peers(request):
-            self._answer(peer.id, "\n".join(rows))
+        if SecurityRule.OUT_OF_BAND in proposal.needs:
+            self._start(self._send_code(proposal))
+        if SecurityRule.PEER in proposal.needs:
+            for peer in self._people.peers_of(request):
+                self._answer(peer.id, peer_question(proposal, effect, translate=self._translate))
+        replaces = replaced is not None
+        self._answer(request.conversation, question(proposal, effect, replaces=replaces, translate=self._translate))
 
     def _effect(self, request: Request) -> str:
         command = request.command
@@ -243,13 +238,13 @@ class Approver:
         """Send the code of a command over the second channel of who asked for it; without it nothing waits."""
         _ = self._translate
         request = proposal.request
-        text = _("{code} is the code for: {command}").format(
-            code=proposal.code, command=abridged(request.text, translate=_)
-        )
+        text = _("{code} is the code for: {command}").format(code=proposal.code, command=request.shown)
         try:
             await self._channel.send(self._people.names_of(request.user), text)
         except TransportError as error:
             _log.error("a code could not be sent over the second channel of %r: %s", request.user, error)
+            if approval.is_free(self._pending, proposal.id):
+                return  # it came all the same, and was used, or the command waits no longer
             self._drop(proposal, "second channel failed", _("your second channel does not work; nothing was done"))
 
     async def _expire(self, proposal: Proposal) -> None:
@@ -264,14 +259,23 @@ class Approver:
             self._answer(
                 one.request.conversation,
                 self._translate("{command} was not done: it was not confirmed in time").format(
-                    command=abridged(one.request.text, translate=self._translate)
+                    command=abridged(one.request.shown, translate=self._translate)
                 ),
             )
 
-    def _verified(self, request: Request, code: str) -> str | None:
-        """Use up an authenticator's code for a command; return the factor it is, None where it does not count."""
+    def _verified(self, request: Request, code: str, rules: frozenset[SecurityRule]) -> str | None:
+        """Use up an authenticator's code for a command; return the factor it is, None where it does not count.
+
+        Of `rules` that are still to be fulfilled one may be a second channel's code: then wrong codes are not forgotten
+        for this one, or whoever has the authenticator could guess at the other without end.
+        """
         _ = self._translate
-        verification = self._totp.verify(self._people.names_of(request.user), code, command=request.text)
+        verification = self._totp.verify(
+            self._people.names_of(request.user),
+            code,
+            command=request.text,
+            forgives=SecurityRule.OUT_OF_BAND not in rules,
+        )
         match verification.verdict:
             case Verdict.ACCEPTED if verification.by_recovery_code:
                 left = verification.recovery_codes_left
@@ -298,7 +302,14 @@ class Approver:
         _ = self._translate
         request = proposal.request
         names = self._people.names_of(request.user)
-        until = self._totp.locked_until(names)
+        try:
+            until = self._totp.locked_until(names)
+        except StoreError as error:
+            _log.error("%s", error)
+            self._refuse(
+                request, "store unreadable", _("codes cannot be verified now; the log of logmonitor tells why")
+            )
+            return None
         if until is not None:
             self._refuse(request, "locked", self._locked(until))
             return None
@@ -318,14 +329,13 @@ class Approver:
         if waiting is not None:
             self._pending = approval.drop(self._pending, waiting)
         self._record(request, "locked", reason="too many wrong codes")
-        sender = request.invocation.message.sender
-        text = _("too many wrong codes from {name} ({id}); {locked}").format(
-            name=sender.alias or sender.name or sender.id, id=sender.id, locked=self._locked(verification.locked_until)
+        text = _("too many wrong codes from {person}; {locked}").format(
+            person=person_text(request.invocation.message.sender), locked=self._locked(verification.locked_until)
         )
-        admins = {admin.id for admin in self._people.admins_of(request.operation)} | {request.conversation}
+        admins = {admin.id for admin in self._people.admins_of(request.operation)} | {request.user}
         for to in sorted(admins):
             self._outbox.put(to, text, priority=Priority.ALERT)
-        self._start(self._warn_over_channel(self._people.names_of(request.user), text))
+            self._start(self._warn_over_channel(self._people.names_of(to), text))
 
     async def _warn_over_channel(self, names: tuple[str, ...], text: str) -> None:
         if not self._channel.reaches(names):
@@ -344,17 +354,12 @@ class Approver:
         """Note what was shown, and run the command once nothing is missing."""
         self._pending, fulfilled = approval.fulfil(self._pending, proposal, rule, factor=factor)
         if not fulfilled.needs:
+            if "out_of_band" in fulfilled.given:
+                with suppress(StoreError):
+                    self._totp.clear(self._people.names_of(fulfilled.request.user))
             self._run(fulfilled.request, fulfilled.given)
             return
-        _ = self._translate
-        wanted = {
-            SecurityRule.TOTP: _("the code of your authenticator"),
-            SecurityRule.OUT_OF_BAND: _("the code that comes over your second channel"),
-            SecurityRule.CONFIRM: _("`confirm {id}`").format(id=fulfilled.id),
-            SecurityRule.PEER: _("another admin's confirmation"),
-        }
-        missing = ", ".join(wanted[need] for need in fulfilled.needs)
-        self._answer(fulfilled.request.conversation, _("Accepted; still missing: {missing}").format(missing=missing))
+        self._answer(fulfilled.request.conversation, missing_text(fulfilled, translate=self._translate))
 
     def _drop(self, proposal: Proposal, reason: str, text: str) -> None:
         self._pending = approval.drop(self._pending, proposal)

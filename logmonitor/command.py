@@ -12,7 +12,7 @@ from rapidfuzz.distance import OSA
 from logmonitor.display import visible
 from logmonitor.errors import OperationError
 from logmonitor.help_text import help_lines
-from logmonitor.typed import Typed, parse, straightened, without_argument, words
+from logmonitor.typed import Typed, parse, straightened, without_argument, without_code, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +36,7 @@ __all__ = [
     "straightened",
     "suggest",
     "without_argument",
+    "without_code",
 ]
 
 RESERVED: Final = ("help", "status", "confirm", "code", "jobs", "cancel", "grant", "deny", "revoke", "grants")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.access import Decision, Policy, Reason, Rights, Seen, authorise, hear, remember, signal_of
+from logmonitor.access import Policy, Reason, Seen, hear, remember, signal_of
 from logmonitor.approval import Request
 from logmonitor.approver import Approver, People
+from logmonitor.authority import OWN, Authority
+from logmonitor.code_redaction import redact_codes
 from logmonitor.command import (
     SIGNALS,
     Choice,
@@ -26,39 +28,46 @@ from logmonitor.command import (
     help_lines,
     parse,
     suggest,
+    without_code,
 )
-from logmonitor.errors import AuditError, StoreError
+from logmonitor.errors import AuditError, OperationError, StoreError
+from logmonitor.isolation import isolated
 from logmonitor.jobs import Jobs
 from logmonitor.language import translation
-from logmonitor.one_time_code import CodeKind, code_of, kind_of
+from logmonitor.one_time_code import code_of
 from logmonitor.operation import Invocation, Operation, OperationConfig, Right, SecurityRule
-from logmonitor.own_commands import COMPANIONS, own_commands
+from logmonitor.own_commands import own_commands
 from logmonitor.pacer import Pacer
 from logmonitor.records import Priority
 from logmonitor.security_rules import rules_of
 from logmonitor.throttle import Throttle
+from logmonitor.wording import person_text
 from logmonitor.worker import Worker, call_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine
 
     from logmonitor.command import Typed
-    from logmonitor.grant import Grant
     from logmonitor.operation import Command
     from logmonitor.recorder import Recorder
-    from logmonitor.records import Message, Sender
+    from logmonitor.records import Message
     from logmonitor.second_channel import SecondChannel
     from logmonitor.totp import Totp
     from logmonitor.worker import World
 
 _log = logging.getLogger(__name__)
-OWN: Final = "logmonitor"
 _SHOWN_CHARACTERS: Final = 40
 EXPLANATIONS: Final = Throttle(limit=5, period=600.0)
 RECORDS: Final = Throttle(limit=1, period=600.0)
 ATTEMPTS: Final = Throttle(limit=10, period=600.0)
 """How many commands that one sender may not run are put on record, before the admins are warned instead."""
+
+REQUESTS: Final = Throttle(limit=60, period=600.0)
+"""How much who is no admin of the chat may ask for; each request costs the audit two lines on disk."""
+
+OF_RIGHTS: Final = frozenset({"grant", "deny", "revoke"})
+"""What whoever has an authenticator needs it for, so that a phone in other hands changes nobody's rights."""
 
 WARNINGS: Final = Throttle(limit=1, period=3600.0)
 
@@ -98,10 +107,11 @@ class Dispatcher:
         self._rules = safeguards.rules
         self._rooms = frozenset(safeguards.rooms)
         self._translate = translation(language)
+        self._authority = Authority(world, rooms=self._rooms)
         self._jobs = Jobs(
             start=start,
             clock=world.clock,
-            authorise=self._authorise_again,
+            authorise=self._authority.decide_again,
             recorder=safeguards.recorder,
             answer=lambda request, text: self._put(request.conversation, text),
             translate=self._translate,
@@ -109,7 +119,11 @@ class Dispatcher:
         self._approver = Approver(
             totp=safeguards.totp,
             channel=safeguards.channel,
-            people=People(names_of=world.directory.names_of, admins_of=self._admins_of),
+            people=People(
+                names_of=world.directory.names_of,
+                admins_of=self._authority.admins_of,
+                peers_of=self._authority.peers_of,
+            ),
             outbox=world.outbox,
             clock=world.clock,
             recorder=safeguards.recorder,
@@ -120,22 +134,26 @@ class Dispatcher:
         companions = own_commands(
             approver=self._approver,
             jobs=self._jobs,
-            is_admin=self._is_admin,
+            is_admin=self._authority.is_admin,
             help_of=self._help,
             language=language,
         )
+        if any(worker.name == OWN for worker in workers):
+            raise OperationError(f"an operation has the name {OWN!r}, which is the program's own; expected another")
         own = Operation(name=OWN, config=OperationConfig(language=language), commands=(*commands, *companions))
         self._workers = {worker.name: worker for worker in (Worker(own, world), *workers)}
         self._entries = (
             *(Entry(operation=OWN, watch=None, command=command) for command in own.commands),
             *build([worker.operation for worker in workers]),
         )
+        self._authority.know(self._workers, self._entries)
         signals = (*SIGNALS, *(text for worker in workers for text in worker.operation.signals))
         self._policy = Policy(signals=frozenset(map(signal_of, signals)), max_age=safeguards.max_age)
         self._seen = Seen()
         self._explanations = Pacer(EXPLANATIONS, world.clock)
         self._records = Pacer(RECORDS, world.clock)
         self._attempts = Pacer(ATTEMPTS, world.clock)
+        self._requests = Pacer(REQUESTS, world.clock)
         self._warnings = Pacer(WARNINGS, world.clock)
 
     @property
@@ -149,7 +167,7 @@ class Dispatcher:
         if not heard.allowed and heard.reason is not Reason.STALE:
             self._leave(message, heard.reason)
             return
-        permitted = self._permitted(message)
+        permitted = self._authority.permitted(message)
         if not permitted:
             self._turn_away(message)
             return
@@ -157,15 +175,40 @@ class Dispatcher:
         if (is_guest or message.room is not None) and self._is_talk(message, permitted):
             self._leave(message, "talk")
             return
-        self._seen, is_new = remember(self._seen, message.id)
-        if not is_new:
+        if not self._is_new(message):
             _log.info("message %r from %r came twice; dropped", message.id, message.sender.id)
+        elif not self._authority.is_admin(message) and not self._requests.admits(message.sender.id):
+            self._warn(message)
         elif heard.allowed:
-            self._obey(message, permitted)
+            with isolated(lambda error: self._apologise(message, error)):
+                self._obey(message, permitted)
         else:
             with suppress(AuditError):
                 self._recorder.record_message(message, "refused", reason=heard.reason)
             self._explain(message, self._translate("that was written too long ago, nothing was done; send it again"))
+
+    async def stop(self) -> None:
+        """End what is at work, and tell whom it is for."""
+        await self._jobs.stop()
+
+    def _is_new(self, message: Message) -> bool:
+        """Note a message; tell whether it came for the first time, before a restart too where the store can tell."""
+        self._seen, is_new = remember(self._seen, message.id)
+        try:
+            return (
+                self._world.store.note_message(
+                    message.id, at=self._world.clock.now(), keep_seconds=2 * self._policy.max_age
+                )
+                and is_new
+            )
+        except StoreError as error:
+            _log.warning("%s; a message that came before a restart is not known again", error)
+            return is_new
+
+    def _apologise(self, message: Message, error: Exception) -> None:
+        """Tell who asked that nothing came of it, by a mistake that the log shows."""
+        _log.error("a command was not understood", exc_info=error)
+        self._explain(message, self._translate("nothing was done, by a mistake in the program; its log tells more"))
 
     def _leave(self, message: Message, reason: str) -> None:
         """Record that a message is no command, without its text, and hand it on to who reads along."""
@@ -186,27 +229,32 @@ class Dispatcher:
     def _note_attempt(self, message: Message, entry: Entry) -> None:
         """Put an attempt on record; warn the admins, once a period, of who does not stop."""
         if self._attempts.admits(message.sender.id):
-            decision = self._decide(entry, message, self._rights())
+            decision = self._authority.decide(entry, message)
             with suppress(AuditError):
                 self._recorder.record_message(
                     message,
                     "refused",
-                    reason=decision.reason,
+                    reason=Reason.STRANGER if decision.allowed else decision.reason,
                     operation=entry.operation,
                     command=entry.command.name,
                 )
-        elif self._warnings.admits(None):
-            sender = message.sender
-            text = self._translate(
-                "{name} ({id}) goes on trying commands without the right to; no answer is given, and more of it is not"
-                " put on record"
-            ).format(name=sender.alias or sender.name or "?", id=sender.id)
-            for admin in self._world.directory.found(self._world.admins):
-                self._world.outbox.put(admin.id, text, priority=Priority.ALERT)
+        else:
+            self._warn(message)
+
+    def _warn(self, message: Message) -> None:
+        """Tell the admins, once a period, of somebody who does not stop."""
+        if not self._warnings.admits(None):
+            return
+        text = self._translate(
+            "{person} goes on asking for what is not allowed, or too often; no answer is given, and more of it is not"
+            " put on record"
+        ).format(person=person_text(message.sender))
+        for admin in self._world.directory.found(self._world.admins):
+            self._world.outbox.put(admin.id, text, priority=Priority.ALERT)
 
     def _is_talk(self, message: Message, permitted: tuple[Entry, ...]) -> bool:
         """Tell whether a text is no command, in a room for the people there, or by whom only what is for anyone is."""
-        if self._code(message) is not None:
+        if self._code(message, permitted) is not None:
             return not self._approver.is_waiting(message)
         typed = parse(message.text)
         return typed is None or isinstance(self._found(typed, permitted), Unknown)
@@ -215,32 +263,49 @@ class Dispatcher:
         """Give a message that is no command to the operations that read along; one that is too far behind misses it."""
         for worker in self._workers.values():
             on_message = worker.operation.on_message
-            if on_message is None or message.from_self:
+            if on_message is None or message.from_self or code_of(message.text) is not None:
                 continue
             if not worker.try_submit(call_of("on_message", on_message, message)):
                 _log.warning("operation %s is too far behind; it misses a message", worker.name)
 
     def _obey(self, message: Message, permitted: tuple[Entry, ...]) -> None:
         """Let a message take effect that its sender has some right to."""
-        code = self._code(message)
+        code = self._code(message, permitted)
         if code is not None:
             self._approver.give_code(message, code)
             return
         typed = parse(message.text)
         if typed is None:
             return
-        found = self._found(typed, permitted)
-        inline = None
-        same = [entry for entry in permitted if entry.command.name == typed.name]
-        if any(SecurityRule.TOTP in self._rules_of(entry) for entry in same):
-            typed, inline = _without_code(typed, takes_watch=same[0].command.takes_watch)
-            found = self._found(typed, permitted)
-        if not isinstance(found, Found):
-            known = self._found(typed, self._entries)
-            if isinstance(found, Unknown) and isinstance(known, Found):
-                self._note_attempt(message, known.entry)
-            self._explain(message, self._why_not(found))
+        typed, found, inline = self._understood(message, typed, permitted)
+        if isinstance(found, Found):
+            self._ask(message, typed, found, inline)
             return
+        known = self._found(typed, self._entries)
+        if isinstance(found, Unknown) and isinstance(known, Found):
+            if self._authority.decide(known.entry, message).reason is Reason.UNREADABLE:
+                text = self._translate(
+                    "what changes anything is not run: the store cannot be read, where denials would stand"
+                )
+                self._explain(message, text)
+                return
+            self._note_attempt(message, known.entry)
+        self._explain(message, self._why_not(found))
+
+    def _understood(
+        self, message: Message, typed: Typed, permitted: tuple[Entry, ...]
+    ) -> tuple[Typed, Found | Choice | Unknown, str | None]:
+        """Look a command up; take the code out of it where it is one that asks for such."""
+        same = [entry for entry in permitted if entry.command.name == typed.name]
+        if any(SecurityRule.TOTP in self._rules_of(entry, message) for entry in same):
+            bare, inline = without_code(typed, takes_watch=same[0].command.takes_watch)
+            found = self._found(bare, permitted)
+            if not isinstance(found, Found) or SecurityRule.TOTP in self._rules_of(found.entry, message):
+                return bare, found, inline
+        return typed, self._found(typed, permitted), None
+
+    def _ask(self, message: Message, typed: Typed, found: Found, code: str | None) -> None:
+        """Have a command approved that its sender may run, unless it objects to how it was asked for."""
         entry = found.entry
         invocation = Invocation(
             message=message,
@@ -253,91 +318,40 @@ class Dispatcher:
         if objection is not None:
             self._explain(message, objection)
             return
+        rules = self._rules_of(entry, message)
+        text = canonical(entry, found.watch, typed.text)
+        is_code_missing = SecurityRule.TOTP in rules and code is None
         request = Request(
             operation=entry.operation,
             command=entry.command,
             invocation=invocation,
-            text=canonical(entry, found.watch, typed.text),
+            text=text,
+            shown=redact_codes(text) if is_code_missing else text,
         )
-        self._approver.ask(request, self._rules_of(entry), code=inline)
+        self._approver.ask(request, rules, code=code)
 
     def _run(self, request: Request, factors: tuple[str, ...]) -> None:
         """Have an approved command run."""
         self._jobs.submit(request, self._workers[request.operation], factors=factors)
 
-    def _code(self, message: Message) -> str | None:
-        """Return the one-time code that a message is, if it is nothing else."""
+    def _code(self, message: Message, permitted: tuple[Entry, ...]) -> str | None:
+        """Return the one-time code that a message is, if it is nothing else, no command above all."""
         typed = parse(message.text)
-        text = typed.text if typed is not None and typed.name == "code" else message.text
-        return code_of(text, is_answer=self._approver.is_waiting(message))
+        if typed is not None and typed.name == "code":
+            return code_of(typed.text, is_answer=True)
+        if typed is not None and any(entry.command.name == typed.name for entry in permitted):
+            return None
+        return code_of(message.text, is_answer=self._approver.is_waiting(message))
 
     def _found(self, typed: Typed, entries: tuple[Entry, ...]) -> Found | Choice | Unknown:
         return find(typed, entries, watches=tuple(self._world.sessions))
 
-    def _rules_of(self, entry: Entry) -> frozenset[SecurityRule]:
-        return rules_of(entry.command.name, entry.operation, entry.command.security, self._rules)
-
-    def _rights(self) -> Rights | None:
-        """Return who may run what, None where it cannot be read."""
-        try:
-            grants = self._world.store.grants()
-        except StoreError as error:
-            _log.error("%s; only admins are obeyed, and only where nothing is changed", error)
-            return None
-        return self._rights_with(grants)
-
-    def _rights_with(self, grants: tuple[Grant, ...]) -> Rights:
-        return Rights(
-            admins=self._ids(self._world.admins),
-            operation_admins={worker.name: self._ids(worker.admins) for worker in self._workers.values()},
-            grants=grants,
-            rooms=self._rooms,
-        )
-
-    def _decide(self, entry: Entry, message: Message, rights: Rights | None) -> Decision:
-        """Ask the one place that knows; where grants and denials cannot be read only what changes nothing may run."""
-        if rights is None and not entry.command.read_only:
-            return Decision(allowed=False, reason=Reason.UNREADABLE)
-        rights = rights or self._rights_with(())
-        if entry.operation == OWN and entry.command.right is Right.GRANT:  # how things are is for any operation's admin
-            rights = replace(rights, admins=rights.admins.union(*rights.operation_admins.values()))
-        return authorise(
-            rights,
-            user=message.sender.id,
-            room=message.room,
-            operation=entry.operation,
-            command=entry.command,
-            now=self._world.clock.now(),
-        )
-
-    def _permitted(self, message: Message) -> tuple[Entry, ...]:
-        """Return what the sender may run, here and now; nothing if only the companions of other commands are left."""
-        rights = self._rights()
-        permitted = tuple(entry for entry in self._entries if self._decide(entry, message, rights).allowed)
-        is_anything = any(entry.operation != OWN or entry.command.name not in COMPANIONS for entry in permitted)
-        return permitted if is_anything else ()
-
-    def _authorise_again(self, request: Request) -> Decision:
-        """Decide about a command that is about to run."""
-        message = request.invocation.message
-        entry = Entry(operation=request.operation, watch=request.invocation.watch, command=request.command)
-        decision = self._decide(entry, message, self._rights())
-        if decision.allowed and not self._permitted(message):
-            return Decision(allowed=False, reason=Reason.STRANGER)
-        return decision
-
-    def _is_admin(self, message: Message) -> bool:
-        """Tell whether a message is from an admin of the whole chat."""
-        return message.sender.id in self._ids(self._world.admins)
-
-    def _admins_of(self, operation: str) -> tuple[Sender, ...]:
-        """Return the admins of an operation, those of the whole chat among them."""
-        names = (*self._world.admins, *self._workers[operation].admins)
-        found = {sender.id: sender for sender in self._world.directory.found(names) if sender.id.strip()}
-        return tuple(found.values())
-
-    def _ids(self, names: Iterable[str]) -> frozenset[str]:
-        return frozenset(sender.id for sender in self._world.directory.found(names) if sender.id.strip())
+    def _rules_of(self, entry: Entry, message: Message) -> frozenset[SecurityRule]:
+        """Return what a command asks the sender of a message for."""
+        rules = rules_of(entry.command.name, entry.operation, entry.command.security, self._rules)
+        if entry.operation == OWN and entry.command.name in OF_RIGHTS and self._approver.has_authenticator(message):
+            return rules | {SecurityRule.TOTP}
+        return rules
 
     def _why_not(self, found: Choice | Unknown) -> str:
         _ = self._translate
@@ -349,7 +363,8 @@ class Dispatcher:
             return _("which bot? Say {command} and one of: {watches}").format(
                 command=found.name, watches=", ".join(found.watches)
             )
-        name = found.name if len(found.name) <= _SHOWN_CHARACTERS else f"{found.name[:_SHOWN_CHARACTERS]}…"
+        name = redact_codes(found.name)
+        name = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
         if found.suggestions:
             return _("{name} is no command of yours; did you mean {suggestions}?").format(
                 name=name, suggestions=", ".join(found.suggestions)
@@ -368,18 +383,8 @@ class Dispatcher:
 
     def _help(self, message: Message, wanted: str | None) -> tuple[str, ...]:
         """Return the help for who sent `message`."""
-        permitted = self._permitted(message)
-        rows = help_lines(permitted, translate=self._translate, name=wanted, rules=self._rules_of)
+        permitted = self._authority.permitted(message)
+        rows = help_lines(
+            permitted, translate=self._translate, name=wanted, rules=lambda entry: self._rules_of(entry, message)
+        )
         return rows or (self._why_not(Unknown(name=wanted or "", suggestions=suggest(wanted or "", permitted))),)
-
-
-def _without_code(typed: Typed, *, takes_watch: bool) -> tuple[Typed, str | None]:
-    """Take the code out of a command that was typed with one: behind its name, or behind the bot's."""
-    for index in range(2 if takes_watch else 1):
-        code = code_of(typed.arguments[index]) if index < len(typed.arguments) else None
-        if code is not None and kind_of(code) is not CodeKind.OUT_OF_BAND:
-            words = typed.text.split(maxsplit=index + 1)
-            text = " ".join((*words[:index], *words[index + 1 :]))
-            arguments = (*typed.arguments[:index], *typed.arguments[index + 1 :])
-            return replace(typed, arguments=arguments, text=text), code
-    return typed, None

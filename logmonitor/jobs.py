@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from logmonitor.display import visible
-from logmonitor.errors import AuditError
+from logmonitor.errors import AuditError, OperationError
 from logmonitor.isolation import isolated
 from logmonitor.wording import duration_text
 from logmonitor.worker import call_of
@@ -30,6 +30,12 @@ _log = logging.getLogger(__name__)
 ACKNOWLEDGED_AFTER: Final = 1.5
 """Seconds until who asked is told that it takes longer; two are promised."""
 
+SHUTDOWN: Final = "the program stops"
+"""Who cancels what is at work at the end."""
+
+LAST_SECONDS: Final = 0.2
+"""How long a job has to come to its own end once the program stops."""
+
 GRACE_SECONDS: Final = 5.0
 """How long a handler may take to end once it has been told to."""
 
@@ -39,7 +45,10 @@ _SHOWN_CHARACTERS: Final = 60
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One command at work. `canceller` is the id of who cancelled it, and `task` what cancelling it cancels."""
+    """One command at work.
+
+    `canceller` is the id of who cancelled it. Cancelling `task` ends it; `whole` is over once its end was told, too.
+    """
 
     id: int
     request: Request
@@ -49,11 +58,12 @@ class Job:
     is_acknowledged: bool = False
     canceller: str | None = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+    whole: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
         """What was asked for, short."""
-        text = visible(self.request.text)
+        text = visible(self.request.shown)
         return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
@@ -84,6 +94,7 @@ class Jobs:
         self._recorder = recorder
         self._answer = answer
         self._translate = translate
+        self._is_stopped = False
         self._ids = count(1)
         self._jobs: dict[int, Job] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -96,6 +107,9 @@ class Jobs:
     def submit(self, request: Request, worker: Worker, *, factors: tuple[str, ...] = ()) -> None:
         """Have a command run as soon as it is its turn, or say why it will not."""
         _ = self._translate
+        if self._is_stopped:
+            self._answer(request, _("{command} was not run: the program stops").format(command=visible(request.shown)))
+            return
         if not request.command.control:
             if worker.is_behind:
                 self._answer(request, _("{operation} is too far behind; try again later").format(operation=worker.name))
@@ -106,13 +120,23 @@ class Jobs:
         job = Job(id=next(self._ids), request=request, factors=factors, began=self._clock.monotonic())
         self._jobs[job.id] = job
         _log.info("job %d: %s of %s for %r", job.id, request.command.name, worker.name, request.user)
-        self._start(self._see_through(job, worker))
+        job.whole = self._start(self._see_through(job, worker))
 
     def cancel(self, job: Job, *, by: str) -> None:
         """End a job; who asked for it is told."""
         job.canceller = by
         if job.task is not None:
             job.task.cancel()
+
+    async def stop(self) -> None:
+        """End all jobs, and tell whom they are for; take no more."""
+        self._is_stopped = True
+        ending = [job.whole for job in self._jobs.values() if job.whole is not None]
+        if ending:
+            await asyncio.wait(ending, timeout=LAST_SECONDS)
+        for job in self.all:
+            self.cancel(job, by=SHUTDOWN)
+        await asyncio.gather(*ending)
 
     def rows(self, jobs: Iterable[Job], *, names: Callable[[Request], str | None]) -> tuple[str, ...]:
         """Describe jobs, one row each; `names` tells whose one is, None where that needs no saying."""
@@ -142,9 +166,12 @@ class Jobs:
             self._forget_turn(job.request.user)
         if job.task.cancelled() and job.canceller is not None:
             self._end(job, "cancelled", reason=job.canceller)
-            self._answer(
-                job.request, self._translate("job {id} ({command}) was cancelled").format(id=job.id, command=job.text)
+            form = (
+                self._translate("job {id} ({command}) was ended: the program stops")
+                if job.canceller == SHUTDOWN
+                else self._translate("job {id} ({command}) was cancelled")
             )
+            self._answer(job.request, form.format(id=job.id, command=job.text))
 
     async def _work(self, job: Job, worker: Worker) -> None:
         """Wait for the job's turn, then do it."""
@@ -209,7 +236,10 @@ class Jobs:
                 ),
             )
             return
-        outcome, error = working.result()
+        outcome: Outcome | None = None
+        error: Exception | None = OperationError("it cancelled itself")
+        if not working.cancelled():
+            outcome, error = working.result()
         self._end(job, "done" if error is None else "failed", outcome=outcome)
         if error is not None:
             self._answer(job.request, worker.failure(call, error))

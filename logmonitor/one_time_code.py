@@ -20,6 +20,7 @@ _DASHES: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-")
 _LIKENESS: Final = str.maketrans("ILO", "110")
 _PLAIN: Final = _WIDTH | _BLANKS | _DASHES
 _GROUPED: Final = re.compile(r"[0-9]{3}[ -]?[0-9]{3}|[0-9]{4}[ -]?[0-9]{4}|[0-9A-Z]{5}[ -][0-9A-Z]{5}")
+_HALVES: Final = re.compile(r"[0-9A-Z]{5}[ -]*[0-9A-Z]{5}")
 _SEPARATED: Final = re.compile(r"[0-9A-Z](?:[0-9A-Z -]*[0-9A-Z])?")
 
 
@@ -42,8 +43,8 @@ def code_of(word: str, *, is_answer: bool = False) -> str | None:
     """Return the code that `word` is, as it is compared: `123456`, `12345678` or `ABCD2-EFGH3`; None if it is none.
 
     A code may stand in two halves with a blank or a hyphen between (`123 456`), a recovery code has to. Where nothing
-    but a code is expected, `is_answer`, blanks and hyphens may stand anywhere within, or be left out: there a date or
-    a short hash is no argument that could be meant.
+    but a code is expected, `is_answer`, the digits of one may be parted anywhere, and a recovery code needs no hyphen:
+    there a date or a short hash is no argument that could be meant.
     """
     if len(word) > _LIMIT:
         return None
@@ -52,6 +53,8 @@ def code_of(word: str, *, is_answer: bool = False) -> str | None:
         return None
     code = text.upper().replace(" ", "").replace("-", "")
     if len(code) == 10:  # noqa: PLR2004  # a recovery code's two groups of five
+        if _HALVES.fullmatch(text.upper()) is None:
+            return None
         code = code.translate(_LIKENESS)
         code = f"{code[:5]}-{code[5:]}"
     return code if kind_of(code) is not None else None

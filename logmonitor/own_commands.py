@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from logmonitor.language import translation
 from logmonitor.operation import Command, Right
+from logmonitor.wording import person_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +36,14 @@ def own_commands(
     _ = translation(language)
 
     def visible_to(message: Message) -> tuple[Job, ...]:
-        """Return the jobs of who asks, an admin's being everybody's, but that which asks."""
+        """Return the jobs but that which asks: an admin's everybody's, others' their own, and in a room the room's."""
         sees_all = is_admin(message)
         return tuple(
             job
             for job in jobs.all
-            if job.request.invocation.message.id != message.id and (sees_all or job.request.user == message.sender.id)
+            if job.request.invocation.message.id != message.id
+            and (sees_all or job.request.user == message.sender.id)
+            and (message.room is None or job.request.conversation == message.conversation)
         )
 
     async def tell_help(context: Context, invocation: Invocation) -> None:
@@ -58,7 +61,7 @@ def own_commands(
 
         def owner(request: Request) -> str | None:
             sender = request.invocation.message.sender
-            return None if sender.id == asking else sender.alias or sender.name or sender.id
+            return None if sender.id == asking else person_text(sender)
 
         rows = jobs.rows(visible_to(invocation.message), names=owner)
         await context.send("\n".join(rows) or _("nothing is at work"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logmonitor.auditing.record import AuditRecord
-from logmonitor.redact import redact as redact_codes
+from logmonitor.code_redaction import redact_codes
 
 if TYPE_CHECKING:
     from logmonitor.approval import Request

@@ -8,24 +8,21 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher, Safeguards
-from logmonitor.errors import ConfigurationError
 from logmonitor.granting.commands import grant_commands
 from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
+from logmonitor.lasting import Lasting
 from logmonitor.operation import Command, Right
 from logmonitor.outbox import Outbox
 from logmonitor.qr import render_png
 from logmonitor.recorder import Recorder
 from logmonitor.records import EventKind, Priority, Qr, Session
-from logmonitor.sealing import load_seal
 from logmonitor.second_channel import AppriseChannel
 from logmonitor.self_log import SelfLog
-from logmonitor.store import Store
 from logmonitor.totp import Totp
 from logmonitor.transport import CanReportOwnEvents
 from logmonitor.watcher import Watcher
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
     from logmonitor.config import Config
     from logmonitor.operation import Context, Host, Invocation, Operation
     from logmonitor.records import Event
-    from logmonitor.sealing import Seal
     from logmonitor.second_channel import SecondChannel
     from logmonitor.transport import Transport
 
@@ -68,16 +64,16 @@ async def serve(
 
     Raises:
         OperationError: two operations claim the same name or command.
-        StoreError: the store cannot be opened.
+        StoreError: the store is another program's, or a newer version's.
         TransportError: the chat cannot be entered, or is lost for good.
     """
-    with Store(config.bot.store) as store:
+    with Lasting(config) as lasting:
         runtime = _Runtime(
             config,
             transport=transport,
             operations=operations,
             stop=stop,
-            store=store,
+            lasting=lasting,
             clock=clock or SystemClock(),
             host=host or LocalHost(),
             channel=channel or AppriseChannel({one.admin: one.url for one in config.second_channels}),
@@ -91,6 +87,7 @@ async def _serve(runtime: _Runtime, transport: Transport, stop: asyncio.Event) -
         delivery = tasks.create_task(runtime.deliver())
         work = tasks.create_task(runtime.work())
         await stop.wait()
+        await runtime.stop()
         work.cancel()
         await asyncio.wait({work})
         if not await runtime.outbox.flush(FLUSH_SECONDS):
@@ -119,18 +116,6 @@ async def _entered(transport: Transport, stop: asyncio.Event) -> AsyncIterator[N
         await transport.__aexit__(*sys.exc_info())
 
 
-def _seal(config: Config) -> Seal | None:
-    """Return what opens the secrets in the store; None, and a log record, where it cannot be had."""
-    security = config.security
-    if security.key_file is None or (security.key is None and not security.key_file.exists()):
-        return None
-    try:
-        return load_seal(key=security.key, key_file=security.key_file)
-    except ConfigurationError as error:
-        _log.error("%s; no one-time code is accepted", error)
-        return None
-
-
 async def _write(self_log: SelfLog, event: Event) -> None:
     """Write what happened to this bot's account, or say why not."""
     try:
@@ -149,7 +134,7 @@ class _Runtime:
         transport: Transport,
         operations: tuple[Operation, ...],
         stop: asyncio.Event,
-        store: Store,
+        lasting: Lasting,
         clock: Clock,
         host: Host,
         channel: SecondChannel,
@@ -157,13 +142,19 @@ class _Runtime:
         self._config = config
         self._stop = stop
         self._transport = transport
-        self._store = store
+        self._lasting = lasting
         self._translate = translation(config.bot.language)
         names = set(config.chat.admins)
         for operation in operations:
             names.update(operation.config.admins or (), operation.contacts)
         self._directory = Directory(transport, names)
-        self.outbox = Outbox(self._directory, translate=self._translate, monotonic=clock.monotonic, sleep=clock.sleep)
+        self.outbox = Outbox(
+            self._directory,
+            translate=self._translate,
+            secrets=config.secrets,
+            monotonic=clock.monotonic,
+            sleep=clock.sleep,
+        )
         self._sessions = {watch.name: Session(watch=watch.name) for watch in config.watches}
         world = World(
             outbox=self.outbox,
@@ -171,7 +162,7 @@ class _Runtime:
             sessions=self._sessions,
             host=host,
             admins=config.chat.admins,
-            store=store,
+            store=lasting.store,
             clock=clock,
         )
         self._workers = tuple(Worker(operation, world) for operation in operations)
@@ -179,19 +170,13 @@ class _Runtime:
             Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot, clock=clock)
             for watch in config.watches
         )
-        self._audit = Audit(
-            config.security.audit,
-            anchor=store.view(ANCHOR_OWNER),
-            secrets=config.secrets,
-            transaction=store.transaction,
-        )
         self._dispatcher = Dispatcher(
             self._workers,
             world,
             Safeguards(
-                totp=Totp(store, _seal(config), now=clock.now),
+                totp=Totp(lasting.store, lasting.seal, now=clock.now),
                 channel=channel,
-                recorder=Recorder(self._audit, clock),
+                recorder=Recorder(lasting.audit, clock),
                 rules=config.security.rules,
                 rooms=config.chat.rooms,
                 max_age=config.security.max_age,
@@ -214,7 +199,7 @@ class _Runtime:
         """Do everything but deliver what is sent, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._create_task = tasks.create_task
-            self._tell_of_store()
+            self._tell_news()
             tasks.create_task(asyncio.to_thread(render_png, _FIRST_QR))
             tasks.create_task(self._directory.run())
             for worker in self._workers:
@@ -247,25 +232,24 @@ class _Runtime:
 
     def _grant_commands(self, clock: Clock) -> tuple[Command, ...]:
         return grant_commands(
-            self._store,
+            self._lasting.store,
             resolve=self._directory.resolve,
             commands=lambda: self._dispatcher.commands,
             zone=self._config.bot.timezone,
             language=self._config.bot.language,
             now=clock.now,
-            audit=self._audit,
+            audit=self._lasting.audit,
         )
 
-    def _tell_of_store(self) -> None:
-        """Tell the admins that what was in the store is gone."""
-        if self._store.set_aside is None:
-            return
-        text = self._translate(
-            "the store was damaged and has been set aside as {name}: grants, denials and enrolled authenticators in it"
-            " hold no more"
-        ).format(name=self._store.set_aside.name)
-        for admin in self._config.chat.admins:
-            self.outbox.put(admin, text, priority=Priority.ALERT)
+    async def stop(self) -> None:
+        """End what is at work for somebody, and tell them."""
+        await self._dispatcher.stop()
+
+    def _tell_news(self) -> None:
+        """Tell the admins what was lost, and what does not work."""
+        for text in self._lasting.news(self._translate):
+            for admin in self._config.chat.admins:
+                self.outbox.put(admin, text, priority=Priority.ALERT)
 
     async def _receive(self) -> None:
         """Let messages take effect as they come; the first waits until it is known who the admins are, or for long."""
@@ -331,15 +315,7 @@ class _Runtime:
             rows.append(_("chat: down: {reason}").format(reason=health.reason))
         for name, reason in self._directory.unknown.items():
             rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
-        if self._audit.failing_since is not None:
-            down = duration_text((now - self._audit.failing_since).total_seconds(), _)
-            rows.append(
-                _("audit: cannot be written for {duration}, so what changes anything is not run: {reason}").format(
-                    duration=down, reason=self._audit.failure
-                )
-            )
-        if self._store.set_aside is not None:
-            rows.append(_("store: was damaged, and set aside as {name}").format(name=self._store.set_aside.name))
+        rows.extend(self._lasting.rows(now, _))
         delivery = self.outbox.delivery()
         if delivery.failing_for is not None:
             rows.append(

@@ -98,17 +98,21 @@ class Totp:
         self._seal = seal
         self._now = now
 
-    def verify(self, names: Sequence[str], code: str, *, command: str) -> Verification:
+    def verify(self, names: Sequence[str], code: str, *, command: str, forgives: bool = True) -> Verification:
         """Find out what a code is worth that the person called `names` typed for `command`, and use it up.
 
         All in one transaction: of two processes that are given one code at once, one accepts it, and it is on disk that
         it was used before anyone is told. A wrong code counts as a failure of the person, whatever name it is enrolled
         under; one that has not the form of a code, or was used before, tells nobody anything and does not. While it is
-        locked no code is looked at. Never raises.
+        locked no code is looked at. A right code makes wrong ones forgotten, unless it `forgives` none because another
+        code is still to come: then `clear` does. Never raises.
         """
         try:
             with self._store.transaction():
-                return self._verify(names, code, command=command, now=self._now())
+                verification = self._verify(names, code, command=command, now=self._now())
+                if forgives and verification.verdict is Verdict.ACCEPTED:
+                    self.clear(names)
+                return verification
         except (StoreError, ConfigurationError) as error:
             return _unavailable(error)
 
@@ -227,18 +231,17 @@ class Totp:
         found = [(each.user, steps) for each in opened if (steps := _matching(each.secret, typed, now=now))]
         for user, steps in found:
             if self._use(user, steps, command=command, now=now):
-                return self._accept(user, users)
+                return self._accept(user)
         return Verification(verdict=Verdict.USED, user=found[0][0]) if found else self._fail(users, now=now)
 
     def _recover(self, opened: Sequence[TotpSecret], code: str, *, now: datetime) -> Verification:
         users = tuple(each.user for each in opened)
         for each in opened:
             if self._store.use_recovery_code(each.user, digest_of(code, each), at=now):
-                return self._accept(each.user, users, by_recovery_code=True)
+                return self._accept(each.user, by_recovery_code=True)
         return self._fail(users, now=now)
 
-    def _accept(self, user: str, users: Sequence[str], *, by_recovery_code: bool = False) -> Verification:
-        self._clear(users)
+    def _accept(self, user: str, *, by_recovery_code: bool = False) -> Verification:
         left = next(one.recovery_codes_left for one in self._store.enrolments() if one.user == user)
         return Verification(
             verdict=Verdict.ACCEPTED,

@@ -7,8 +7,12 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final
 
+from logmonitor.one_time_code import CodeKind, code_of, kind_of
+
 _JOINERS: Final = "\u200c\u200d"
 _INVISIBLE: Final = "\xad\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_SPACES: Final = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BLANK: Final = _SPACES + _INVISIBLE + _JOINERS
 _UNSEEN: Final = dict.fromkeys(map(ord, _INVISIBLE))
 _HYPHENS: Final = dict.fromkeys(map(ord, "‐‑‒−"), "-")
 _IN_NAMES: Final = _UNSEEN | _HYPHENS | dict.fromkeys(map(ord, _JOINERS)) | dict.fromkeys(map(ord, "–—―"), "-")
@@ -90,6 +94,23 @@ def without_argument(typed: Typed, index: int, /) -> Typed:
     return replace(typed, arguments=arguments, text=text.rstrip() if end == len(typed.text) else text)
 
 
+def without_code(typed: Typed, *, takes_watch: bool) -> tuple[Typed, str | None]:
+    """Take the code out of a command that was typed with one: behind its name, or with `takes_watch` behind the bot's.
+
+    An authenticator's code may stand in two words, as its app shows it. One for a second channel is never typed so.
+    """
+    for index in range(2 if takes_watch else 1):
+        for count in (1, 2):
+            words = typed.arguments[index : index + count]
+            code = code_of(" ".join(words)) if len(words) == count else None
+            kinds = (CodeKind.TOTP, CodeKind.RECOVERY) if count == 1 else (CodeKind.TOTP,)
+            if code is not None and kind_of(code) in kinds:
+                for _word in words:
+                    typed = without_argument(typed, index)
+                return typed, code
+    return typed, None
+
+
 def straightened(text: str) -> str:
     """Return a typed text as a shell understands it, without taking it apart.
 
@@ -123,9 +144,7 @@ def words(text: str) -> tuple[tuple[str, int, int], ...]:
 
 def _bare(text: str) -> str:
     """Take off what cannot be seen at both ends, white space in between it too."""
-    while text != (text := text.strip().strip(_INVISIBLE + _JOINERS)):
-        pass
-    return text
+    return text.strip(_BLANK)
 
 
 def _straight(piece: re.Match[str]) -> str:

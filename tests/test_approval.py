@@ -46,7 +46,7 @@ def proposal(
 ) -> Proposal:
     """Make a proposal as a dispatcher would."""
     invocation = Invocation(message=message(text, sender=sender, room=room), name="restart")
-    request = Request(operation="restarter", command=RESTART, invocation=invocation, text=text)
+    request = Request(operation="restarter", command=RESTART, invocation=invocation, text=text, shown=text)
     return Proposal(
         id=id_, request=request, needs=needs or (SecurityRule.CONFIRM,), expires_at=expires_at, code="12345678"
     )

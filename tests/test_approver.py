@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from logmonitor import Command, Context, Invocation, Message, SecurityRule, Sender, StoreError
 from logmonitor.approval import LIFE_SECONDS, Request
-from logmonitor.approver import Approver, People
+from logmonitor.approver import Approver, People, _new_code
 from logmonitor.audit import Audit
 from logmonitor.directory import Directory
 from logmonitor.outbox import Outbox
@@ -75,7 +75,9 @@ class Desk:
 
         command = replace(Command(name="sh", handler=nothing, help="run it"), **fields)  # type: ignore[arg-type]
         invocation = Invocation(message=self.message(text, sender, room=room), name="sh", text=text)
-        request = Request(operation="shell", command=command, invocation=invocation, text=f"sh {text}")
+        request = Request(
+            operation="shell", command=command, invocation=invocation, text=f"sh {text}", shown=f"sh {text}"
+        )
         self.approver.ask(request, frozenset(rules), code=code)
         return await self.told(room or sender.id)
 
@@ -110,7 +112,7 @@ class Desk:
 async def desk(path: Path, *, admins: tuple[Sender, ...] = (ADMIN, BEN)) -> AsyncIterator[Desk]:
     """Set everything up; the audit goes to `path`."""
     clock, store, seal = FakeClock(), Store(), Seal(Fernet.generate_key())
-    transport, channel = MemoryTransport(ADMIN, BEN, CY), MemorySecondChannel("AdminWeixin")
+    transport, channel = MemoryTransport(ADMIN, BEN, CY), MemorySecondChannel("AdminWeixin", "ben-id")
     directory = Directory(transport, ["AdminWeixin"])
     await directory.look_up()
     outbox = Outbox(directory)
@@ -127,7 +129,11 @@ async def desk(path: Path, *, admins: tuple[Sender, ...] = (ADMIN, BEN)) -> Asyn
         approver = Approver(
             totp=Totp(store, seal, now=clock.now),
             channel=channel,
-            people=People(names_of=directory.names_of, admins_of=lambda _operation: admins),
+            people=People(
+                names_of=directory.names_of,
+                admins_of=lambda _operation: admins,
+                peers_of=lambda request: tuple(admin for admin in admins if admin.id != request.user),
+            ),
             outbox=outbox,
             clock=clock,
             recorder=Recorder(Audit(path, anchor=store.view("audit")), clock),
@@ -270,9 +276,9 @@ async def test_five_wrong_codes_lock_and_tell_everybody_who_should_know(tmp_path
         for _ in range(4):
             assert await here.give(wrong) == "that code is wrong"
         await here.give(wrong)
-        warning = "too many wrong codes from admin (admin-id); no code is accepted for 5 min"
+        warning = "too many wrong codes from “admin” (admin-id); no code is accepted for 5 min"
         assert [to for to, content in here.transport.sent if content == warning] == ["admin-id", "ben-id"]
-        assert [text for _, text in here.channel.sent] == [warning]
+        assert here.channel.sent == [("AdminWeixin", warning), ("ben-id", warning)]
         assert await here.give(here.authenticator.code()) == "no command of yours waits for a code here"
         assert await here.ask("ls", TOTP) == "no code is accepted for 5 min"
         await here.clock.move_on(300)
@@ -345,7 +351,7 @@ async def test_command_is_dropped_where_its_code_cannot_be_sent(tmp_path: Path) 
 async def test_user_without_a_second_channel_is_refused_at_once(tmp_path: Path) -> None:
     """Who has none is not left waiting for a code."""
     async with desk(tmp_path / "audit") as here:
-        answer = await here.ask("ls", OUT_OF_BAND, sender=BEN)
+        answer = await here.ask("ls", OUT_OF_BAND, sender=CY)
         assert answer == "this needs a code over a second channel, and none is configured for you"
 
 
@@ -368,7 +374,7 @@ async def test_another_admin_has_it_done(tmp_path: Path) -> None:
         id_ = await here.id(BEN.id)
         assert (
             await here.told(BEN.id)
-            == f"admin asks for:\nsh ls\n→ run it\nSay `confirm {id_}` within 2 min to have it done."
+            == f"“admin” (admin-id) asks for:\nsh ls\n→ run it\nSay `confirm {id_}` within 2 min to have it done."
         )
         assert id_ == await here.id(CY.id)
         assert await here.confirm(id_) == "nothing waits for that confirmation of yours here"
@@ -389,7 +395,9 @@ async def test_who_is_no_admin_confirms_for_nobody(tmp_path: Path) -> None:
 async def test_only_admin_has_no_peer(tmp_path: Path) -> None:
     """Where nobody else could confirm it is said at once."""
     async with desk(tmp_path / "audit", admins=(ADMIN,)) as here:
-        assert await here.ask("ls", PEER) == "this has to be confirmed by another admin, and the chat knows none"
+        assert (
+            await here.ask("ls", PEER) == "this has to be confirmed by another admin, and the chat knows none who may"
+        )
 
 
 async def test_rules_combine(tmp_path: Path) -> None:
@@ -426,6 +434,78 @@ async def test_store_that_cannot_be_read_permits_nothing(tmp_path: Path) -> None
         answer = await here.ask("ls", TOTP, code=here.authenticator.code())
         assert answer == "what this asks for cannot be verified now; the log of logmonitor tells why"
         assert here.ran == []
+
+
+@pytest.mark.parametrize(
+    "text", ["echo token=abcdefgh", "uptime" + " " * 600 + "; rm -rf /", 'x password: "`rm -rf /`"']
+)
+@pytest.mark.parametrize("rule", [PEER, OUT_OF_BAND])
+async def test_command_that_cannot_be_shown_whole_is_judged_by_nobody(
+    tmp_path: Path, text: str, rule: SecurityRule
+) -> None:
+    """What would be cut or redacted where another sees it is refused: it could hide what it does."""
+    async with desk(tmp_path / "audit") as here:
+        answer = await here.ask(text, rule)
+        assert (
+            answer == "what is shown of this would not be all of it, as it is too long or looks as if it held a secret"
+        )
+        assert await here.told(BEN.id) == ""
+        assert here.channel.sent == []
+
+
+async def test_name_of_who_asks_forges_nothing(tmp_path: Path) -> None:
+    """Another admin is shown who asks by a quoted name on one line, and by the stable id."""
+    mask = Sender(id="cy-id", name="Ben\nsh uptime\nSay `confirm ZZZZ`")
+    async with desk(tmp_path / "audit") as here:
+        await here.ask("evil", PEER, sender=mask)
+        first, *rest = (await here.told(BEN.id)).split("\n")
+        assert first.endswith("(cy-id) asks for:")
+        assert rest[0] == "sh evil"
+
+
+async def test_one_factor_does_not_buy_guesses_at_the_other(tmp_path: Path) -> None:
+    """With two codes to show, a right one forgets no wrong one of the other: the fifth wrong one locks."""
+    async with desk(tmp_path / "audit") as here:
+        answers = []
+        for _ in range(5):
+            await here.ask("ls", TOTP, OUT_OF_BAND, code=here.authenticator.code())
+            wrong = f"{(int(here.channel.code_for('AdminWeixin')) + 1) % 10**8:08}"
+            await here.give(wrong)
+            answers.append(await here.told())
+            await here.clock.move_on(30)
+        assert any("too many wrong codes" in str(content) for _, content in here.transport.sent)
+        assert here.ran == []
+
+
+async def test_codes_that_were_right_forget_the_wrong_ones(tmp_path: Path) -> None:
+    """A mistype before each right code of a second channel adds up to no lock."""
+    async with desk(tmp_path / "audit") as here:
+        for _ in range(6):
+            await here.ask("ls", OUT_OF_BAND)
+            right = here.channel.code_for("AdminWeixin")
+            await here.give(f"{(int(right) + 1) % 10**8:08}")
+            await here.give(right)
+            await here.clock.move_on(300)
+        assert len(here.ran) == 6
+
+
+async def test_second_channel_that_fails_late_undoes_nothing(tmp_path: Path) -> None:
+    """Where the code came all the same and was used, a service that then fails changes neither answer nor record."""
+    async with desk(tmp_path / "audit") as here:
+        await here.ask("ls", OUT_OF_BAND)
+        await here.give(here.channel.code_for("AdminWeixin"))
+        here.channel.fail_next()
+        await here.ask("uptime", OUT_OF_BAND)
+        assert await here.told() == "your second channel does not work; nothing was done"
+        assert here.ran == [("sh ls", ("out_of_band",))]
+
+
+def test_code_for_the_second_channel_never_looks_like_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dates stay where codes are redacted, so no code begins as a year does."""
+    drawn = iter([20261121, 7, 12345678])
+    monkeypatch.setattr("secrets.randbelow", lambda _limit: next(drawn))
+    assert _new_code() == "00000007"
+    assert _new_code() == "12345678"
 
 
 async def test_every_step_is_on_record(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ async def test_wrong_codes_lock_across_a_restart(tmp_path: Path, secret: str) ->
     async with running(tmp_path) as bridge:
         for _ in range(5):
             bridge.say(f"sh {wrong} uptime")
-        await bridge.hear("too many wrong codes from Ann (ann-id)", to="ben-id")
+        await bridge.hear("too many wrong codes from “Ann” (ann-id)", to="ben-id")
     async with running(tmp_path) as bridge:
         bridge.say(f"sh {code_now(secret)} uptime")
         await bridge.hear("no code is accepted for")

@@ -58,7 +58,9 @@ class Bench:
         command = Command(name="work", handler=work, help="work", timeout=60.0)
         command = replace(command, **fields)  # type: ignore[arg-type]
         invocation = Invocation(message=message(text, sender=sender, identifier=text), name="work", text=text)
-        request = Request(operation=operation, command=command, invocation=invocation, text=f"work {text}")
+        request = Request(
+            operation=operation, command=command, invocation=invocation, text=f"work {text}", shown=f"work {text}"
+        )
         self.jobs.submit(request, self.workers[operation], factors=("totp",))
         return request
 
@@ -273,6 +275,36 @@ async def test_cancelled_job_ends_whether_it_runs_or_waits(tmp_path: Path, text:
     assert here.began == ["a", "b", "c"] if text == "a" else ["a", "c"]
     assert [one["reason"] for one in here.records() if one["decision"] == "cancelled"] == ["ben-id"]
     assert here.jobs.all == ()
+
+
+async def test_jobs_are_told_that_the_program_stops(tmp_path: Path) -> None:
+    """At the end a job at work and one that waits are ended, told and put on record; nothing more begins."""
+    async with bench(tmp_path / "audit") as here:
+        here.ask("a")
+        here.ask("b")
+        await here.settle()
+        await here.jobs.stop()
+        here.ask("c")
+    assert here.began == ["a"]
+    assert sorted(here.answers) == [
+        "job 1 (work a) was ended: the program stops",
+        "job 2 (work b) was ended: the program stops",
+        "work c was not run: the program stops",
+    ]
+    assert [one["decision"] for one in here.records()] == ["allowed", "cancelled", "cancelled"]
+
+
+async def test_handler_that_cancels_itself_has_failed(tmp_path: Path) -> None:
+    """A handler that raises what only cancelling should is told and put on record as failed."""
+
+    async def odd(_context: Context, _invocation: Invocation) -> None:
+        raise asyncio.CancelledError
+
+    async with bench(tmp_path / "audit") as here:
+        here.ask("a", handler=odd)
+        await here.settle()
+    assert here.answers == ["work of shop failed: it cancelled itself; the log of logmonitor tells more"]
+    assert [one["decision"] for one in here.records()] == ["allowed", "failed"]
 
 
 async def test_right_is_asked_for_again_when_it_is_a_jobs_turn(tmp_path: Path) -> None:

@@ -105,13 +105,18 @@ def test_code_is_nothing_else(word: str) -> None:
         ("1a2b3c4d5e", "1A2B3-C4D5E"),
         ("abcd2efgh3", "ABCD2-EFGH3"),
         ("abcd2  -  efgh3", "ABCD2-EFGH3"),
-        ("abcd 2efgh3", "ABCD2-EFGH3"),
     ],
 )
 def test_code_among_arguments_has_its_own_form(word: str, code: str) -> None:
     """A date or a short hash is an argument among others, and a code only where nothing else is expected."""
     assert code_of(word) is None
     assert code_of(word, is_answer=True) == code
+
+
+@pytest.mark.parametrize("word", ["status bot2", "cancel 1234", "abcd 2efgh3", "uptime 2 ab c"])
+def test_words_of_ten_letters_are_no_recovery_code(word: str) -> None:
+    """What is not parted in the middle is no recovery code, though it has ten letters and digits."""
+    assert code_of(word, is_answer=True) is None
 
 
 @pytest.mark.parametrize(

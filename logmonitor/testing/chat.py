@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,7 +124,11 @@ class Chat:
         for name, members in setting.rooms.items():
             self.transcript.know_room(room_id(name), name=name, members=members)
         self.transport = MemoryTransport(
-            *people.values(), limits=setting.limits, clock=clock, transcript=self.transcript
+            *people.values(),
+            limits=setting.limits,
+            clock=clock,
+            transcript=self.transcript,
+            prefix=secrets.token_hex(4),
         )
         self.second_channel = MemorySecondChannel(
             *setting.second_channels,

@@ -38,14 +38,18 @@ class MemoryTransport:
         limits: Limits | None = None,
         clock: Clock | None = None,
         transcript: Transcript | None = None,
+        prefix: str = "in",
     ) -> None:
         """Know these contacts; without any, the one called `AdminWeixin`. Messages have the time of `clock`.
+
+        Their ids are `prefix` and a number; a program that knows ids from before needs others each time.
 
         With a `transcript` what is sent to nobody it knows is refused, as a real chat would.
         """
         self.contacts = contacts or (ADMIN,)
         self.limits = limits or Limits()
         self.sent: list[tuple[str, Content]] = []
+        self._prefix = prefix
         self._is_strict = transcript is not None
         self.transcript = transcript or Transcript()
         self._clock = clock or SystemClock()
@@ -128,7 +132,7 @@ class MemoryTransport:
         delay = self._delays.popleft() if self._delays else 0.0
         now = self._clock.now()
         message = Message(
-            id=f"in-{self._count}",
+            id=f"{self._prefix}-{self._count}",
             sender=sender,
             conversation=room or sender.id,
             text=text,

@@ -1,0 +1,124 @@
+"""What lasts, opened for one program: the store, the audit, the key to secrets; and what is wrong with them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, Self
+
+from logmonitor.audit import ANCHOR_OWNER, Audit
+from logmonitor.errors import ConfigurationError, StoreError, StoreUnavailableError
+from logmonitor.sealing import load_seal
+from logmonitor.store import Store, set_aside_before
+from logmonitor.wording import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    from logmonitor.config import Config
+
+_log = logging.getLogger(__name__)
+_OWNER: Final = "logmonitor.lasting"
+_TOLD: Final = "set_aside"
+
+
+class Lasting:
+    """The store, the audit and the seal of one configuration; to be closed at the end.
+
+    A store whose disk is full, read-only or otherwise of no use for now refuses everything, and the rescue goes on.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Open what there is.
+
+        Raises:
+            StoreError: the store is another program's, or a newer version's.
+        """
+        self.store = _opened(config.bot.store)
+        self.audit = Audit(
+            config.security.audit,
+            anchor=self.store.view(ANCHOR_OWNER),
+            secrets=config.secrets,
+            transaction=self.store.transaction,
+        )
+        self.seal, self._key_failure = None, ""
+        security = config.security
+        key_file = security.key_file
+        if key_file is not None and (security.key is not None or key_file.exists()):
+            try:
+                self.seal = load_seal(key=security.key, key_file=key_file)
+            except ConfigurationError as error:
+                self._key_failure = str(error)
+                _log.error("%s; no one-time code is accepted", error)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def news(self, translate: Callable[[str], str]) -> tuple[str, ...]:
+        """Return what admins have to be told at the start, once: what was lost, and what does not work."""
+        copies = self._copies()
+        sentences = list(self._failures(translate))
+        view = self.store.view(_OWNER)
+        try:
+            if copies and view.get(_TOLD) != copies[-1].name:
+                sentences.append(
+                    translate(
+                        "the store was damaged and has been set aside as {name}: grants, denials and enrolled"
+                        " authenticators in it hold no more"
+                    ).format(name=copies[-1].name)
+                )
+                view.put(_TOLD, copies[-1].name)
+        except StoreError as error:
+            _log.error("%s", error)
+        return tuple(sentences)
+
+    def rows(self, now: datetime, translate: Callable[[str], str]) -> tuple[str, ...]:
+        """Return what is wrong now, for `status`."""
+        rows = list(self._failures(translate))
+        if self.audit.failing_since is not None:
+            down = duration_text((now - self.audit.failing_since).total_seconds(), translate)
+            rows.append(
+                translate(
+                    "audit: cannot be written for {duration}, so what changes anything is not run: {reason}"
+                ).format(duration=down, reason=self.audit.failure)
+            )
+        copies = self._copies()
+        if copies:
+            rows.append(translate("store: was damaged, and set aside as {name}").format(name=copies[-1].name))
+        return tuple(rows)
+
+    def _failures(self, translate: Callable[[str], str]) -> tuple[str, ...]:
+        failures = []
+        if self._key_failure:
+            failures.append(translate("no one-time code is accepted: {reason}").format(reason=self._key_failure))
+        try:
+            self.store.grants()
+        except StoreError as error:
+            failures.append(
+                translate("the store cannot be used, so what changes anything is not run: {reason}").format(
+                    reason=error
+                )
+            )
+        return tuple(failures)
+
+    def _copies(self) -> tuple[Path, ...]:
+        return set_aside_before(self.store.path) if self.store.path is not None else ()
+
+
+def _opened(path: Path | None) -> Store:
+    try:
+        return Store(path)
+    except StoreUnavailableError as error:
+        if path is None:
+            raise
+        _log.error("%s; what needs it is refused, the rescue goes on", error)
+        return Store.refusing(path, error)
