@@ -74,7 +74,8 @@ def prepare(path: Path, folder: int, /) -> None:
             with suppress(FileNotFoundError):
                 require_file(beside(path, companion))
         if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            reason = errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(reason, os.strerror(reason))
 
 
 def visible_damage(path: Path, /) -> str | None:
