@@ -60,6 +60,10 @@ use = "guarded:guarded"
 """
 ANN = {"id": "ann-id", "name": "Ann", "weixin": "AdminWeixin"}
 BEN = {"id": "ben-id", "name": "Ben", "alias": "Ben"}
+DEE = {"id": "dee-id", "name": "Dee", "alias": "Dee"}
+LOSS = """22:44:35 INFO StarterBot Contact<Bob> login
+22:44:36 INFO StarterBot Contact<Bob> logout
+22:44:37 INFO StarterBot onScan: Waiting(2) - https://wechaty.js.org/qrcode/https%3A%2F%2Flogin.weixin.qq.com%2Fl%2FQQ%3D%3D"""
 EVE = {"id": "eve-id", "name": "AdminWeixin"}
 
 
@@ -82,8 +86,8 @@ class Bridge:
         message = {"id": f"{self.process.pid}-{self.said}", "sender": sender, "conversation": sender["id"]}
         self.tell(**({"type": "message", "text": text} | message | keys))
 
-    async def hear(self, text: str, to: str = "ann-id") -> str:
-        """Wait until the bot writes a text with `text` in it to somebody; return that."""
+    async def hear(self, text: str, to: str = "ann-id", *, kind: str = "text") -> str:
+        """Wait until the bot writes somebody a text, or the caption of a file, with `text` in it; return that."""
         assert self.process.stdout is not None
         async with asyncio.timeout(30):
             async for line in self.process.stdout:
@@ -91,9 +95,11 @@ class Bridge:
                 if frame["type"] != "send":
                     continue
                 self.tell(type="accepted", id=frame["id"])
-                self.heard.append((frame["to"], frame.get("text", "")))
-                if frame["to"] == to and text in frame.get("text", ""):
-                    return str(frame["text"])
+                said = frame.get(kind, "")
+                said = said["caption"] if isinstance(said, dict) else said
+                self.heard.append((frame["to"], said))
+                if frame["to"] == to and text in said:
+                    return str(said)
         raise AssertionError(self.heard)
 
     async def die(self) -> int:
@@ -256,6 +262,69 @@ async def test_command_with_a_code_is_not_run_where_it_cannot_be_put_on_record(t
         await bridge.hear("cannot be put on record")
         bridge.say("status")
         assert "audit: cannot be written" in await bridge.hear("bob:")
+    assert marks(tmp_path) == []
+
+
+async def test_command_from_a_room_is_silence(tmp_path: Path, secret: str) -> None:
+    """An admin's command in a room that is not named runs nothing, with a code or without, and is not answered."""
+    async with running(tmp_path) as bridge:
+        bridge.say(f"sh {code_now(secret)} uptime", conversation="ops@chatroom", room="ops@chatroom")
+        bridge.say("drop everything", conversation="ops@chatroom", room="ops@chatroom")
+        bridge.say("status")
+        await bridge.hear("bob:")
+        assert [to for to, _ in bridge.heard] == ["ann-id"]
+    assert marks(tmp_path) == []
+    assert [one["reason"] for one in records(tmp_path)][:2] == ["room", "room"]
+
+
+async def test_two_admins_who_confirm_at_once_have_it_done_once(tmp_path: Path, secret: str) -> None:
+    """Of two other admins' words for one command the first counts; and each user's own commands wait for their own."""
+    assert secret
+    (tmp_path / "alice.toml").write_text(
+        CONFIG.replace('"Ben"]', '"Ben", "Dee"]') + '[security.rules]\ndrop = ["peer"]\n'
+    )
+    async with running(tmp_path) as bridge:
+        bridge.tell(type="contacts", contacts=[ANN, BEN, DEE, EVE])
+        bridge.say("drop everything")
+        await bridge.hear("asks for:", to="ben-id")
+        id_ = (await bridge.hear("Say `confirm ")).split("`confirm ")[1][:4]
+        bridge.say(f"confirm {id_}")
+        bridge.say(f"confirm {id_}", BEN)
+        bridge.say(f"confirm {id_}", DEE)
+        await bridge.hear("nothing waits for that confirmation of yours here", to="dee-id")
+        bridge.say("status")
+        await bridge.hear("bob:")
+    assert marks(tmp_path) == ["everything"]
+
+
+async def test_message_delivered_again_after_a_restart_runs_once(tmp_path: Path, secret: str) -> None:
+    """A chat that delivers a command once more, after the program was started anew, has it done once."""
+    assert secret
+    (tmp_path / "guarded.py").write_text(OPERATION.replace("frozenset({SecurityRule.CONFIRM})", "frozenset()"))
+    for _ in range(2):
+        async with running(tmp_path) as bridge:
+            bridge.say("drop everything", id="the-same")
+            bridge.say("status")
+            await bridge.hear("bob:")
+    assert marks(tmp_path) == ["everything"]
+
+
+async def test_rescue_goes_on_without_store_and_audit(tmp_path: Path, secret: str) -> None:
+    """With neither to be had dangerous commands stop, which is told, and the QR still comes."""
+    rescue = '[[operation]]\nuse = "qr_rescue"\nwatch = "bob"\n'
+    config = CONFIG.replace('name = "alice"', 'name = "alice"\nstore = "missing/alice.db"') + rescue
+    (tmp_path / "guarded.py").write_text(
+        OPERATION.replace("totp = frozenset({SecurityRule.TOTP})", "totp = frozenset()")
+    )
+    (tmp_path / "alice.toml").write_text(config + '[security]\naudit = "missing/alice.audit.jsonl"\n')
+    async with running(tmp_path) as bridge:
+        await bridge.hear("the store cannot be used")
+        bridge.say(f"sh {code_now(secret)} uptime")
+        await bridge.hear("what changes anything is not run")
+        with (tmp_path / "bob.log").open("a") as log:
+            log.write(f"{LOSS}\n")
+            log.flush()
+            await bridge.hear("bob.log", kind="attachment")
     assert marks(tmp_path) == []
 
 
