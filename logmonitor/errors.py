@@ -14,9 +14,15 @@ LogMonitorError
 ├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
     └── RejectedError        ... and would refuse the same again: do not retry
+        └── ContactError     ... since nobody, or several, are called so
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class LogMonitorError(Exception):
@@ -73,3 +79,12 @@ class TransportError(LogMonitorError):
 
 class RejectedError(TransportError):
     """A chat that refused for good: the same request would be refused again."""
+
+
+class ContactError(RejectedError):
+    """A chat that knows nobody, or several, by a name; `explain` tells it in the language of who asked."""
+
+    def __init__(self, explain: Callable[[Callable[[str], str]], str], /) -> None:
+        """Take what makes the text, given what translates."""
+        super().__init__(explain(str))
+        self.explain = explain

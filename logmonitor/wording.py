@@ -52,13 +52,21 @@ def session_text(session: Session, *, now: datetime, translate: Callable[[str], 
 def person_text(sender: Sender) -> str:
     """Return who somebody is, as `“Name” (id)`, or the id alone where there is no name.
 
-    The name is the alias that the bot's account gave, else what its owner chose, who may have chosen it to be taken
-    for somebody or for more of the sentence: so it is one line, in quotes that it cannot close, at most 40 characters
-    of it, and never without the stable id.
+    The name is the alias that the bot's account gave, else what its owner chose; `quoted` keeps it from passing for
+    somebody else or for more of the sentence, and it is never without the stable id.
     """
     id_ = visible(sender.id, one_line=True)
-    shown = (visible(name or "", one_line=True).translate(_QUOTES) for name in (sender.alias, sender.name))
-    name = next(filter(None, (" ".join(name.split()) for name in shown)), "")
-    if len(name) > _LONGEST_NAME:
-        name = f"{name[: _LONGEST_NAME - 1]}…"
-    return f"“{name}” ({id_})" if name else id_
+    name = next(filter(None, map(_one_line, (sender.alias or "", sender.name or ""))), None)
+    return id_ if name is None else f"{quoted(name)} ({id_})"
+
+
+def quoted(name: str) -> str:
+    """Return what somebody is called on one line, in quotes that it cannot close, at most 40 characters of it."""
+    shown = _one_line(name)
+    if len(shown) > _LONGEST_NAME:
+        shown = f"{shown[: _LONGEST_NAME - 1]}…"
+    return f"“{shown}”"
+
+
+def _one_line(name: str) -> str:
+    return " ".join(visible(name, one_line=True).translate(_QUOTES).split())

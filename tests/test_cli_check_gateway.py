@@ -117,9 +117,12 @@ async def test_check_finds_an_admin_that_is_unknown_or_ambiguous_on_a_gateway(tm
         code, lines = await chat_lines(tmp_path, gateway, admins='["Boss", "twice"]')
     remedy = "  remedy: name one contact by id, number or alias; a display name is none of these"
     assert (code, lines[0], lines[2], lines[4]) == (1, "ok: chat wechaty: can be reached", remedy, remedy)
-    assert lines[1].startswith("finding: admin Boss: unknown to the chat: no contact fits 'Boss'; expected one of ")
+    assert lines[1].startswith(
+        "finding: admin Boss: unknown to the chat: no contact fits 'Boss'; expected the id of one: "
+    )
     assert lines[3] == (
-        "finding: admin twice: unknown to the chat: 2 contacts fit 'twice'; expected one of 'one/twice', 'two/twice'"
+        "finding: admin twice: unknown to the chat: 2 contacts fit 'twice'; expected the id of one:"
+        " one (alias “twice”), two (number “twice”)"
     )
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.contact import find_contact
-from logmonitor.errors import RejectedError
+from logmonitor.errors import ContactError, RejectedError
+from logmonitor.language import translation
 from logmonitor.records import Sender
 
 ANN = Sender(id="wxid_1", weixin="ann", alias="boss", name="Ann")
@@ -26,7 +27,8 @@ def test_contact_is_not_found_by_anything_else(who: str) -> None:
     with pytest.raises(RejectedError) as caught:
         find_contact(who, (BEN, ANN, Sender(id="wxid_3")))
     assert str(caught.value) == (
-        f"no contact fits {who!r}; expected one of 'wxid_1/ann/boss', 'wxid_2/ben/Ben', 'wxid_3'"
+        f"no contact fits {who!r}; expected the id of one: wxid_1 (alias “boss”, number “ann”),"
+        " wxid_2 (alias “Ben”, number “ben”), wxid_3"
     )
 
 
@@ -34,7 +36,9 @@ def test_contact_that_fits_in_two_ways_is_none() -> None:
     """One contact's alias that is another's weixin number finds neither."""
     with pytest.raises(RejectedError) as caught:
         find_contact("boss", (ANN, Sender(id="wxid_3", weixin="boss")))
-    assert str(caught.value) == "2 contacts fit 'boss'; expected one of 'wxid_1/ann/boss', 'wxid_3/boss'"
+    assert str(caught.value) == (
+        "2 contacts fit 'boss'; expected the id of one: wxid_1 (alias “boss”, number “ann”), wxid_3 (number “boss”)"
+    )
 
 
 def test_contact_with_the_exact_id_wins() -> None:
@@ -43,20 +47,49 @@ def test_contact_with_the_exact_id_wins() -> None:
 
 
 def test_contact_unknown_among_many_lists_the_nearest() -> None:
-    """Of many contacts the twenty nearest are listed, and how many more there are."""
+    """Of many contacts the ten nearest are listed, and how many more there are."""
     many = [Sender(id=f"wxid_{number:04}", weixin=f"person{number}") for number in range(500)]
     with pytest.raises(RejectedError) as caught:
         find_contact("person47O", many)
     text = str(caught.value)
-    assert text.startswith("no contact fits 'person47O'; expected one of 'wxid_0047/person47', ")
-    assert text.endswith(" and 480 more")
-    assert text.count("wxid_") == 20
+    assert text.startswith("no contact fits 'person47O'; expected the id of one: wxid_0047 (number “person47”), ")
+    assert text.endswith(" and 490 more")
+    assert text.count("wxid_") == 10
 
 
 def test_contact_unknown_where_nobody_is_known_says_so() -> None:
     """Without any contact the text says why there is none."""
-    with pytest.raises(RejectedError, match=r"^no contact fits 'boss'; expected one of none: the list is empty$"):
+    with pytest.raises(RejectedError, match=r"^no contact fits 'boss': the list is empty$"):
         find_contact("boss", (), nobody="the list is empty")
+
+
+def test_contact_is_listed_by_what_can_be_typed() -> None:
+    """An id with a space in it stands in quotes, one that is the number too is told once, and no name forges a row."""
+    contacts = (
+        Sender(id="the boss", alias="a”), wxid_9 (alias “b\n"),
+        Sender(id="wxid_2", weixin="wxid_2", name="Ann"),
+        Sender(id="wxid\u202e3"),
+    )
+    with pytest.raises(RejectedError) as caught:
+        find_contact("Ann", contacts)
+    assert str(caught.value) == (
+        "no contact fits 'Ann'; expected the id of one:"
+        " \"the boss\" (alias “a'), wxid_9 (alias 'b␊”), wxid_2, wxid\\u202e3"
+    )
+
+
+def test_contact_is_explained_in_the_language_of_who_asks() -> None:
+    """The error holds the whole text for whoever translates it; the contacts are those it was raised for."""
+    contacts = [ANN, *(Sender(id=f"wxid_{number}") for number in range(2, 12))]
+    with pytest.raises(ContactError) as caught:
+        find_contact("nobody", contacts)
+    contacts.clear()
+    text = caught.value.explain(translation("zh"))
+    assert text.startswith("没有联系人对应 'nobody'；应为其中一位的 id：")
+    assert text.endswith(" 等，另有 1 个")
+    with pytest.raises(ContactError) as caught:
+        find_contact("nobody", ())
+    assert caught.value.explain(translation("zh")) == "没有联系人对应 'nobody'：the chat knows nobody"
 
 
 @given(

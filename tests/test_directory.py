@@ -74,7 +74,9 @@ async def test_directory_reports_an_unknown_name_once(caplog: pytest.LogCaptureF
                 await directory.send("Nobody", "hello")
             assert not isinstance(caught.value, RejectedError)
             await directory.look_up()
-    assert directory.unknown == {"Nobody": "no contact fits 'Nobody'; expected one of 'admin-id/AdminWeixin/admin'"}
+    assert directory.unknown == {
+        "Nobody": "no contact fits 'Nobody'; expected the id of one: admin-id (alias “admin”, number “AdminWeixin”)"
+    }
     assert directory.found(["Nobody"]) == ()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 

@@ -284,14 +284,14 @@ def test_stdio_finds_announced_contacts(monkeypatch: pytest.MonkeyPatch, who: st
 @pytest.mark.parametrize(
     ("contacts", "who", "problem"),
     [
-        ([ADMIN], "Ann", "no contact fits 'Ann'; expected one of 'wxid_1/AdminWeixin/boss'"),
-        ([], "Ann", "no contact fits 'Ann'; expected one of none: the peer knows nobody"),
+        ([ADMIN], "Ann", "no contact fits 'Ann'; expected the id of one: wxid_1 (alias “boss”, number “AdminWeixin”)"),
+        ([], "Ann", "no contact fits 'Ann': the peer knows nobody"),
         (
             CONTACTS["contacts"],
             "boss",
-            "2 contacts fit 'boss'; expected one of 'wxid_1/AdminWeixin/boss', 'wxid_2/boss'",
+            "expected the id of one: wxid_1 (alias “boss”, number “AdminWeixin”), wxid_2 (alias “boss”)",
         ),
-        ([{"id": f"c{number:02}"} for number in range(30)], "Ann", "'c18', 'c19' and 10 more"),
+        ([{"id": f"c{number:02}"} for number in range(30)], "Ann", "c08, c09 and 20 more"),
     ],
 )
 def test_stdio_says_who_is_known(

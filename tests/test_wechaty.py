@@ -168,11 +168,15 @@ async def test_wechaty_resolves_by_what_nobody_chooses_for_himself(gateway: Gate
         for who in ("Ann", "bob", "myself", "bobweixin", ""):
             with pytest.raises(RejectedError) as caught:
                 await chat.resolve(who)
-            assert str(caught.value) == f"no contact fits {who!r}; expected one of 'wxid_1/ann/boss', 'wxid_2/ben'"
+            assert str(caught.value) == (
+                f"no contact fits {who!r}; expected the id of one:"
+                " wxid_1 (alias “boss”, number “ann”), wxid_2 (number “ben”)"
+            )
         await gateway.do("contact", id="wxid_2", name="Ben", weixin="boss")
         await take_until_dirty(gateway, chat)
         with pytest.raises(
-            RejectedError, match=r"^2 contacts fit 'boss'; expected one of 'wxid_1/ann/boss', 'wxid_2/b"
+            RejectedError,
+            match=r"^2 contacts fit 'boss'; expected the id of one: wxid_1 \(alias “boss”, number “ann”\), wxid_2 \(",
         ):
             await chat.resolve("boss")
 

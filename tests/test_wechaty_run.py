@@ -209,7 +209,7 @@ async def test_admin_is_looked_up_anew_at_each_login(gateway: Gateway, tmp_path:
         await gateway.do("contact", id="new", weixin="AdminWeixin")
         await gateway.do("login")
         unknown = await heard(bob, "admin AdminWeixin is unknown to the chat")
-        assert "2 contacts fit 'AdminWeixin'; expected one of 'new/AdminWeixin', 'old/AdminWeixin'" in unknown
+        assert "2 contacts fit 'AdminWeixin'; expected the id of one: new (number “AdminWeixin”), old (" in unknown
         await gateway.say("old", "status")
         await gateway.say("new", "status")
         await heard(bob, "message from 'new' in 'new' is no command: stranger")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from logmonitor import Sender, Session, SessionState, duration_text, session_text, translation
 from logmonitor.testing import START
-from logmonitor.wording import person_text
+from logmonitor.wording import person_text, quoted
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,11 @@ def test_session_is_told_in_chinese() -> None:
 def test_person_is_told_by_name_and_id(sender: Sender, text: str) -> None:
     """An alias goes before a name, blanks are no name, and nothing in either can pass for the text around it."""
     assert person_text(sender) == text
+
+
+def test_name_in_quotes_cannot_close_them() -> None:
+    """What somebody is called stands in one pair of quotes, whatever it is."""
+    assert [quoted(name) for name in ("Ann", "a”b", "", "x" * 50)] == ["“Ann”", "“a'b”", "“”", f"“{'x' * 39}…”"]
 
 
 @given(name=st.text(), alias=st.text())

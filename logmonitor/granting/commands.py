@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.display import visible
-from logmonitor.errors import RejectedError, StoreError, TransportError, UsageError
+from logmonitor.errors import ContactError, RejectedError, StoreError, TransportError, UsageError
 from logmonitor.grant import Grant, holds
 from logmonitor.granting.text import (
     EVERYBODY,
@@ -277,7 +277,7 @@ class _Desk:
         try:
             sender = await self._resolve(typed)
         except RejectedError as error:
-            reason = visible(str(error), one_line=True)
+            reason = visible(error.explain(_) if isinstance(error, ContactError) else str(error), one_line=True)
             raise UsageError(_("nothing was done: {reason}").format(reason=reason)) from None
         except TransportError as error:
             reason = visible(str(error), one_line=True)

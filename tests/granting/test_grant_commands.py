@@ -14,7 +14,7 @@ import pytest
 from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.command import parse
 from logmonitor.contact import find_contact
-from logmonitor.errors import AuditError, StoreError, TransportError
+from logmonitor.errors import AuditError, RejectedError, StoreError, TransportError
 from logmonitor.grant import Grant
 from logmonitor.granting.commands import grant_commands
 from logmonitor.operation import Command, Context, Invocation, Right, SecurityRule
@@ -90,6 +90,8 @@ class _Chat:
         """Return the one contact that is meant."""
         if who == "nobody-knows":
             raise TransportError("no answer within 30 s\nor so")
+        if who == "refused-by-chat":
+            raise RejectedError("no such\ncontact")
         return find_contact(who, self.contacts)
 
     def now(self) -> datetime:
@@ -235,8 +237,11 @@ async def test_what_cannot_be_meant_is_refused_before_anything_is_asked(text: st
 @pytest.mark.parametrize(
     ("who", "answer"),
     [
-        ("dave", "nothing was done: no contact fits 'dave'; expected one of '*/star', 'a/twin', 'admin-id/AdminWeixin"),
-        ("twin", "nothing was done: 2 contacts fit 'twin'; expected one of 'a/twin', 'b/twin'"),
+        (
+            "dave",
+            "nothing was done: no contact fits 'dave'; expected the id of one: * (alias “star”), a (alias “twin”), ",
+        ),
+        ("twin", "nothing was done: 2 contacts fit 'twin'; expected the id of one: a (alias “twin”), b (alias “twin”)"),
         ("carol", "nothing was done: no contact fits 'carol'"),
         ("nobody-knows", "nothing was done, the chat cannot be asked now: no answer within 30 s␊or so"),
         ("wxid_?", "nothing was done: no contact fits 'wxid_?'"),
@@ -431,6 +436,26 @@ async def test_commands_speak_chinese() -> None:
         said == "已完成，编号 1：“bob” (wxid_bob) 可以运行 log_view.view，仅限私聊，直到 2026-12-31 结束（UTC+08:00）"
     )
     assert chat.confirmed == "联系人 bob（须唯一） 可以运行 log_view.view，仅限私聊，直到 2026-12-31 结束（UTC+08:00）"
+
+
+async def test_contact_that_is_nobody_is_told_in_chinese() -> None:
+    """Who could be meant is told in Chinese too, each by what can be typed; what a chat itself says stays as it is."""
+    chat = _chat(language="zh")
+    chat.contacts = [_BOB, _CAROL]
+    assert await chat.say("grant dave view") == (
+        "什么都没有做：没有联系人对应 'dave'；应为其中一位的 id：wxid_bob (备注“bob”), wxid_carol (微信号“CarolWeixin”)"
+    )
+    assert (await chat.say("grant wxid_carol view")).startswith("已完成")
+    chat.contacts.append(Sender(id="wxid_imposter", weixin="bob"))
+    assert await chat.say("deny bob *") == (
+        "什么都没有做：有 2 位联系人对应 'bob'；应为其中一位的 id：wxid_bob (备注“bob”), wxid_imposter (微信号“bob”)"
+    )
+
+
+async def test_chat_that_refuses_a_contact_in_words_of_its_own_is_told() -> None:
+    """A reason that is the chat's own is passed on on one line."""
+    chat = _chat()
+    assert await chat.say("grant refused-by-chat view") == "nothing was done: no such␊contact"
 
 
 async def test_changes_are_on_the_audit(tmp_path: Path) -> None:
