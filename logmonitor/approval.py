@@ -20,6 +20,7 @@ ID_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """What ids are made of: no two characters that a reader takes for each other."""
 
 ID_LENGTH: Final = 4
+_AROUND_IDS: Final = " .,!?;:、。「」“”‘’`'\""
 _ORDER: Final = (SecurityRule.TOTP, SecurityRule.OUT_OF_BAND, SecurityRule.CONFIRM, SecurityRule.PEER)
 
 
@@ -82,7 +83,7 @@ def in_order(rules: frozenset[SecurityRule]) -> tuple[SecurityRule, ...]:
 
 def id_of(word: str) -> str:
     """Return an id as it was typed on a phone in the form in which ids are compared."""
-    return unicodedata.normalize("NFKC", word).strip(" .,!`'\"").upper()
+    return unicodedata.normalize("NFKC", word).strip(_AROUND_IDS).upper()
 
 
 def is_free(pending: Pending, id_: str, /) -> bool:

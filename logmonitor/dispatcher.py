@@ -41,7 +41,7 @@ from logmonitor.pacer import Pacer
 from logmonitor.records import Priority
 from logmonitor.security_rules import rules_of
 from logmonitor.throttle import Throttle
-from logmonitor.wording import person_text
+from logmonitor.wording import duration_text, person_text
 from logmonitor.worker import Worker, call_of
 
 if TYPE_CHECKING:
@@ -315,8 +315,9 @@ class Dispatcher:
             watch=found.watch,
         )
         objection = None if entry.command.objection is None else entry.command.objection(invocation)
+        self._explanations.forget(message.conversation)
         if objection is not None:
-            self._explain(message, objection)
+            self._put(message.conversation, objection)
             return
         rules = self._rules_of(entry, message)
         text = canonical(entry, found.watch, typed.text)
@@ -374,6 +375,10 @@ class Dispatcher:
     def _explain(self, message: Message, text: str) -> None:
         """Say why nothing was done, but not for ever: who never says anything else may be a bot that does the same."""
         if self._explanations.admits(message.conversation):
+            if self._explanations.is_spent(message.conversation):
+                text += "\n" + self._translate("Mistakes get no more answers for {duration}; commands do.").format(
+                    duration=duration_text(EXPLANATIONS.period, self._translate)
+                )
             self._put(message.conversation, text)
         else:
             _log.info("message from %r in %r gets no more answers for now", message.sender.id, message.conversation)

@@ -23,6 +23,14 @@ class Pacer:
         self._clock = clock
         self._throttles: dict[Hashable, Throttle] = {}
 
+    def is_spent(self, key: Hashable, /) -> bool:
+        """Tell whether `key` would not be let through now."""
+        return not admit(self._throttles.get(key, self._throttle), self._clock.monotonic())[1]
+
+    def forget(self, key: Hashable, /) -> None:
+        """Begin anew with `key`."""
+        self._throttles.pop(key, None)
+
     def admits(self, key: Hashable, /) -> bool:
         """Ask for one more of `key`; tell whether it is let through."""
         self._throttles[key], is_admitted = admit(self._throttles.pop(key, self._throttle), self._clock.monotonic())

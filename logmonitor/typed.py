@@ -19,6 +19,7 @@ _IN_NAMES: Final = _UNSEEN | _HYPHENS | dict.fromkeys(map(ord, _JOINERS)) | dict
 _IN_WORDS: Final = _UNSEEN | _HYPHENS
 _SLASHES: Final = ("/", "／", "、", "。")
 _LONG_DASHES: Final = re.compile("[–—]{1,2}")
+_QUOTES: Final = "\"'“”‘’「」`"
 _END_OF_SENTENCE: Final = ".,!?;:。、"
 _WORD: Final = re.compile(
     r"""
@@ -124,7 +125,7 @@ def straightened(text: str) -> str:
 def name_of(word: str) -> str:
     """Turn a command's name as it was typed into the name; punctuation alone stays what it is."""
     name = unicodedata.normalize("NFKC", word).translate(_IN_NAMES).casefold()
-    return name.lstrip("/").rstrip(_END_OF_SENTENCE) or name
+    return name.lstrip("/" + _QUOTES).rstrip(_END_OF_SENTENCE + _QUOTES) or name
 
 
 def words(text: str) -> tuple[tuple[str, int, int], ...]:

@@ -76,7 +76,9 @@ def test_proposal_is_dropped_at_the_end_of_its_life() -> None:
     assert expire(pending, now=120.0) == (Pending(proposals=(late,)), (early,))
 
 
-@pytest.mark.parametrize("typed", ["7F3K", "7f3k", " 7f3k ", "７Ｆ３Ｋ", "7F3K.", "`7F3K`", '"7f3k"'])
+@pytest.mark.parametrize(
+    "typed", ["7F3K", "7f3k", " 7f3k ", "７Ｆ３Ｋ", "7F3K.", "7f3k。", "“7F3K”", "`7F3K`", '"7f3k"']
+)
 def test_id_is_understood_as_a_phone_types_it(typed: str) -> None:
     """Lower case, full-width characters, quotes and a full stop change nothing."""
     assert confirmable(Pending(proposals=(proposal(),)), typed, user=ADMIN.id, conversation=ADMIN.id) is not None

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor import Command, Context, Invocation, Message, Operation, OperationConfig, Right, Sender, Session
+from logmonitor import (
+    Command,
+    Context,
+    Invocation,
+    Message,
+    Operation,
+    OperationConfig,
+    OperationError,
+    Right,
+    SecurityRule,
+    Sender,
+    Session,
+)
 from logmonitor.audit import Audit
 from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
@@ -440,7 +452,8 @@ async def test_what_is_not_understood_is_not_explained_for_ever() -> None:
             await here.say(f"xyzzy is no command of yours {number}")
         await here.say("greet")
         replies = [text for _, text in await here.replies(6)]
-    assert replies[:5] == ["xyzzy is no command of yours; `help` lists them"] * 5
+    assert replies[:4] == ["xyzzy is no command of yours; `help` lists them"] * 4
+    assert replies[4].splitlines()[1] == "Mistakes get no more answers for 10 min; commands do."
     assert replies[5:] == ["hello bob"]
 
 
@@ -514,3 +527,45 @@ async def test_user_who_asks_for_too_much_is_told_and_holds_nobody_up() -> None:
         replies = [text for _, text in await here.replies(3)]
         stuck.set()
     assert replies == ["too many of your commands wait; `jobs` lists them"] * 2 + ["status of bob"]
+
+
+async def test_command_that_is_understood_makes_mistakes_answered_again() -> None:
+    """Who mistypes now and then, and does not go on with nothing else, is always told."""
+    async with stage(greeter()) as here:
+        for number in range(12):
+            await here.say("xyzzy")
+            await here.say("greet")
+            assert len(await here.replies(2 * number + 2)) == 2 * number + 2
+
+
+async def test_very_long_message_is_no_command(caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody types is not even read."""
+    async with stage(greeter()) as here:
+        with caplog.at_level(logging.INFO, logger="logmonitor.dispatcher"):
+            await here.say("greet " + "x" * 20_000)
+            await here.say("greet")
+        assert await here.replies(1) == [("admin-id", "hello bob")]
+    assert caplog.messages[0].endswith("is no command: too_long")
+
+
+async def test_mistake_in_a_commands_own_words_is_told_and_runs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """An `effect` or `objection` that raises ends in a sentence; nothing waits, and nothing runs."""
+
+    def fail(_invocation: Invocation) -> str:
+        raise ValueError("a secret")
+
+    for field_ in ("effect", "objection"):
+        broken = replace(command("drop", greet), security=frozenset({SecurityRule.CONFIRM}), **{field_: fail})  # type: ignore[arg-type]
+        async with stage(Operation(name="broken", config=OperationConfig(), commands=(broken,))) as here:
+            await here.say("drop")
+            assert await here.replies(1) == [
+                ("admin-id", "nothing was done, by a mistake in the program; its log tells more")
+            ]
+    assert "a command was not understood" in caplog.messages
+
+
+async def test_operation_cannot_take_the_programs_own_name() -> None:
+    """An operation called as the runtime's own commands are would give its admins their rights."""
+    with pytest.RaisesGroup(pytest.RaisesExc(OperationError, match="an operation has the name 'logmonitor'")):
+        async with stage(Operation(name="logmonitor", config=OperationConfig())):
+            pass  # pragma: no cover
