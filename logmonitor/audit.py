@@ -88,12 +88,12 @@ class Audit:
 
     @property
     def failing_since(self) -> datetime | None:
-        """When the first of the records was lost that could not be written since the last that could."""
+        """Since when no record can be written: the first that could not be, or the probe, after the last that could."""
         return self._failing_since
 
     @property
     def failure(self) -> str:
-        """Why the last record could not be written; empty if it was."""
+        """Why the last record could not be written, or could not have been; empty if it was."""
         return self._failure
 
     def write(self, record: AuditRecord, /) -> None:
@@ -104,13 +104,37 @@ class Audit:
         """
         if self._path is None:
             return
-        try:
+        with self._remembered(record.at):
             self._write(self._path, record)
+        self._failing_since, self._failure = None, ""
+
+    def probe(self, at: datetime, /) -> None:
+        """Find out, `at` this time, whether a record could be written: make the file, lock it and write nothing.
+
+        A failure is remembered as one of `write` is; that one is forgotten with the next record alone. Blocks at most
+        for about `LOCK_SECONDS`.
+
+        Raises:
+            AuditError: none could be.
+        """
+        if self._path is None:
+            return
+        with self._remembered(at):
+            try:
+                with _locked(self._path) as descriptor:
+                    _require_room(descriptor)
+            except OSError as error:
+                raise _failure(self._path, error) from None
+
+    @contextmanager
+    def _remembered(self, at: datetime) -> Iterator[None]:
+        """Keep in mind why it failed, and since when it does."""
+        try:
+            yield
         except AuditError as error:
-            self._failing_since = self._failing_since or record.at
+            self._failing_since = self._failing_since or at
             self._failure = str(error)
             raise
-        self._failing_since, self._failure = None, ""
 
     def _write(self, path: Path, record: AuditRecord) -> None:
         try:
@@ -230,6 +254,17 @@ def _append(path: Path, descriptor: int, data: bytes, *, size: int) -> None:
     except OSError:
         _take_back(descriptor, size)
         raise
+
+
+def _require_room(descriptor: int) -> None:
+    """Tell a full disk without writing to it.
+
+    Raises:
+        OSError: it has no room left.
+    """
+    disk = os.fstatvfs(descriptor)
+    if disk.f_blocks and not (disk.f_bavail or (disk.f_bfree and os.geteuid() == 0)):  # without blocks none are counted
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _take_back(descriptor: int, size: int) -> None:

@@ -344,6 +344,43 @@ def test_device_that_is_full_is_no_file(tmp_path: Path) -> None:
         Audit(tmp_path.joinpath("/dev/full"), anchor=MemoryKeyValue()).write(RECORD)
 
 
+def test_probe_tells_before_anything_is_written(tmp_path: Path) -> None:
+    """What would keep a record from being written is raised and remembered, and forgotten once one was written."""
+    bench = Bench(tmp_path / "logs")
+    with pytest.raises(AuditError, match=r"cannot be written: no such file or directory; make the folder"):
+        bench.audit.probe(AT)
+    assert (bench.audit.failing_since, bench.audit.failure[-38:]) == (AT, "make the folder that it is to stand in")
+    bench.path.parent.mkdir()
+    bench.audit.probe(AT + timedelta(seconds=1))
+    assert (bench.path.read_bytes(), stat.S_IMODE(bench.path.stat().st_mode)) == (b"", 0o600)
+    assert (bench.audit.failing_since, bench.verdict().findings) == (AT, ())
+    bench.write()
+    bench.audit.probe(AT + timedelta(seconds=2))
+    assert (bench.audit.failing_since, bench.audit.failure) == (None, "")
+    assert (bench.verdict().findings, len(bench.verdict().records)) == ((), 1)
+
+
+def test_probe_of_an_audit_that_is_off_finds_nothing() -> None:
+    """Where nothing is to be written, nothing can fail."""
+    audit = Audit(None, anchor=MemoryKeyValue())
+    audit.probe(AT)
+    assert audit.failing_since is None
+
+
+def test_probe_tells_a_full_disk_and_a_lock(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk without room, and a lock that another holds, are told as a write would tell them."""
+    monkeypatch.setattr(audit_module, "LOCK_SECONDS", 0.05)
+    bench.write()
+    with bench.path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with pytest.raises(AuditError, match="another process has held its lock"):
+            bench.audit.probe(AT)
+    disk = os.statvfs_result((4096, 4096, 8, 1, 0, 8, 8, 8, 0, 255))
+    monkeypatch.setattr(os, "fstatvfs", lambda _: disk)
+    with pytest.raises(AuditError, match="cannot be written: no space left on device; make room on its disk"):
+        bench.audit.probe(AT)
+
+
 @contextmanager
 def unprivileged() -> Iterator[None]:
     """Be nobody, if this is root."""
