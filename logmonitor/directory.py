@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.contact import find_contact
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Health
 from logmonitor.transport import CanWait
@@ -104,13 +105,16 @@ class Directory:
         return (*sorted(name for name, sender in self._found.items() if sender.id == id_), id_)
 
     async def resolve(self, who: str, /) -> Sender:
-        """Find the one contact that `who` names, an admin or not; as a chat does.
+        """Find the one contact that `who` names, an admin or not.
+
+        A terminal answers for every configured admin as the one person before it, and so for nobody else.
 
         Raises:
             RejectedError: none or several fit.
             TransportError: the chat cannot be asked now.
         """
-        return await self._transport.resolve(who)
+        sender = await self._transport.resolve(who)
+        return sender if who in self._names else find_contact(who, (sender,))
 
     def address(self, name: str) -> str:
         """Return where messages for the configured `name` go: its contact's id, or the name until that is known."""

@@ -253,3 +253,17 @@ async def test_directory_is_as_well_as_its_chat() -> None:
     assert Directory(memory, []).health() == Health(is_up=True)
     async with asyncio.timeout(10):
         await Directory(memory, []).wait_until_up()
+
+
+async def test_terminal_is_nobody_but_its_admins() -> None:
+    """A chat that answers as one person for every name is believed for configured names and that person's own."""
+
+    class Terminal(MemoryTransport):
+        async def resolve(self, _who: str, /) -> Sender:
+            return ADMIN
+
+    directory = Directory(Terminal(), ["You"])
+    assert await directory.resolve("You") == ADMIN
+    assert await directory.resolve(ADMIN.id) == ADMIN
+    with pytest.raises(RejectedError, match="no contact fits 'carol'"):
+        await directory.resolve("carol")
