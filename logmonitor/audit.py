@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import stat
 import time
@@ -32,6 +33,7 @@ ANCHOR_KEY: Final = "newest"
 LOCK_SECONDS: Final = 2.0
 """How long to wait for whoever else writes."""
 
+_log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.005
 _MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -153,9 +155,6 @@ class Audit:
         """
         with self._transaction(), _locked(path) as descriptor:
             before = os.fstat(descriptor)
-            if before.st_mode & _OTHERS:
-                with suppress(PermissionError):
-                    os.fchmod(descriptor, _MODE)
             is_known = self._known is not None and self._known[0] == _trace(before)
             tail = self._known[1] if self._known is not None and is_known else read_tail(descriptor)
             anchor = read_anchor(self._anchor)
@@ -187,7 +186,7 @@ def _locked(path: Path) -> Iterator[int]:
     """Open the file, made if it is not there, with nobody else writing to it.
 
     Raises:
-        AuditError: somebody else has been writing for too long, or it is no ordinary file.
+        AuditError: somebody else has been writing for too long, it is no ordinary file, or others may use it.
         OSError: it cannot be opened.
     """
     deadline = time.monotonic() + LOCK_SECONDS
@@ -201,6 +200,7 @@ def _locked(path: Path) -> Iterator[int]:
                 raise AuditError(f"{path}: is no ordinary file; name another as [security] audit")
             wait_for_lock(path, descriptor, fcntl.LOCK_EX, deadline=deadline)
             if _is_at(path, opened):
+                _tighten(path, descriptor)
                 yield descriptor
                 return
             if time.monotonic() >= deadline:
@@ -227,6 +227,26 @@ def wait_for_lock(path: Path, descriptor: int, kind: int, *, deadline: float) ->
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def _tighten(path: Path, descriptor: int) -> None:
+    """Take away what others may do with the file: who can write it can make up records, who can read it knows them.
+
+    Raises:
+        AuditError: it cannot be taken away.
+    """
+    status = os.fstat(descriptor)
+    mode = stat.S_IMODE(status.st_mode)
+    if not mode & _OTHERS:
+        return
+    try:
+        os.fchmod(descriptor, _MODE)
+    except PermissionError:
+        raise AuditError(
+            f"{path}: has mode {mode:03o}, which lets others use it, and belongs to user {status.st_uid}; chown it to"
+            f" user {os.geteuid()}, who writes to it"
+        ) from None
+    _log.warning("audit %s had mode %03o, which lets others use it; it has %03o now", path, mode, _MODE)
 
 
 def _is_at(path: Path, opened: os.stat_result) -> bool:

@@ -97,14 +97,38 @@ def test_audit_shows_no_secret(tmp_path: Path) -> None:
     assert '"command":"sh mysql -p[redacted]"' in (tmp_path / NAME).read_text("utf-8")
 
 
-def test_audit_is_its_owners_alone(bench: Bench) -> None:
-    """The file is made with mode 0600 under any umask, and one that others may read is closed to them."""
+def test_audit_is_its_owners_alone(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The file is made with mode 0600 under any umask, and one that others may use is closed to them and told."""
     with umask(0):
         bench.write()
-    assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
-    bench.path.chmod(0o644)
+    assert (stat.S_IMODE(bench.path.stat().st_mode), caplog.messages) == (0o600, [])
+    warning = f"audit {bench.path} had mode %s, which lets others use it; it has 600 now"
+    for mode in (0o644, 0o666):
+        bench.path.chmod(mode)
+        if mode == 0o644:
+            bench.write()
+        else:
+            bench.audit.probe(AT)
+        assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
+        assert caplog.messages.pop() == warning % f"{mode:o}"
+        caplog.clear()
+
+
+def test_audit_that_others_keep_the_use_of_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the mode of a file that others may use cannot be changed, nothing is written to it."""
+
+    def refuse(_descriptor: int, _mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
     bench.write()
-    assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
+    bench.path.chmod(0o666)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    user = os.geteuid()
+    assert failing(bench) == (
+        f"{NAME}: has mode 666, which lets others use it, and belongs to user {user}; chown it to user {user}, who"
+        " writes to it"
+    )
+    assert len(bench.path.read_bytes().splitlines()) == 1
 
 
 def test_audit_survives_text_of_any_kind_and_length(bench: Bench) -> None:
@@ -375,7 +399,7 @@ def test_probe_tells_a_full_disk_and_a_lock(bench: Bench, monkeypatch: pytest.Mo
         fcntl.flock(file, fcntl.LOCK_SH)
         with pytest.raises(AuditError, match="another process has held its lock"):
             bench.audit.probe(AT)
-    disk = os.statvfs_result((4096, 4096, 8, 1, 0, 8, 8, 8, 0, 255))
+    disk = os.statvfs_result((4096, 4096, 8, 0, 0, 8, 8, 8, 0, 255))
     monkeypatch.setattr(os, "fstatvfs", lambda _: disk)
     with pytest.raises(AuditError, match="cannot be written: no space left on device; make room on its disk"):
         bench.audit.probe(AT)
