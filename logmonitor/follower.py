@@ -33,12 +33,13 @@ from logmonitor.following.observing import Backend, Watches
 from logmonitor.following.roster import Roster
 from logmonitor.following.trail import Beginning, Pace, Trail
 from logmonitor.lines import CAP_BYTES
+from logmonitor.records import Notice, NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from types import TracebackType
 
-    from logmonitor.records import Chunk, Notice
+    from logmonitor.records import Chunk
 
 __all__ = ["Backend", "Follower", "Position", "Start", "Waker"]
 
@@ -218,6 +219,19 @@ class Follower:
         """Say where in the log at `path`, as chunks name it, the first line starts that has not been given out."""
         trail = self._roster.trails.get(path)
         return None if trail is None else trail.lineage.position()
+
+    def troubles(self) -> tuple[Notice, ...]:
+        """Say which logs are not there or cannot be read by now; a glob is not there while nothing fits it."""
+        missing = (Path(source.text) for source in self._sources if source.is_glob and not self._paths(source))
+        of_trails = (trail.trouble for trail in self._roster.trails.values())
+        return (
+            *(Notice(kind=NoticeKind.MISSING, path=path, detail="nothing fits it") for path in missing),
+            *(
+                trouble
+                for trouble in of_trails
+                if trouble is not None and not (trouble.kind is NoticeKind.MISSING and trouble.path in self._globbed)
+            ),
+        )
 
     # Looking
 

@@ -302,7 +302,7 @@ class _Runtime:
                     rows.extend(f"  {row}" for row in worker.operation.status(context, watcher.name))
         if asked is None:
             rows.extend(self._program_rows(context.now()))
-        return tuple(rows)
+        return tuple(rows) or (_("nothing is watched; the chat is up"),)
 
     def _program_rows(self, now: datetime) -> list[str]:
         _ = self._translate

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from logmonitor.clock import SystemClock
 from logmonitor.configuration.log_pattern import literal
+from logmonitor.display import visible
 from logmonitor.follower import Follower, Start
 from logmonitor.isolation import isolated
 from logmonitor.lines import split
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 BACKLOG_BYTES: Final = 1 << 20
 SETTLE_SECONDS: Final = 0.05
+_TROUBLES: Final = 3
 _LOUD: Final = frozenset(
     {NoticeKind.GAP, NoticeKind.LONG_LINE, NoticeKind.MISSING, NoticeKind.UNREADABLE, NoticeKind.POLLING}
 )
@@ -83,11 +85,13 @@ class Watcher:
         self._lost_bytes = 0
         self._passed_over = 0
         self._refusals = Refusals()
+        self._follower: Follower | None = None
 
     async def run(self) -> None:
         """Follow until cancelled."""
         sources = (literal(log) or log for log in self._watch.logs)
         async with Follower(*sources, start=Start.END, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs) as follower:
+            self._follower = follower
             items = aiter(follower)
             coming: asyncio.Future[Chunk | Notice] | None = None
             try:
@@ -118,7 +122,7 @@ class Watcher:
 
     def remarks(self, translate: Callable[[str], str]) -> tuple[str, ...]:
         """Return what an admin should know besides the session."""
-        rows = []
+        rows = self._trouble_rows(translate)
         if self._profile is None and self._why_no_profile:
             rows.append(translate("its log is not understood: {reason}").format(reason=self._why_no_profile))
         if self._lost_bytes:
@@ -127,6 +131,22 @@ class Watcher:
             text = translate("{count} pieces of its log could not be understood; the log of logmonitor tells more")
             rows.append(text.format(count=self._passed_over))
         return (*rows, *refusal_rows(self._refusals, translate))
+
+    def _trouble_rows(self, translate: Callable[[str], str]) -> list[str]:
+        """Tell which logs bring nothing, as long as that holds."""
+        troubles = () if self._follower is None else self._follower.troubles()
+        rows = []
+        for trouble in troubles[:_TROUBLES]:
+            path = visible(str(trouble.path), one_line=True)
+            if trouble.kind is NoticeKind.MISSING:
+                rows.append(translate("its log is not there: {path}").format(path=path))
+            else:
+                row = translate("its log cannot be read: {path}: {reason}")
+                rows.append(row.format(path=path, reason=trouble.detail))
+        if len(troubles) > _TROUBLES:
+            row = translate("{count} more of its logs are not there, or cannot be read")
+            rows.append(row.format(count=len(troubles) - _TROUBLES))
+        return rows
 
     async def _take(self, item: Chunk | Notice) -> None:
         if not isinstance(item, Chunk):

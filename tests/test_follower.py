@@ -35,6 +35,11 @@ def run(test: Coroutine[None, None, None]) -> None:
     asyncio.run(test)
 
 
+def troubles(follower: Follower) -> list[tuple[NoticeKind, Path]]:
+    """Return what is wrong with which logs now."""
+    return [(trouble.kind, trouble.path) for trouble in follower.troubles()]
+
+
 def reader_of(
     *paths: Path | str, backend: Backend = Backend.TICK, start: Start | Mapping[Path, Position] = Start.END
 ) -> Reader:
@@ -557,6 +562,7 @@ def test_follower_says_each_thing_once(tmp_path: Path) -> None:
             for _ in range(20):
                 await waker.step()
             assert sorted(reader.kinds) == [NoticeKind.MISSING, NoticeKind.ROTATED, NoticeKind.UNREADABLE]
+            assert troubles(follower) == [(NoticeKind.MISSING, missing), (NoticeKind.UNREADABLE, unreadable)]
             unreadable.rmdir()
             unreadable.write_bytes(b"one\n")
             await waker.step()
@@ -565,6 +571,11 @@ def test_follower_says_each_thing_once(tmp_path: Path) -> None:
             for _ in range(3):
                 await waker.step()
             assert reader.kinds[3:] == [NoticeKind.APPEARED, NoticeKind.MISSING]
+            assert troubles(follower) == [(NoticeKind.MISSING, missing), (NoticeKind.MISSING, rotated)]
+            missing.touch()
+            rotated.touch()
+            await waker.step()
+            assert follower.troubles() == ()
 
     run(body())
 
@@ -689,8 +700,10 @@ def test_follower_forgets_files_of_a_glob_that_are_gone(tmp_path: Path) -> None:
             log.unlink()
             for _ in range(8):
                 await waker.step()
+                assert troubles(follower) == [(NoticeKind.MISSING, tmp_path / "bot-*.log")]
             assert follower.position(log) is None
             log.write_bytes(b"two\n")
+            assert follower.troubles() == ()
             await waker.step()
             await waker.step()
             assert reader.lines == [b"one", b"two"]

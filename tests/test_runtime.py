@@ -368,6 +368,8 @@ async def test_event_that_cannot_be_understood_ends_nothing(tmp_path: Path, capl
 
 async def test_status_tells_of_bots_chat_and_operations(tmp_path: Path) -> None:
     """`status` has a row for each bot, what its operations add, and what is wrong; for one bot only that one."""
+    for name in ("bob", "carol"):
+        (tmp_path / f"{name}.log").touch()
     async with serving(configuration(tmp_path, watches=("bob", "carol")), rescue()) as chat:
         await ready(chat)
         chat.receive("status")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.following.generation import MARKER_BYTES, Generation, Position, holds, open_log
 from logmonitor.following.lineage import Lineage
-from logmonitor.records import NoticeKind
+from logmonitor.records import Notice, NoticeKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from logmonitor.following.rotation import Trace
 
 _WRITTEN_LATELY: Final = 2.0
+_MISSING: Final = "does not exist; is read from its beginning once it does"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,15 @@ class Trail:
     def is_gone(self) -> bool:
         """Whether nothing stands at the path and nothing is left to read."""
         return self._missing_since is not None and self.lineage.current is None and not self.lineage.old
+
+    @property
+    def trouble(self) -> Notice | None:
+        """What has been said of the path and still holds: that nothing stands there, or that it cannot be read."""
+        if self._said_missing:
+            return Notice(kind=NoticeKind.MISSING, path=self.path, detail=_MISSING)
+        if self._refusal is not None:
+            return Notice(kind=NoticeKind.UNREADABLE, path=self.path, detail=os.strerror(self._refusal))
+        return None
 
     def open(self, now: float) -> None:
         """Take up the file that stands at the path, without reading from it yet."""
@@ -146,7 +156,7 @@ class Trail:
         is_late = is_tick and now - self._missing_since >= self._pace.tick / 2
         if not self._said_missing and (is_late or is_first):
             self._said_missing = True
-            self.lineage.say(NoticeKind.MISSING, "does not exist; is read from its beginning once it does")
+            self.lineage.say(NoticeKind.MISSING, _MISSING)
         beginning, self._beginning = self._beginning, None
         if beginning is not None and beginning.position is not None:
             self.lineage.resume(beginning.position, now)
