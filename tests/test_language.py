@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import re
 import string
 from pathlib import Path
 
@@ -48,6 +49,11 @@ def test_catalogue_has_every_text_and_no_other() -> None:
 def test_catalogue_keeps_every_placeholder() -> None:
     """A translation has the placeholders of its text, so that formatting it cannot fail."""
     assert [source for source, text in translations().items() if fields(source) != fields(text)] == []
+
+
+def test_catalogue_puts_no_space_behind_a_length_of_time() -> None:
+    """A length of time ends with its unit, which is Chinese: no space stands between that and what follows it."""
+    assert [text for text in translations().values() if re.search(r"\{duration\}\s+[^\W\d_a-zA-Z]", text)] == []
 
 
 def test_compiled_catalogue_is_that_of_the_source() -> None:
