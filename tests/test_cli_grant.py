@@ -304,6 +304,22 @@ def test_import_shows_all_and_writes_what_was_confirmed(machine: _Machine) -> No
     assert len(machine.grants()) == 4
 
 
+def test_import_of_a_configured_admin_warns_once(machine: _Machine) -> None:
+    """What XBot calls a user and the configuration an admin is a name or an id; that is said before it is written."""
+    path = machine.xbot(
+        ("AdminWeixin", "qr_rescue", "qr", "2099-12-31"), ("AdminWeixin", "*", "*", "2099-12-31"), *_GOOD[:1]
+    )
+    warning = (
+        "warning: the configuration names an admin 'AdminWeixin'; if that is a name and no stable id, the permission"
+        " does not hold; `logmonitor check` tells the id\n"
+    )
+    code, said = machine.grant("import", path)
+    assert (code, said.count(warning)) == (1, 1)
+    assert said.count("warning:") == 1
+    code, said = machine.grant("import", path, "--yes", "--user", "AdminWeixin=wxid_admin")
+    assert (code, said.count("warning:")) == (0, 0)
+
+
 def test_import_doubles_nothing_within_one_file(machine: _Machine) -> None:
     """A permission that stands there twice is one grant; many are written some at a time."""
     rows = [(f"user{number}", "*", "*", "2099-12-31") for number in range(60)]

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from logmonitor.config import Config
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
@@ -150,7 +148,7 @@ def _add(desk: Desk, arguments: argparse.Namespace, *, is_denial: bool) -> int:
     )
     if not is_denial:
         _refuse_admin(desk, grant)
-    _warn_of_name(desk.config, grant)
+    desk.warn_of_name(grant)
     same = [other for other in desk.store.grants() if is_same(grant, other) and not has_ended(other, desk.now)]
     twin = next((other for other in same if other.until == grant.until), None)
     if twin is not None:
@@ -198,18 +196,6 @@ def _refuse_admin(desk: Desk, grant: Grant) -> None:
     meant = {name for name, _command in covered(desk.known, operation=grant.operation, command=grant.command)}
     if all(grant.user in own.get(name, ()) for name in meant):
         raise UsageError(f"{grant.user!r} is an admin of {', '.join(sorted(meant))}, who needs no grant")
-
-
-def _warn_of_name(config: Config, grant: Grant) -> None:
-    """Say that a configured name in place of a stable id is nobody; which of the two it is, only the chat knows."""
-    names = {*config.chat.admins, *(one for entry in config.operations for one in entry.config.admins or ())}
-    if grant.user in names:
-        kind = "denial" if grant.is_denial else "permission"
-        print(
-            f"warning: the configuration names an admin {grant.user!r}; if that is a name and no stable id, the {kind}"
-            " does not hold; `logmonitor check` tells the id",
-            file=sys.stderr,
-        )
 
 
 def _locks_out(grant: Grant, now: datetime) -> bool:

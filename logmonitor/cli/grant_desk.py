@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -59,6 +60,20 @@ class Desk:
         return visible(
             describe(grant, who=who, by=grant.by, now=self.now, zone=self.zone, translate=ENGLISH), one_line=True
         )
+
+    def warn_of_name(self, grant: Grant) -> None:
+        """Say that a configured name in place of a stable id is nobody; which of the two it is, only the chat knows."""
+        operations = self.config.operations
+        if grant.user in {
+            *self.config.chat.admins,
+            *(one for entry in operations for one in entry.config.admins or ()),
+        }:
+            kind = "denial" if grant.is_denial else "permission"
+            print(
+                f"warning: the configuration names an admin {grant.user!r}; if that is a name and no stable id, the"
+                f" {kind} does not hold; `logmonitor check` tells the id",
+                file=sys.stderr,
+            )
 
     def add(self, grant: Grant, decision: str) -> Grant:
         """Keep a grant and put it on the audit: both or none."""

@@ -65,6 +65,8 @@ def import_permissions(desk: Desk, arguments: argparse.Namespace) -> int:
     if not new:
         print("nothing to import")
         return 0
+    for grant in {grant.user: grant for grant in new}.values():
+        desk.warn_of_name(grant)
     where = {"direct": "in direct messages", "*": "everywhere"}.get(room, f"in the room {room}")
     question = f"Grant {_counted(len(new), 'row')}, {visible(where, one_line=True)}, in {desk.store.path}?"
     if not arguments.yes and not _is_confirmed(question):

@@ -131,7 +131,10 @@ def _pattern(value: object, column: str) -> str:
 
 
 def _text(value: object, column: str) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST or whole(value) != value:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        expected = "a user's name" if column == "username" else "one word, or '*' for all"
+        raise UsageError(f"{column} is empty; expected {expected}")
+    if not isinstance(value, str) or len(value) > _LONGEST or whole(value) != value:
         raise UsageError(f"bad {column} {_shown(value)}; expected a text of at most {_LONGEST} characters")
     if not value.isprintable():
         raise UsageError(f"bad {column} {_shown(value)}; expected a text on one line")

@@ -140,6 +140,19 @@ def test_text_that_is_none_is_refused(value: object) -> None:
             _grant(permission)
 
 
+@pytest.mark.parametrize("value", [None, "", " \t"])
+def test_empty_column_is_said_to_be_empty(value: object) -> None:
+    """Where nothing stands, also as NULL, that is what is said, and what should stand there."""
+    for permission, problem in (
+        (_permission(user=value), "username is empty; expected a user's name"),
+        (_permission(scene=value), "cmd is empty; expected one word, or '*' for all"),
+        (_permission(command=value), "subcmd is empty; expected one word, or '*' for all"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            _grant(permission)
+        assert str(caught.value) == problem
+
+
 def test_refusal_shows_no_endless_value() -> None:
     """Of a long value the beginning is shown."""
     with pytest.raises(UsageError) as caught:
