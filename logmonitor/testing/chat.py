@@ -237,7 +237,8 @@ class Chat:
     ) -> Grant:
         """Grant somebody `operation.command`, either of which may be a pattern, as an admin does; return the grant.
 
-        It holds in direct messages, in the `room` of that name, or with `*` everywhere.
+        It holds in the `room` of that name, with `direct` in direct messages, or with `*` everywhere. Without a room a
+        grant is for direct messages, a denial for everywhere.
 
         Raises:
             ValueError: `right` has no dot, or there is no such room.
@@ -245,7 +246,8 @@ class Chat:
         operation, dot, command = right.rpartition(".")
         if not dot:
             raise ValueError(f"bad right {right!r}; expected operation.command")
-        place = {None: DIRECT, EVERYWHERE: EVERYWHERE}.get(room) or self.room(str(room)).id
+        room = room or (EVERYWHERE if is_denial else DIRECT)
+        place = room if room in {DIRECT, EVERYWHERE} else self.room(room).id
         grant = self._store.add_grant(
             Grant(
                 user=user.id,
