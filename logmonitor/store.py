@@ -15,9 +15,9 @@ from logmonitor.lockout import Lockout
 from logmonitor.storage.database import Database
 from logmonitor.storage.moment import to_milliseconds
 from logmonitor.storage.place import set_aside_before
-from logmonitor.storage.reading import read_enrolled, read_kept
+from logmonitor.storage.reading import read_enrolled, read_grants, read_kept
 from logmonitor.storage.refusal import Refusal
-from logmonitor.storage.row import enrolment_of, grant_of, grant_values, lockout_of, lockout_values
+from logmonitor.storage.row import GRANTS, enrolment_of, grant_of, grant_values, lockout_of, lockout_values
 from logmonitor.storage.schema import MIGRATIONS
 from logmonitor.storage.view import View
 
@@ -33,11 +33,10 @@ if TYPE_CHECKING:
     from logmonitor.operation import KeyValue
     from logmonitor.storage.schema import Migration
 
-__all__ = ["Store", "read_enrolled", "read_kept", "set_aside_before"]
+__all__ = ["Store", "read_enrolled", "read_grants", "read_kept", "set_aside_before"]
 
 PATIENCE_SECONDS: Final = 5.0
 _LARGEST_ID: Final = (1 << 63) - 1
-_GRANTS: Final = "SELECT id, user, operation, command, room, until, is_denial, given_by, given_at FROM access_grant"
 
 
 class Store:
@@ -113,7 +112,7 @@ class Store:
         version = self._database.version()
         if version is not None and self._grants is not None and self._grants[0] == version:
             return self._grants[1]
-        grants = tuple(grant_of(row) for row in self._database.rows(f"{_GRANTS} ORDER BY id"))
+        grants = tuple(grant_of(row) for row in self._database.rows(f"{GRANTS} ORDER BY id"))
         if version is not None:  # what is seen inside a transaction may be undone
             self._grants = version, grants
         return grants
@@ -135,7 +134,7 @@ class Store:
             return None
         with self.transaction():
             self._grants = None
-            rows = self._database.rows(f"{_GRANTS} WHERE id = ?", id_)
+            rows = self._database.rows(f"{GRANTS} WHERE id = ?", id_)
             self._database.change("DELETE FROM access_grant WHERE id = ?", id_)
         return grant_of(rows[0]) if rows else None
 

@@ -15,8 +15,7 @@ from logmonitor.errors import AuditError, ConfigurationError, StoreError
 from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
 from logmonitor.sealing import load_seal
 from logmonitor.second_channel import service_of
-from logmonitor.storage.reading import read_grants
-from logmonitor.store import read_enrolled, read_kept, set_aside_before
+from logmonitor.store import read_enrolled, read_grants, read_kept, set_aside_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

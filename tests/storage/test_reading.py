@@ -13,9 +13,8 @@ import pytest
 
 from logmonitor.errors import StoreError
 from logmonitor.grant import Grant
-from logmonitor.storage.reading import read_grants
 from logmonitor.storage.schema import MIGRATIONS
-from logmonitor.store import Store, read_enrolled, read_kept
+from logmonitor.store import Store, read_enrolled, read_grants, read_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
