@@ -171,10 +171,11 @@ class Totp:
     def finish(self, enrolling: Enrolling, code: str) -> tuple[str, ...]:
         """Enrol, in place of an earlier enrolment, whoever shows by a code that the secret arrived.
 
-        Return the recovery codes, which nothing shows again. The code is used up, and a lock of the user ends.
+        Return the recovery codes, which nothing shows again. The code is used up, and a lock of the user ends. A step
+        that was used up by a code of an earlier secret is no matter: this secret was never asked for one before.
 
         Raises:
-            CodeError: the code is not the one of now, or was used.
+            CodeError: the code is not the one of now.
             ConfigurationError: there is no key to seal the secret with.
             StoreError: it cannot be kept.
         """
@@ -187,8 +188,7 @@ class Totp:
         while len(recovery) < RECOVERY_CODES:
             recovery.add(_draw_recovery_code())
         with self._store.transaction():
-            if not self._use(enrolling.user, steps, command="totp enroll", now=now):
-                raise CodeError("this code was used before; expected the next one, which the authenticator shows soon")
+            self._use(enrolling.user, steps, command="totp enroll", now=now)
             digests = [digest_of(code, opened) for code in recovery]
             self._store.enrol(enrolling.user, seal.seal(packed(opened)), recovery=digests, at=now)
             self._clear((enrolling.user,))

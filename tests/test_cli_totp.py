@@ -67,7 +67,8 @@ def test_verify_locks_and_says_until_when(desk: Desk) -> None:
 def test_verify_refuses_who_is_not_enrolled(desk: Desk) -> None:
     """Without an enrolment nothing is asked; who is enrolled is said."""
     assert desk.run("verify", ADMIN, answers=("000000",)) == 1
-    assert desk.said == "logmonitor totp: 'AdminWeixin' is not enrolled; there is none\n"
+    remedy = "to enroll somebody: logmonitor totp enroll ADMIN --config bot.toml"
+    assert desk.said == f"logmonitor totp: 'AdminWeixin' is not enrolled; nobody is; {remedy}\n"
     desk.enrol()
     assert desk.run("verify", "AdminWexin", answers=("000000",)) == 1
     assert desk.said == "logmonitor totp: 'AdminWexin' is not enrolled; did you mean 'AdminWeixin'?\n"

@@ -9,9 +9,13 @@ from base64 import b32decode
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.cells import cell_len
 
+from logmonitor.cli import totp_enroll
+from logmonitor.errors import StoreError
 from logmonitor.grant import Grant
 from logmonitor.sealing import make_key_file
+from logmonitor.storage.database import Database
 from logmonitor.totp import STEP_SECONDS, Verdict
 from tests.terminal import Terminal, plain, scanned
 from tests.totp_bench import ADMIN, KEY, SECRET
@@ -57,7 +61,7 @@ def test_enroll_makes_a_key_of_its_owners_alone(desk: Desk) -> None:
     """The first enrolment makes the key file with mode 0600 and says what it takes; the next ones use it."""
     assert desk.run("enroll", ADMIN, answers=(desk.code,)) == 0
     assert stat.S_IMODE((desk.folder / "bot.key").stat().st_mode) == 0o600
-    assert f"A key was made, {desk.folder / 'bot.key'}. A bot that runs already reads it when" in desk.shown
+    assert f"A key was made: {desk.folder / 'bot.key'}. If the bot is running now, stop it and start" in desk.shown
     key = (desk.folder / "bot.key").read_bytes()
     assert desk.run("enroll", "管理员", answers=(desk.code,)) == 0
     assert "A key was made" not in desk.shown
@@ -140,7 +144,8 @@ def test_enroll_leaves_nothing_when_it_is_given_up(desk: Desk) -> None:
     assert desk.run("enroll", ADMIN) == 1
     assert desk.said == "logmonitor totp: no code was given\nlogmonitor totp: nobody was enrolled\n"
     assert desk.enrolled() == []
-    assert sorted(path.name for path in desk.folder.iterdir()) == ["bot.db", "bot.toml"]
+    assert sorted(path.name for path in desk.folder.iterdir()) == ["bot.audit.jsonl", "bot.db", "bot.toml"]
+    assert (desk.folder / "bot.audit.jsonl").read_bytes() == b""
 
 
 def test_enroll_tells_clocks_that_are_apart(desk: Desk) -> None:
@@ -185,15 +190,23 @@ def test_enroll_keeps_the_old_enrolment_until_the_new_one_counts(desk: Desk) -> 
     assert desk.totp().verify((ADMIN,), old[0], command="").verdict is Verdict.ACCEPTED
 
 
-def test_enroll_explains_a_code_that_was_used(desk: Desk) -> None:
-    """Enrolled anew within the same half minute, the code of a used step is refused, and why is said."""
+def test_enroll_counts_no_code_of_the_old_secret_against_the_new(desk: Desk) -> None:
+    """Enrolled anew within the half minute of a code that the old secret was asked for, the new one's is taken."""
     desk.enrol()
+    assert desk.totp().verify((ADMIN,), code_now(SECRET), command="sh uptime").verdict is Verdict.ACCEPTED
     with desk.store() as store:
         for step in range(-2, 3):
             moment = datetime.now(UTC)
             store.use_step(ADMIN, int(moment.timestamp()) // STEP_SECONDS + step, purpose="", at=moment)
-    assert desk.run("enroll", ADMIN, "--replace", answers=(desk.code,)) == 1
-    assert "this code was used before; expected the next one" in desk.said
+    given: list[str] = []
+
+    def answer() -> str:
+        given.append(desk.code())
+        return given[0]
+
+    assert desk.run("enroll", ADMIN, "--replace", answers=(answer,)) == 0
+    assert desk.said == ""
+    assert desk.totp().verify((ADMIN,), given[0], command="sh uptime").verdict is Verdict.USED
 
 
 def test_enroll_refuses_a_key_that_others_can_read_before_it_shows_a_secret(desk: Desk) -> None:
@@ -208,10 +221,36 @@ def test_enroll_refuses_a_key_that_others_can_read_before_it_shows_a_secret(desk
     assert desk.shown == ""
 
 
-def test_enroll_is_undone_where_it_cannot_be_put_on_record(desk: Desk) -> None:
-    """While the audit cannot be written nobody is enrolled."""
-    (desk.folder / "bot.audit.jsonl").mkdir()
+def test_enroll_shows_nothing_that_could_not_be_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audit, a store or a folder for the key that cannot be written is told before there is a secret to be seen."""
+    desk.configure('[security]\naudit = "logs/audit.jsonl"\n')
     assert desk.run("enroll", ADMIN, answers=(desk.code,)) == 2
+    assert "audit.jsonl: cannot be written: no such file or directory; make the folder" in desk.said
+    assert desk.shown == ""
+
+    def refuse(*_: object) -> int:
+        raise StoreError("store bot.db cannot be written: its disk is full")
+
+    desk.configure()
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "change", refuse)
+        assert desk.run("enroll", ADMIN, answers=(desk.code,)) == 2
+    assert (desk.said, desk.shown) == ("logmonitor totp: store bot.db cannot be written: its disk is full\n", "")
+    monkeypatch.setattr(totp_enroll, "TemporaryFile", lambda **_: (desk.folder / "bot.toml" / "x").open())
+    assert desk.run("enroll", ADMIN, answers=(desk.code,)) == 2
+    assert "bot.key' cannot be made: not a directory; expected a folder" in desk.said
+    assert desk.shown == ""
+
+
+def test_enroll_is_undone_where_it_cannot_be_put_on_record(desk: Desk) -> None:
+    """Should the audit be lost while the code is typed, nobody is enrolled."""
+
+    def answer() -> str:
+        (desk.folder / "bot.audit.jsonl").unlink()
+        (desk.folder / "bot.audit.jsonl").mkdir()
+        return desk.code()
+
+    assert desk.run("enroll", ADMIN, answers=(answer,)) == 2
     assert "bot.audit.jsonl: cannot be written" in desk.said
     assert not RECOVERY_CODE.search(desk.shown)
     assert desk.enrolled() == []
@@ -227,9 +266,9 @@ def seated(
 
 def typed_secret(terminal: Terminal) -> bytes:
     """Return the secret that a terminal shows as text."""
-    found = re.search(r"key +((?:[A-Z2-7]{4} ){7}[A-Z2-7]{4})", plain(terminal.output))
+    found = re.search(r"key +((?:[A-Z2-7]{4}\s+){7}[A-Z2-7]{4})", plain(terminal.output))
     assert found is not None
-    return b32decode(found[1].replace(" ", ""))
+    return b32decode("".join(found[1].split()))
 
 
 @pytest.mark.parametrize("colour", [{}, {"NO_COLOR": "1"}])
@@ -255,7 +294,7 @@ def test_enroll_shows_text_where_the_qr_does_not_fit(desk: Desk, columns: int, r
     with seated(desk, "enroll", ADMIN, columns=columns, rows=rows) as terminal:
         terminal.wait_for("The code that it shows now:")
         assert "█" not in terminal.output
-        assert f"and this window has {columns} × {rows}." in plain(terminal.output).replace("\n", "")
+        assert f"and this window has {columns} × {rows}." in plain(terminal.output).replace("\n", " ")
         terminal.press(code_now(typed_secret(terminal)) + "\r")
         assert terminal.wait() == 0
 
@@ -290,7 +329,41 @@ def test_enroll_leaves_nothing_when_it_is_interrupted(desk: Desk) -> None:
         assert "nobody was enrolled" in plain(terminal.output)
         assert "Traceback" not in terminal.output
     assert desk.enrolled() == []
-    assert sorted(path.name for path in desk.folder.iterdir()) == ["bot.db", "bot.toml"]
+    assert sorted(path.name for path in desk.folder.iterdir()) == ["bot.audit.jsonl", "bot.db", "bot.toml"]
+    assert (desk.folder / "bot.audit.jsonl").read_bytes() == b""
+
+
+def test_enroll_shows_qr_and_key_in_one_window(desk: Desk) -> None:
+    """At 80 × 24 both the QR, which a phone reads, and the key below it are still to be seen at the question."""
+    with seated(desk, "enroll", ADMIN, columns=80, rows=24) as terminal:
+        terminal.wait_for("The code that it shows now:")
+        seen = terminal.output.split("\n")[-24:]
+        (uri,) = scanned("\n".join(seen))
+        assert uri.startswith("otpauth://totp/")
+        assert plain(seen[-2]).startswith("  key      ")
+        assert f"secret={plain(seen[-2]).removeprefix('  key').replace(' ', '')}&" in uri
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_enroll_wraps_between_words(desk: Desk, columns: int) -> None:
+    """In a window of any width no word is cut, nor is any of an error; piped, a paragraph is one line."""
+    desk.enrol("管理员")
+    with seated(desk, "enroll", ADMIN, columns=columns, rows=50) as terminal:
+        shown = terminal.wait_for("The code that it shows now:")
+        terminal.press("000000\r")
+        terminal.press("\x04")
+        assert terminal.wait() == 1
+        told = plain(terminal.output)
+    assert max(map(cell_len, shown.splitlines())) <= columns
+    assert max(map(cell_len, told.splitlines())) <= columns
+    words = " ".join(told.split())
+    for sentence in (
+        "Who sees what follows can make these codes. Do this on the bot's machine or over SSH, never through the chat,",
+        "logmonitor totp: no code was given",
+    ):
+        assert sentence in words
+    assert desk.run("enroll", ADMIN) == 1
+    assert re.search(r"^AdminWeixin gets codes of .* or holds the phone\.$", desk.shown, re.MULTILINE)
 
 
 def test_enroll_asks_somebody_who_is_there_before_it_replaces(desk: Desk) -> None:

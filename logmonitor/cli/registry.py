@@ -6,12 +6,13 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.auditing.record import AuditRecord
 from logmonitor.cli.configured import config_path
 from logmonitor.cli.row import user_name
+from logmonitor.cli.telling import tell
 from logmonitor.config import load
 from logmonitor.errors import ConfigurationError
 from logmonitor.sealing import load_seal
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from logmonitor.config import Config
+
+_OWNER: Final = "logmonitor.registry"
+_PROBE: Final = "probe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +67,31 @@ class Registry:
         Raises:
             AuditError: it could not be written.
         """
-        audit = Audit(
+        self._audit().write(
+            AuditRecord(
+                at=now(), decision=decision, user=f"{user_name()} (command line)", command=command, reason=reason
+            )
+        )
+
+    def probe(self) -> None:
+        """Find out whether something could be kept and put on record; nothing of that stays.
+
+        Raises:
+            StoreError: it could not be kept.
+            AuditError: it could not be put on record.
+        """
+        view = self.store.view(_OWNER)
+        with self.store.transaction():
+            view.put(_PROBE, "")
+            view.delete(_PROBE)
+        self._audit().probe(now())
+
+    def _audit(self) -> Audit:
+        return Audit(
             self.config.security.audit,
             anchor=self.store.view(ANCHOR_OWNER),
             secrets=self.config.secrets,
             transaction=self.store.transaction,
-        )
-        audit.write(
-            AuditRecord(
-                at=now(), decision=decision, user=f"{user_name()} (command line)", command=command, reason=reason
-            )
         )
 
 
@@ -94,11 +113,13 @@ def opened(arguments: argparse.Namespace) -> Iterator[Registry]:
 def ask(question: str) -> str | None:
     """Return the line that is typed or piped in answer, None at the end of input."""
     is_typed = sys.stdin is not None and sys.stdin.isatty()
-    print(question, end=" " if is_typed else "\n", flush=True)
+    tell(question, end=" " if is_typed else "\n")
     try:
         line = sys.stdin.readline() if sys.stdin is not None else ""
     except UnicodeDecodeError:
         return "�"
+    if not line and is_typed:
+        print()  # what is told next begins a line
     return line.rstrip("\n") if line else None
 
 

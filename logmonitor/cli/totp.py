@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 from logmonitor.cli.configured import add_config_option
 from logmonitor.cli.registry import ask, opened
+from logmonitor.cli.telling import tell
 from logmonitor.cli.totp_enroll import enroll
 from logmonitor.configuration.document import expected
 from logmonitor.display import visible
@@ -89,7 +91,7 @@ def _verify(registry: Registry, user: str) -> int:
         _say("the code could not be verified: the store cannot be written; try again")
         return 2
     is_accepted = verification.verdict is Verdict.ACCEPTED
-    print(_text(registry, verification, skew=skew))
+    tell(_text(registry, verification, skew=skew))
     is_recorded = _record(registry, "verified" if is_accepted else "refused", "verify", user, verification.verdict)
     if verification.is_newly_locked:
         is_recorded &= _record(registry, "locked", "verify", user, "wrong codes")
@@ -119,7 +121,7 @@ def _revoke(registry: Registry, user: str) -> int:
     if not _is_enrolled(registry, user):
         return 1
     registry.reader().revoke(user)
-    print(f"{visible(user, one_line=True)} is enrolled no more: commands that ask for a code refuse them.")
+    tell(f"{visible(user, one_line=True)} is enrolled no more: commands that ask for a code refuse them.")
     return 0 if _record(registry, "revoked", "revoke", user) else 1
 
 
@@ -135,7 +137,7 @@ def _list(registry: Registry) -> int:
         for enrolment in registry.store.enrolments()
     ]
     if not rows:
-        print(f"Nobody is enrolled. To enroll an admin: logmonitor totp enroll ADMIN --config {registry.config.path}")
+        tell(f"Nobody is enrolled. To enroll an admin: {_enrolling('ADMIN', registry)}")
         return 0
     widths = [max(map(cell_len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     for row in (_COLUMNS, *rows):
@@ -153,8 +155,14 @@ def _is_enrolled(registry: Registry, user: str) -> bool:
     enrolled = registry.reader().enrolled()
     if user in enrolled:
         return True
-    _say(f"{user!r} is not enrolled; {expected(user, enrolled)}")
+    known = expected(user, enrolled) if enrolled else f"nobody is; to enroll somebody: {_enrolling('ADMIN', registry)}"
+    _say(f"{user!r} is not enrolled; {known}")
     return False
+
+
+def _enrolling(user: str, registry: Registry) -> str:
+    """Return the command that enrolls a user."""
+    return shlex.join(("logmonitor", "totp", "enroll", user, "--config", str(registry.config.path)))
 
 
 def _record(registry: Registry, decision: str, action: str, user: str, reason: str = "") -> bool:
@@ -168,4 +176,4 @@ def _record(registry: Registry, decision: str, action: str, user: str, reason: s
 
 
 def _say(sentence: str) -> None:
-    print(f"logmonitor totp: {visible(sentence, one_line=True)}", file=sys.stderr)
+    tell(f"logmonitor totp: {visible(sentence, one_line=True)}", stream=sys.stderr)

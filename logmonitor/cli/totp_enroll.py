@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 
 import segno
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from logmonitor.cli.registry import ask, now
+from logmonitor.cli.row import reason_of
+from logmonitor.cli.telling import tell
 from logmonitor.configuration.document import expected
 from logmonitor.display import visible
 from logmonitor.errors import CodeError, ConfigurationError
@@ -28,25 +31,30 @@ _TRIES: Final = 3
 _BORDER: Final = 2
 _QR_STYLE: Final = "#000000 on #ffffff"
 _USUAL: Final = (80, 24)
+_BELOW_LINES: Final = 2  # the key and the question
 _INKS: Final = "█▀▄ "
-_INTRODUCTION: Final = """\
-{user} gets codes of an authenticator (Google Authenticator, Authy, 1Password and others).
-Who sees what follows can make these codes. Do this on the bot's machine or over SSH, never through the chat, where it
-would stay for whoever reads along or holds the phone.
-
-Scan the QR with the authenticator, or type this by hand:
-  account  {account}
-  key      {key}
-  kind     time-based, 6 digits, every 30 seconds
-"""
-_RECOVERY: Final = """\
-{user} is enrolled: from now on their codes count, each once.
-
-These are their recovery codes, for when the authenticator is lost. Each works once in place of a code. They are not
-shown again: keep them on paper or in a password manager, apart from the phone.
-"""
+_INTRODUCTION: Final = (
+    "{user} gets codes of an authenticator (Google Authenticator, Authy, 1Password and others). Who sees what follows"
+    " can make these codes. Do this on the bot's machine or over SSH, never through the chat, where it would stay for"
+    " whoever reads along or holds the phone."
+)
+_SCAN: Final = "Scan the QR with the authenticator, or type this by hand, with the key below the QR:"
+_TYPE: Final = "Type this into the authenticator:"
+_ACCOUNT: Final = "  account  {account}"
+_KIND: Final = "  kind     time-based, 6 digits, every 30 seconds"
+_KEY: Final = "  key      {key}"
+_RECOVERY: Final = (
+    "{user} is enrolled: from now on their codes count, each once.",
+    (
+        "These are their recovery codes, for when the authenticator is lost. Each works once in place of a code. They"
+        " are not shown again: keep them on paper or in a password manager, apart from the phone."
+    ),
+)
 _AFTERWARDS: Final = "\nThen clear this window, whose history still shows the key."
-_RESTART: Final = "A key was made, {path}. A bot that runs already reads it when it is started anew. Keep a copy apart."
+_RESTART: Final = (
+    "A key was made: {path}. If the bot is running now, stop it and start it again: until then it refuses every"
+    " one-time code. Keep a copy of the key in another place."
+)
 
 
 def enroll(registry: Registry, user: str, *, is_replacing: bool) -> int:
@@ -61,6 +69,7 @@ def enroll(registry: Registry, user: str, *, is_replacing: bool) -> int:
     _require_key(registry.key_file, registry)
     if not is_replacing and not _may_replace(registry, user):
         return 1
+    registry.probe()
     begun = registry.reader().begin(user, issuer=f"logmonitor {registry.config.bot.name}")
     _show(begun, account=f"logmonitor {registry.config.bot.name}: {user}")
     is_new_key = registry.key_file is not None and not registry.key_file.exists()
@@ -68,13 +77,14 @@ def enroll(registry: Registry, user: str, *, is_replacing: bool) -> int:
     if recovery is None:
         _say("nobody was enrolled")
         return 1
-    print(_RECOVERY.format(user=visible(user, one_line=True)))
+    for paragraph in _RECOVERY:
+        tell(paragraph.format(user=visible(user, one_line=True)) + "\n")
     for pair in zip(recovery[::2], recovery[1::2], strict=True):
         print(f"  {pair[0]}    {pair[1]}")
     if sys.stdout.isatty():
-        print(_AFTERWARDS)
+        tell(_AFTERWARDS)
     if is_new_key:
-        print(_RESTART.format(path=registry.key_file))
+        tell("\n" + visible(_RESTART.format(path=registry.key_file)))
     return 0
 
 
@@ -123,10 +133,15 @@ def _require_key(key_file: Path | None, registry: Registry) -> None:
     """Refuse a key that cannot be used before anything is shown, and a folder where none can be made."""
     if key_file is None or os.path.lexists(key_file):
         registry.totp()
-    elif not os.access(key_file.parent, os.W_OK | os.X_OK):
+        return
+    try:
+        with TemporaryFile(dir=key_file.parent):
+            pass
+    except OSError as error:
         raise ConfigurationError(
-            f"key file {str(key_file)!r} cannot be made; expected a folder that is there and can be written to"
-        )
+            f"key file {str(key_file)!r} cannot be made: {reason_of(error)}; expected a folder that is there and can be"
+            " written to"
+        ) from None
 
 
 def _may_replace(registry: Registry, user: str) -> bool:
@@ -146,43 +161,51 @@ def _may_replace(registry: Registry, user: str) -> bool:
 
 
 def _show(begun: Enrolling, *, account: str) -> None:
-    """Show the secret: as a QR if that can be drawn, and always as text."""
+    """Show the secret: as a QR if that can be drawn, and always as text, which stands last to be seen with the QR."""
     groups = " ".join(begun.secret[start : start + 4] for start in range(0, len(begun.secret), 4))
     user, account = (visible(text, one_line=True) for text in (begun.user, account))
-    print(_INTRODUCTION.format(user=user, account=account, key=groups))
     console = Console(highlight=False, markup=False, emoji=False)
-    rows, obstacle = _drawn(begun.uri, console)
+    rows, obstacles = _drawn(begun.uri, console)
+    tell(_INTRODUCTION.format(user=user) + "\n")
+    tell(_SCAN if rows else _TYPE)
+    tell(_ACCOUNT.format(account=account))
+    tell(_KIND)
     for row in rows:
         console.print(Text(row, style=_QR_STYLE if _is_coloured(console) else ""), soft_wrap=True)
-    if obstacle:
-        print(obstacle)
+    tell(_KEY.format(key=groups))
+    for obstacle in obstacles:
+        tell("\n" + obstacle)
     if not console.is_terminal:
         print(begun.uri)
 
 
-def _drawn(uri: str, console: Console) -> tuple[tuple[str, ...], str]:
-    """Return the rows of the QR; none, and why, where a camera could not read it."""
+def _drawn(uri: str, console: Console) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the rows of the QR; none, and sentences that say why, where a camera could not read it."""
     if not console.is_terminal:
-        return (), "The QR is drawn in a terminal alone; this is what it holds:"
+        return (), ("The QR is drawn in a terminal alone; this is what it holds:",)
     try:
         _INKS.encode(console.encoding)
     except UnicodeEncodeError:
-        return (), f"The QR is not drawn: {console.encoding}, the encoding of this output, lacks its characters."
+        return (), (f"The QR is not drawn: {console.encoding}, the encoding of this output, lacks its characters.",)
     try:
         # Of the lowest error correction, which a screen can do with, so that it fits into 24 lines.
         matrix = segno.make(uri, error="l", boost_error=False, micro=False).matrix
     except segno.DataOverflowError:
-        return (), "The QR is not drawn: the names of bot and user are too long for one."
+        return (), ("The QR is not drawn: the names of bot and user are too long for one.",)
     modules = tuple(bytes(row) for row in matrix)
     rows = render_terminal(Qr(modules=modules), border=_BORDER, dark_blocks=_is_coloured(console))
     size = os.get_terminal_size(sys.stdout.fileno())
     columns, height = (size.columns or _USUAL[0], size.lines or _USUAL[1])
     if columns < len(rows[0]) or height <= len(rows):
         return (), (
-            f"The QR is not drawn: it takes {len(rows[0])} × {len(rows) + 1} characters, and this window has"
-            f" {columns} × {height}.\nType the key by hand, or end with Ctrl-C, enlarge the window and begin anew."
+            (
+                f"The QR is not drawn: it takes {len(rows[0])} × {len(rows) + 1} characters, and this window has"
+                f" {columns} × {height}."
+            ),
+            "Type the key by hand, or end with Ctrl-C, enlarge the window and begin anew.",
         )
-    return rows, ""
+    is_tight = height < len(rows) + _BELOW_LINES
+    return rows[:-1] if is_tight else rows, ()  # the last is half of the border, and a camera can do with the rest
 
 
 def _is_coloured(console: Console) -> bool:
@@ -191,4 +214,4 @@ def _is_coloured(console: Console) -> bool:
 
 
 def _say(sentence: str) -> None:
-    print(f"logmonitor totp: {visible(sentence, one_line=True)}", file=sys.stderr, flush=True)
+    tell(f"logmonitor totp: {visible(sentence, one_line=True)}", stream=sys.stderr)
