@@ -376,9 +376,7 @@ class Dispatcher:
         """Say why nothing was done, but not for ever: who never says anything else may be a bot that does the same."""
         if self._explanations.admits(message.conversation):
             if self._explanations.is_spent(message.conversation):
-                text += "\n" + self._translate("Mistakes get no more answers for {duration}; commands do.").format(
-                    duration=duration_text(EXPLANATIONS.period, self._translate)
-                )
+                text = f"{text}\n{last_words(self._translate)}"
             self._put(message.conversation, text)
         else:
             _log.info("message from %r in %r gets no more answers for now", message.sender.id, message.conversation)
@@ -393,3 +391,10 @@ class Dispatcher:
             permitted, translate=self._translate, name=wanted, rules=lambda entry: self._rules_of(entry, message)
         )
         return rows or (self._why_not(Unknown(name=wanted or "", suggestions=suggest(wanted or "", permitted))),)
+
+
+def last_words(translate: Callable[[str], str]) -> str:
+    """Return what stands below the last answer to a mistake."""
+    return translate("Mistakes get no more answers for {duration}; commands do.").format(
+        duration=duration_text(EXPLANATIONS.period, translate)
+    )

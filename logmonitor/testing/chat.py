@@ -134,6 +134,7 @@ class Chat:
             *setting.second_channels,
             on_sent=lambda name, text: self.remark(f"bot → {name}, over the second channel: {text}"),
         )
+        self.language = setting.language
         self._setting = setting
         self._key_file, self._audit = folder / KEY_FILE, folder / AUDIT
         config = setting.config(folder, {name: writer.path for name, writer in logs.items()})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.command import parse
+from logmonitor.dispatcher import last_words
+from logmonitor.language import translation
 
 if TYPE_CHECKING:
     from logmonitor.testing.chat import Chat
@@ -31,7 +33,8 @@ async def check_denied(here: Chat, user: User, text: str, *, room: str | None) -
         expected = ", ".join(map(repr, here.commands)) or "one of the runtime's own"
         raise ValueError(f"{text!r} is no command of this chat; expected {expected}")
     said = user.says(text, room=room)
-    told = await here.judge.take(user.name, since=said.index)
+    last = f"\n{last_words(translation(here.language))}"  # below the last mistake that is answered, whatever it is
+    told = tuple(row.removesuffix(last) for row in await here.judge.take(user.name, since=said.index))
     if said.message.id in here.ran:
         raise here.judge.failure(f"{user.name} should have been denied {text!r}, and it ran")
     asked = text if name in here.commands else f"{UNKNOWN} {text.partition(' ')[2]}".rstrip()
