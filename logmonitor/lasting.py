@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
-from logmonitor.errors import ConfigurationError, StoreError, StoreUnavailableError
+from logmonitor.errors import AuditError, ConfigurationError, StoreError, StoreUnavailableError
 from logmonitor.sealing import load_seal
 from logmonitor.store import Store, set_aside_before
 from logmonitor.wording import duration_text
@@ -63,10 +63,19 @@ class Lasting:
         """Close the store."""
         self.store.close()
 
-    def news(self, translate: Callable[[str], str]) -> tuple[str, ...]:
-        """Return what admins have to be told at the start, once: what was lost, and what does not work."""
+    def news(self, now: datetime, translate: Callable[[str], str]) -> tuple[str, ...]:
+        """Return what admins have to be told at the start, `now`: what does not work, and once what was lost."""
         copies = self._copies()
         sentences = list(self._failures(translate))
+        try:
+            self.audit.probe(now)
+        except AuditError as error:
+            _log.error("%s", error)
+            sentences.append(
+                translate("the audit cannot be written, so what changes anything is not run: {reason}").format(
+                    reason=error
+                )
+            )
         view = self.store.view(_OWNER)
         try:
             if copies and view.get(_TOLD) != copies[-1].name:

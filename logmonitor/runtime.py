@@ -143,6 +143,7 @@ class _Runtime:
         self._stop = stop
         self._transport = transport
         self._lasting = lasting
+        self._clock = clock
         self._translate = translation(config.bot.language)
         names = set(config.chat.admins)
         for operation in operations:
@@ -247,7 +248,7 @@ class _Runtime:
 
     def _tell_news(self) -> None:
         """Tell the admins what was lost, and what does not work."""
-        for text in self._lasting.news(self._translate):
+        for text in self._lasting.news(self._clock.now(), self._translate):
             for admin in self._config.chat.admins:
                 self.outbox.put(admin, text, priority=Priority.ALERT)
 

@@ -319,6 +319,7 @@ async def test_rescue_goes_on_without_store_and_audit(tmp_path: Path, secret: st
     (tmp_path / "alice.toml").write_text(config + '[security]\naudit = "missing/alice.audit.jsonl"\n')
     async with running(tmp_path) as bridge:
         await bridge.hear("the store cannot be used")
+        await bridge.hear("the audit cannot be written")
         bridge.say(f"sh {code_now(secret)} uptime")
         await bridge.hear("what changes anything is not run")
         with (tmp_path / "bob.log").open("a") as log:
