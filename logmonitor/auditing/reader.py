@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.audit import LOCK_SECONDS, wait_for_lock
 from logmonitor.auditing.chain import entry_of
 from logmonitor.auditing.copies import UNREADABLE, copies_of, opened_copy
-from logmonitor.auditing.verification import AuditFile, Finding, Verdict, verify
+from logmonitor.auditing.verification import AuditFile, Finding, Part, Verdict, verify
 from logmonitor.errors import AuditError
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
     from logmonitor.auditing.chain import Entry, Link
 
+LINE_BYTES: Final = 1 << 20
+"""No record is as long: it holds some ten texts of `TEXT_LIMIT` characters, each of which takes 12 bytes at most."""
+
 _ATTEMPTS: Final = 5
+_SPARE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +71,22 @@ def read_entries(
     with ExitStack() as stack:
         opened, _ = _open_all(path, stack, None)
         for one in opened:
-            own: list[Entry] = []
+            is_far_enough = False
             with suppress(*UNREADABLE):
                 for line in _lines(one):
-                    if (entry := entry_of(line)) is not None:
-                        found[entry.n, line] = entry
-                        own.append(entry)
-            if since is not None and own and min(entry.at for entry in own) < since:
+                    entry = None if isinstance(line, Part) else entry_of(line)
+                    if entry is None or isinstance(line, Part):
+                        continue
+                    if since is not None and entry.at < since:
+                        is_far_enough = True
+                        continue
+                    found[entry.n, line] = entry
+                    if newest is not None and len(found) >= newest + _SPARE:
+                        found = {key: found[key] for key in sorted(found)[-newest:]}
+            if is_far_enough or (newest is not None and len(found) >= newest):
                 break
-            if newest is not None and len(found) >= newest:
-                break
-    chosen = [(found[key], key[1]) for key in sorted(found) if since is None or found[key].at >= since]
-    return tuple(chosen if newest is None else chosen[-newest:])
+    keys = sorted(found) if newest is None else sorted(found)[-newest:]
+    return tuple((found[key], key[1]) for key in keys)
 
 
 def _open_all(
@@ -132,7 +140,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _told_lines(opened: _Opened, unreadable: list[Finding]) -> Iterator[bytes]:
+def _told_lines(opened: _Opened, unreadable: list[Finding]) -> Iterator[bytes | Part]:
     """Yield the lines of a file; what keeps it from being read to its end becomes a finding."""
     try:
         yield from _lines(opened)
@@ -141,13 +149,16 @@ def _told_lines(opened: _Opened, unreadable: list[Finding]) -> Iterator[bytes]:
         unreadable.append(Finding(file=str(opened.path), line=None, text=f"it cannot be read to its end: {reason}"))
 
 
-def _lines(opened: _Opened) -> Iterator[bytes]:
-    """Yield the lines of a file without their terminators, as far as it went when it was opened."""
-    count = 0
-    for line in opened.stream:
-        count += len(line)
-        excess = 0 if opened.size_bytes is None else max(0, count - opened.size_bytes)
-        if len(line) > excess:
-            yield line[: len(line) - excess].removesuffix(b"\n")
-        if excess:
-            return
+def _lines(opened: _Opened) -> Iterator[bytes | Part]:
+    """Yield the lines of a file without their terminators, as far as it went when it was opened; long ones in parts."""
+    left = opened.size_bytes
+    is_amid = False
+    while piece := opened.stream.readline(LINE_BYTES if left is None else min(left, LINE_BYTES)):
+        left = None if left is None else left - len(piece)
+        is_whole = piece.endswith(b"\n") or left == 0
+        data = piece.removesuffix(b"\n")
+        if is_amid or (len(piece) == LINE_BYTES and not is_whole):
+            yield Part(data=data, is_whole=is_whole)
+        else:
+            yield data
+        is_amid = not is_whole

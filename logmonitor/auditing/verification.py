@@ -23,16 +23,25 @@ _NUMBER: Final = re.compile(rb'\{"n":\d+')
 _HEAD: Final = b'{"n":0,"previous":"'
 _SHAPE: Final = _HEAD + ORIGIN.encode() + b'",'
 _SAME_DIGIT: Final = bytes.maketrans(b"123456789abcdef", b"0" * 15)
+_MOST_STRAYS: Final = 1000  # in one place; more are not told one by one
 _REMOVED: Final = "lines or files were removed"
 _GONE: Final = "already when this one was written, the file had been emptied or removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a line that is too long to be a record's, without its terminator; the line `is_whole` with the last."""
+
+    data: bytes
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFile:
-    """A file with records in it; `lines` are read once, in order, each without its terminator."""
+    """A file with records in it; `lines` are read once, in order, each without its terminator or in parts."""
 
     name: str
-    lines: Iterable[bytes]
+    lines: Iterable[bytes | Part]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +131,24 @@ def _read(file: AuditFile) -> tuple[list[Stray], list[Standing]]:
             records[-1] = replace(records[-1], covered=covered.hexdigest(), rest=tuple(rest))
             rest.clear()
 
-    for number, line in enumerate(file.lines, 1):
+    def note(stray: Stray) -> None:
+        strays = rest if records else leading
+        if len(strays) < _MOST_STRAYS:
+            strays.append(stray)
+
+    number, is_amid = 0, False
+    for line in file.lines:
+        number += not is_amid
+        if isinstance(line, Part):
+            if not is_amid:
+                note(Stray(line=number, is_torn=False))
+                covered.update(b"\n")
+            covered.update(line.data)
+            is_amid = not line.is_whole
+            continue
         entry = entry_of(line)
         if entry is None:
-            (rest if records else leading).append(Stray(line=number, is_torn=_is_torn(line)))
+            note(Stray(line=number, is_torn=_is_torn(line)))
             covered.update(b"\n" + line)
             continue
         end_record()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import fcntl
 import gzip
 import os
+import tracemalloc
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor.audit import Audit
+from logmonitor.audit import Audit, read_anchor
 from logmonitor.auditing import reader
 from logmonitor.auditing.copies import copies_of
-from logmonitor.auditing.reader import read_entries, verify_audit
+from logmonitor.auditing.reader import LINE_BYTES, read_entries, verify_audit
+from logmonitor.auditing.record import AuditRecord
 from logmonitor.errors import AuditError
 from logmonitor.testing import MemoryKeyValue
 from tests.audit_bench import AT, NAME, chained, link_of, newest, record
@@ -78,6 +80,61 @@ def test_entries_of_a_copy_that_cannot_be_read_are_left_out(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"n":12,')
     assert numbers(path) == list(range(3, 12))
+
+
+def test_line_without_end_takes_no_memory(path: Path) -> None:
+    """A line of 64 MiB is told as one finding, and neither showing nor verifying holds it, or many empty ones."""
+    path.unlink()
+    bench = Audit(path, anchor=(store := MemoryKeyValue()))
+    bench.write(record(0))
+    os.truncate(path, path.stat().st_size + (64 << 20))
+    with path.open("ab") as file:
+        file.write(b"\n")
+    Audit(path, anchor=store).write(record(1))
+    with gzip.open(path.with_name(f"{NAME}.9.gz"), "wb", compresslevel=1) as copy:
+        copy.write(bytes(16 << 20) + b"\n" * 20_000)
+    tracemalloc.start()
+    try:
+        shown = [entry.fields["command"] for entry, _ in read_entries(path, newest=2)]
+        verdict = verify_audit(path, read_anchor=lambda: read_anchor(store))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert shown[-1] == "restart 1"
+    assert [(one.line, one.text) for one in verdict.findings if one.file == str(path)] == [
+        (2, "this line is no record: it was inserted")
+    ]
+    assert peak_bytes < 8 << 20
+
+
+def test_line_of_any_record_is_read(tmp_path: Path) -> None:
+    """The longest record there can be is no line without end."""
+    text = "\U000e0001" * 5000
+    long = AuditRecord(
+        at=AT,
+        decision=text,
+        user=text,
+        name=text,
+        conversation=text,
+        room=text,
+        message=text,
+        operation=text,
+        command=text,
+        reason=text,
+        factors=(text,) * 4,
+    )
+    path = tmp_path / NAME
+    Audit(path, anchor=MemoryKeyValue()).write(long)
+    assert LINE_BYTES / 2 < path.stat().st_size < LINE_BYTES
+    assert len(read_entries(path)) == 1
+    assert verify_audit(path).is_intact
+
+
+def test_entries_are_the_newest_of_many(tmp_path: Path) -> None:
+    """Of more records than are held at once the newest come, in their order."""
+    path = tmp_path / NAME
+    path.write_bytes(chained(1_100))
+    assert numbers(path, newest=3) == [1097, 1098, 1099]
 
 
 def test_copies_are_known_by_name_and_kind(path: Path) -> None:
