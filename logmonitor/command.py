@@ -11,33 +11,13 @@ from rapidfuzz.distance import OSA
 
 from logmonitor.display import visible
 from logmonitor.errors import OperationError
-from logmonitor.help_text import help_lines
-from logmonitor.typed import Typed, parse, straightened, without_argument, without_code, words
+from logmonitor.typed import parse, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from logmonitor.operation import Command, Operation
-
-__all__ = [
-    "RESERVED",
-    "SIGNALS",
-    "Choice",
-    "Entry",
-    "Found",
-    "Typed",
-    "Unknown",
-    "abridged",
-    "build",
-    "canonical",
-    "find",
-    "help_lines",
-    "parse",
-    "straightened",
-    "suggest",
-    "without_argument",
-    "without_code",
-]
+    from logmonitor.typed import Typed
 
 RESERVED: Final = ("help", "status", "confirm", "code", "jobs", "cancel", "grant", "deny", "revoke", "grants")
 """Names of the runtime's own commands; no operation may claim them."""

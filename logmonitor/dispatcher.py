@@ -16,21 +16,9 @@ from logmonitor.approval import Request
 from logmonitor.approver import Approver, People
 from logmonitor.authority import OWN, Authority
 from logmonitor.code_redaction import redact_codes
-from logmonitor.command import (
-    SIGNALS,
-    Choice,
-    Entry,
-    Found,
-    Unknown,
-    build,
-    canonical,
-    find,
-    help_lines,
-    parse,
-    suggest,
-    without_code,
-)
+from logmonitor.command import SIGNALS, Choice, Entry, Found, Unknown, build, canonical, find, suggest
 from logmonitor.errors import AuditError, OperationError, StoreError
+from logmonitor.help_text import help_lines
 from logmonitor.isolation import isolated
 from logmonitor.jobs import Jobs
 from logmonitor.language import translation
@@ -41,6 +29,7 @@ from logmonitor.pacer import Pacer
 from logmonitor.records import Priority
 from logmonitor.security_rules import rules_of
 from logmonitor.throttle import Throttle
+from logmonitor.typed import parse, without_code
 from logmonitor.wording import duration_text, person_text
 from logmonitor.worker import Worker, call_of
 
@@ -48,12 +37,12 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from logmonitor.command import Typed
     from logmonitor.operation import Command
     from logmonitor.recorder import Recorder
     from logmonitor.records import Message
     from logmonitor.second_channel import SecondChannel
     from logmonitor.totp import Totp
+    from logmonitor.typed import Typed
     from logmonitor.worker import World
 
 _log = logging.getLogger(__name__)

@@ -9,20 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logmonitor.command import (
-    Choice,
-    Found,
-    Typed,
-    Unknown,
-    abridged,
-    build,
-    canonical,
-    find,
-    parse,
-    suggest,
-)
+from logmonitor.command import Choice, Found, Unknown, abridged, build, canonical, find, suggest
 from logmonitor.errors import OperationError
 from logmonitor.operation import Command, Operation, OperationConfig
+from logmonitor.typed import Typed, parse
 
 if TYPE_CHECKING:
     from logmonitor.operation import Context, Invocation

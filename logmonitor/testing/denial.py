@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.command import parse
 from logmonitor.dispatcher import last_words
 from logmonitor.language import translation
+from logmonitor.typed import parse
 
 if TYPE_CHECKING:
     from logmonitor.testing.chat import Chat

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
-from logmonitor.command import parse
 from logmonitor.contact import find_contact
 from logmonitor.errors import AuditError, RejectedError, StoreError, TransportError
 from logmonitor.grant import Grant
@@ -21,6 +20,7 @@ from logmonitor.operation import Command, Context, Invocation, Right, SecurityRu
 from logmonitor.records import Sender
 from logmonitor.store import Store
 from logmonitor.testing import ADMIN, START, RecordingContext, message
+from logmonitor.typed import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
