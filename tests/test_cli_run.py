@@ -119,6 +119,27 @@ def test_run_stops_cleanly_at_a_signal(tmp_path: Path, number: signal.Signals) -
     assert "Traceback" not in "".join(errors)
 
 
+@pytest.mark.parametrize("closing", ["<&-", ">&-"])
+def test_run_says_that_a_stream_is_closed(tmp_path: Path, closing: str) -> None:
+    """The bridge without standard input or output is one sentence and exit code 1."""
+    path = tmp_path / "bots.toml"
+    path.write_text(BOT + CHAT.format("stdio") + WATCH)
+
+    async def story() -> tuple[int | None, list[str]]:
+        async with asyncio.timeout(60):
+            process = await asyncio.create_subprocess_exec(
+                *("sh", "-c", f'exec "$0" -m logmonitor run "$1" {closing}', sys.executable, str(path)),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, errors = await process.communicate()
+            return process.returncode, errors.decode().splitlines()
+
+    code, errors = asyncio.run(story())
+    assert code == 1
+    assert errors[-1].startswith(f"{path}: standard input and output have to be open for transport 'stdio'")
+    assert "Traceback" not in "".join(errors)
+
+
 def test_run_is_ended_by_a_second_interrupt(tmp_path: Path) -> None:
     """A chat that does not close keeps nobody waiting: the second Ctrl-C ends with 130."""
 

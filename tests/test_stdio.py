@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DEADLINE = 10.0
 ADMIN = {"id": "wxid_1", "name": "Ann", "alias": "boss", "weixin": "AdminWeixin"}
 CONTACTS = {"type": "contacts", "contacts": [ADMIN, {"id": "wxid_2", "alias": "boss"}]}
+TYPES = "message, contacts, accepted, refused, up, down, scan, scanned, login or logout"
 HELLO = {"type": "hello", "protocol": 1}
 
 
@@ -104,6 +105,11 @@ async def incoming(stdio: Stdio) -> Message:
 def message(text: str = "status", **more: object) -> dict[str, object]:
     """Make a message frame."""
     return {"type": "message", "id": "m1", "sender": ADMIN, "conversation": "wxid_1", "text": text} | more
+
+
+def line(**more: object) -> bytes:
+    """Make the line of a message frame."""
+    return json.dumps(message(**more)).encode() + b"\n"  # type: ignore[arg-type]  # its text is not among them
 
 
 def test_stdio_passes_messages_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,16 +401,32 @@ def test_stdio_fails_what_waits_when_the_peer_leaves(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"not json\n", "Invalid JSON"),
-        (b"\xff\xfe\n", "Invalid JSON"),
-        (b"[" * 5000 + b"\n", "Invalid JSON"),
-        (b'"text"\n', "should be a"),
-        (b'{"type": "mesage"}\n', "does not match any of the expected tags"),
-        (b"{}\n", "Unable to extract tag"),
-        (b'{"type": "accepted", "id": "one"}\n', "accepted.id: Input should be a valid integer"),
-        (b'{"type": "message", "id": ""}\n', "message.id: "),
-        (json.dumps(message(sent_at="2026-11-20T20:00:00")).encode() + b"\n", "should have timezone info"),
-        (json.dumps(message("x" * 300)).encode() + b"\n", "longer than 200 bytes"),
+        (b"not json\n", "no JSON: expected ident in column 2"),
+        (b"\xff\xfe\n", "no JSON: expected value in column 1"),
+        (b"[" * 5000 + b"\n", "no JSON: recursion limit exceeded"),
+        (b'"text"\n', "no JSON object"),
+        (b'{"type": "mesage"}\n', f"unknown type 'mesage'; expected {TYPES}"),
+        (b'{"type": "a secret that is no type"}\n', f"unknown type; expected {TYPES}"),
+        (b"{}\n", f"no 'type'; expected {TYPES}"),
+        (b'{"type": "accepted", "id": "one"}\n', "'accepted': bad 'id'; expected a whole number"),
+        (b'{"type": "accepted"}\n', "'accepted': 'id' is missing"),
+        (
+            b'{"type": "refused", "id": 1, "reason": "x", "permanent": null}\n',
+            "'refused': bad 'permanent'; expected true",
+        ),
+        (b'{"type": "contacts", "contacts": {}}\n', "'contacts': bad 'contacts'; expected a list"),
+        (b'{"type": "contacts", "contacts": [{"id": 5}]}\n', "'contacts': bad 'contacts.0.id'; expected a text"),
+        (b'{"type": "contacts", "contacts": [{"id": " "}]}\n', "bad 'contacts.0'; expected a contact with an id"),
+        (b'{"type": "message", "id": ""}\n', "'message': 'id' is empty"),
+        (line(sender="ann"), "'message': bad 'sender'; expected an object"),
+        (line(sent_at="soon"), "'message': bad 'sent_at'; expected a time such as 2026-11-20T20:00:00+08:00"),
+        (line(sent_at="2026-11-20T20:00:00"), "'message': bad 'sent_at'; expected a time with its offset, such as"),
+        (line(sent_at="0001-01-01T00:00:00+08:00"), "bad 'sent_at'; expected a time between the years 1 and 9999"),
+        (
+            line(attachments=[{"filename": "a", "content_type": "b", "data": "A"}]),
+            "'message': bad 'attachments.0.data'; expected base64",
+        ),
+        (json.dumps(message("x" * 400)).encode() + b"\n", "longer than 300 bytes"),
     ],
 )
 def test_stdio_skips_what_it_does_not_understand(
@@ -416,7 +438,7 @@ def test_stdio_skips_what_it_does_not_understand(
         peer.tell(b"\n", line, message())
         assert (await incoming(stdio)).text == "status"
 
-    talk(monkeypatch, scenario, Stdio(line_bytes=6000 if len(line) > 4000 else 200))
+    talk(monkeypatch, scenario, Stdio(line_bytes=6000 if len(line) > 4000 else 300))
     (record,) = caplog.records
     assert record.getMessage().startswith("line 2 of the peer skipped: ")
     assert problem in record.getMessage()
@@ -482,6 +504,15 @@ def test_stdio_refuses_more_than_a_peer_reads(monkeypatch: pytest.MonkeyPatch) -
         await asyncio.gather(*sending, return_exceptions=True)
 
     talk(monkeypatch, scenario)
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+async def test_stdio_needs_both_streams(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Where the shell has closed one of them, that is said in a sentence."""
+    monkeypatch.setattr(sys, f"__{name}__", None)
+    which = "input" if name == "stdin" else "output"
+    with pytest.raises(TransportError, match=f"have to be open for transport 'stdio', .*; standard {which} is closed"):
+        await Stdio().__aenter__()
 
 
 def test_stdio_has_the_limits_it_is_given() -> None:

@@ -1,7 +1,7 @@
 """The part of WeChat that the demo plays: accounts that lose and regain their session, and messages between people.
 
 Every function takes a `World` and something that happens, and returns the world after it and what follows from it. A
-frame is one of the protocol in `logmonitor.transports.stdio`.
+frame is one of those in docs/stdio.md.
 """
 
 from __future__ import annotations

@@ -1,46 +1,11 @@
 """JSON lines on standard input and output: the bridge to a bot written in any language.
 
-The *peer* is the program that started `logmonitor run` with `transport = "stdio"`. It holds the chat account; here it
-is told what to send, and it tells what comes in. A frame is one JSON object on one line of UTF-8, ended by a line feed;
-`type` says which. Keys that are not named below are ignored; those marked `?` may be missing or null. Standard output
-belongs to the protocol, log records go to standard error.
+docs/stdio.md tells the protocol and how such a program is written. Standard output belongs to it; log records go to
+standard error. A line that is no frame, or longer than `line_bytes`, is skipped with a warning.
 
-To the peer:
-
-- `{"type": "hello", "protocol": 1}` once, when this side is ready to read.
-- `{"type": "send", "id": n, "to": conversation}` with one key more, by what is sent; `n` counts from 1.
-  `"text": string`, or
-  `"link": {"title": string, "url": string, "description": string}`, or
-  `"attachment": {"filename": string, "content_type": string, "data": base64, "caption": string, "qr": string or null,
-  "modules": [string] or null, "verified": boolean}`, where `qr` is the payload of a login QR that the attachment shows,
-  `modules` are its rows of `0` (light) and `1` (dark) where it was only ever drawn, for a chat that draws QRs itself,
-  and `verified` says that the bot itself signed the line that it stands in.
-
-From the peer, the answer to each `send`; several may be without an answer yet, and answers come in any order:
-
-- `{"type": "accepted", "id": n, "message_id"?: string}`
-- `{"type": "refused", "id": n, "reason": string, "permanent": boolean}`. Unless it is permanent, the same is tried
-  again later; so it is after no answer within `answer_timeout` seconds.
-
-From the peer, the chat:
-
-- `{"type": "contacts", "contacts": [CONTACT, …]}`: who can be written to, all of them; a later frame replaces it.
-  CONTACT is `{"id": string, "name"?: string, "alias"?: string, "weixin"?: string}`. Admins are found here by id, weixin
-  or alias, so this should be the first frame: a look-up waits `contacts_timeout` seconds for it.
-- `{"type": "message", "id": string, "sender": CONTACT, "conversation": string, "text": string, "sent_at"?: ISO 8601
-  with offset, "room"?: string, "from_self"?: boolean, "mentions"?: [string], "quoted"?: string, "attachments"?:
-  [{"filename": string, "content_type": string, "data": base64}, …]}`: `id` is unique, and the same when a message is
-  delivered again; an answer goes to `conversation`; `room` is null for a direct message; `sent_at` is now if missing.
-- `{"type": "up"}` and `{"type": "down", "reason"?: string}`: whether the chat can be reached; at first it can.
-
-From the peer, its own account, written to `[bot] self_log` for the twin to read:
-
-- `{"type": "scan", "qr"?: string}`: a login QR is waiting; `qr` is what it holds.
-- `{"type": "scanned"}`, `{"type": "login", "user": string}`, `{"type": "logout", "user"?: string}`
-
-A line that is no such frame, or longer than `line_bytes`, is skipped with a warning. When the peer closes standard
-input, the chat is closed for good: `messages` ends, nothing more can be sent. When standard output cannot be written,
-or standard input not be read, the chat is closed too, but nobody asked for that: `messages` fails.
+When the peer closes standard input, the chat is closed for good: `messages` ends, nothing more can be sent. When
+standard output cannot be written, or standard input not be read, the chat is closed too, but nobody asked for that:
+`messages` fails.
 """
 
 from __future__ import annotations
@@ -52,17 +17,17 @@ import json
 import logging
 import sys
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
-from pydantic import AfterValidator, AwareDatetime, Base64Bytes, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from logmonitor.contact import find_contact
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Attachment, Event, EventKind, Health, Link, Message, Qr, Receipt, Sender
 from logmonitor.transport import Limits, TextUnit
 from logmonitor.transports.descriptor import read_lines, write_all
+from logmonitor.transports.frame import Accepted, Account, Contacts, Reach, Refused, Said, parse_frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,90 +39,12 @@ _log = logging.getLogger(__name__)
 
 _PROTOCOL: Final = 1
 _WAITING: Final = 1000
-
-
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("expected a time between the years 1 and 9999, UTC") from None
-
-
-def _identified(contact: Sender) -> Sender:
-    if not contact.id.strip():
-        raise ValueError("expected a contact with an id")
-    return contact
-
-
-_Name = Annotated[str, Field(min_length=1)]
-_Date = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-_Contact = Annotated[Sender, AfterValidator(_identified)]
 _Seconds = Annotated[float, Field(gt=0)]
 _Size = Annotated[int, Field(gt=0)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    filename: str
-    content_type: str
-    data: Base64Bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Message:
-    type: Literal["message"]
-    id: _Name
-    sender: _Contact
-    conversation: _Name
-    text: str
-    sent_at: _Date | None = None
-    room: str | None = None
-    from_self: bool = False
-    mentions: tuple[str, ...] = ()
-    quoted: str | None = None
-    attachments: tuple[_File, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Contacts:
-    type: Literal["contacts"]
-    contacts: tuple[_Contact, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Accepted:
-    type: Literal["accepted"]
-    id: int
-    message_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Refused:
-    type: Literal["refused"]
-    id: int
-    reason: str
-    permanent: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reach:
-    type: Literal["up", "down"]
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Account:
-    type: Literal["scan", "scanned", "login", "logout"]
-    qr: str | None = None
-    user: str | None = None
-
-
-_Frame = _Message | _Contacts | _Accepted | _Refused | _Reach | _Account
-_FRAME: Final[TypeAdapter[_Frame]] = TypeAdapter(Annotated[_Frame, Field(discriminator="type")])
-
-
 class Stdio:
-    """A chat that another program holds, spoken to in JSON lines; the protocol is described above."""
+    """A chat that another program holds, spoken to in JSON lines."""
 
     def __init__(
         self,
@@ -193,7 +80,17 @@ class Stdio:
         return self._limits
 
     async def __aenter__(self) -> Self:
-        """Say hello; from now on whatever else is printed goes to standard error."""
+        """Say hello; from now on whatever else is printed goes to standard error.
+
+        Raises:
+            TransportError: standard input or output is closed, as by `<&-` or `>&-`.
+        """
+        if sys.__stdin__ is None or sys.__stdout__ is None:  # in whose place `sys` may have one that leads nowhere
+            closed = "input" if sys.__stdin__ is None else "output"
+            raise TransportError(
+                "standard input and output have to be open for transport 'stdio', which speaks to another program"
+                f" there; standard {closed} is closed"
+            )
         source, target = sys.stdin.fileno(), sys.stdout.fileno()
         sys.stdout.flush()
         self._stack.enter_context(redirect_stdout(sys.stderr))
@@ -305,29 +202,29 @@ class Stdio:
     async def _take(self, line: Line) -> None:
         """Do what a frame says."""
         try:
-            frame = _FRAME.validate_json(line.raw)
-        except ValidationError as error:
-            _log.warning("line %d of the peer skipped: %s", line.number, _problem(error))
+            frame = parse_frame(line.raw)
+        except TransportError as error:
+            _log.warning("line %d of the peer skipped: %s", line.number, error)
             return
         match frame:
-            case _Message():
+            case Said():
                 await self._messages.put(_message(frame))
-            case _Contacts():
+            case Contacts():
                 self._contacts = frame.contacts
                 self._announced.set()
-            case _Accepted() | _Refused():
+            case Accepted() | Refused():
                 self._answer(frame)
-            case _Reach():
+            case Reach():
                 self._health = Health(is_up=frame.type == "up", since=datetime.now(UTC), reason=frame.reason or "")
-            case _Account():
+            case Account():
                 _offer(self._events, _event(frame))
 
-    def _answer(self, frame: _Accepted | _Refused) -> None:
+    def _answer(self, frame: Accepted | Refused) -> None:
         """Hand an answer to the `send` that waits for it, if it still does."""
         answer = self._answers.get(frame.id)
         if answer is None or answer.done():
             _log.info("answer %d of the peer came too late", frame.id)
-        elif isinstance(frame, _Accepted):
+        elif isinstance(frame, Accepted):
             answer.set_result(Receipt(message_id=frame.message_id, accepted_at=datetime.now(UTC)))
         else:
             answer.set_exception((RejectedError if frame.permanent else TransportError)(frame.reason))
@@ -364,7 +261,7 @@ def _content(content: Content) -> dict[str, object]:
             return {"text": content}
 
 
-def _message(frame: _Message) -> Message:
+def _message(frame: Said) -> Message:
     return Message(
         id=frame.id,
         sender=frame.sender,
@@ -382,7 +279,7 @@ def _message(frame: _Message) -> Message:
     )
 
 
-def _event(frame: _Account) -> Event:
+def _event(frame: Account) -> Event:
     now = datetime.now(UTC)
     qr = None if frame.qr is None else Qr(payload=frame.qr, first_seen=now)
     return Event(kind=EventKind(frame.type), line=0, offset=0, at=now, seen_at=now, qr=qr, user=frame.user)
@@ -397,10 +294,3 @@ def _offer(queue: asyncio.Queue[Event | None], event: Event | None) -> None:
 
 def _encoded(frame: dict[str, object]) -> bytes:
     return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
-
-
-def _problem(error: ValidationError) -> str:
-    """Return what is wrong with a frame, without what stands in it: it may be a credential."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place}: {first['msg']}" if place else first["msg"]
