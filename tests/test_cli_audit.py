@@ -284,6 +284,43 @@ def test_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == f"logmonitor audit: {tmp_path / NAME}: no such file\n"
 
 
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_audit_without_records_to_show_says_so(
+    bench: Bench, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+) -> None:
+    """Where nothing is shown it is said why, on standard error, and that is no failure."""
+    none = f"logmonitor audit: no record: there is no {bench.path}; --verify tells whether there was one\n"
+    assert bench.run(*option) == 0
+    assert capsys.readouterr() == ("", none)
+    bench.path.touch()
+    assert bench.run(*option) == 0
+    assert capsys.readouterr() == ("", f"logmonitor audit: no record in {bench.path} yet\n")
+    assert bench.run(*option, "--since", "2h") == 0
+    assert capsys.readouterr() == ("", f"logmonitor audit: no record in {bench.path} yet\n")
+    bench.write(whole(0))
+    assert bench.run(*option, "--since", "2126-11-20") == 0
+    since = f"logmonitor audit: no record since 2126-11-20 00:00:00 in {bench.path}\n"
+    assert capsys.readouterr() == ("", since)
+    bench.path.unlink()
+    assert bench.run(*option) == 0
+    assert capsys.readouterr() == ("", none)
+
+
+@pytest.mark.parametrize("data", [b"", b"#!/bin/sh\nexit 0\n", b'{"at": "2026-11-20"}\n', bytes(3 << 20)])
+@pytest.mark.parametrize("option", ["--verify", "--json", "--since=2h"])
+def test_file_that_is_no_audit_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, option: str
+) -> None:
+    """A file that was named and holds no record is none of an audit, and nothing else is said of it."""
+    path = tmp_path / "script"
+    path.write_bytes(data)
+    assert main(["audit", "--file", str(path), option]) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"logmonitor audit: {path}: holds no record of an audit; expected a file that one was written to, or a copy\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

@@ -14,9 +14,10 @@ from logmonitor.auditing.chain import parse_anchor
 from logmonitor.auditing.reader import read_entries, verify_audit
 from logmonitor.cli.audit_table import show
 from logmonitor.cli.configured import add_config_option, config_path
+from logmonitor.cli.telling import tell
 from logmonitor.config import load
 from logmonitor.display import visible
-from logmonitor.errors import ConfigurationError, LogMonitorError
+from logmonitor.errors import AuditError, ConfigurationError, LogMonitorError
 from logmonitor.store import read_kept
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ def run(arguments: argparse.Namespace) -> int:
                 _write_lines(line for _, line in entries)
             else:
                 show([entry for entry, _ in entries], zone=source.zone)
+            if not entries:
+                tell(_nothing(source, since), stream=sys.stderr)
         if not arguments.verify:
             return 0
         verdict = verify_audit(source.path, read_anchor=source.anchor if source.is_anchored else None)
     except LogMonitorError as error:
-        print(f"logmonitor audit: {error}", file=sys.stderr)
+        tell(visible(f"logmonitor audit: {error}"), stream=sys.stderr)
         return 2
     _tell(verdict, source, is_apart=arguments.json)
     return 0 if verdict.is_intact else 1
@@ -115,11 +118,24 @@ def _source(arguments: argparse.Namespace) -> _Source:
         path = Path(arguments.file).resolve()
         if not path.exists():
             raise ConfigurationError(f"{path}: no such file")
+        if not read_entries(path, newest=1):
+            raise AuditError(f"{path}: holds no record of an audit; expected a file that one was written to, or a copy")
         return _Source(path=path)
     config = load(config_path(arguments), is_enrolling=True)
     if config.security.audit is None:
         raise ConfigurationError(f"{config.path}: [security] audit is false, so that nothing is put on record")
     return _Source(path=config.security.audit, zone=config.bot.timezone, is_anchored=True, store=config.bot.store)
+
+
+def _nothing(source: _Source, since: datetime | None) -> str:
+    """Say that there is nothing to be shown, and where it was looked for."""
+    if since is not None and read_entries(source.path, newest=1):
+        text = f"no record since {since.astimezone(source.zone):%Y-%m-%d %H:%M:%S} in {source.path}"
+    elif source.path.exists():
+        text = f"no record in {source.path} yet"
+    else:
+        text = f"no record: there is no {source.path}; --verify tells whether there was one"
+    return visible(f"logmonitor audit: {text}", one_line=True)
 
 
 def _write_lines(lines: Iterable[bytes]) -> None:
@@ -139,10 +155,10 @@ def _tell(verdict: Verdict, source: _Source, *, is_apart: bool) -> None:
     for finding in verdict.findings:
         place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
         kind = "remark" if finding.is_remark else "finding"
-        print(visible(f"{kind}: {place}: {finding.text}", one_line=True), file=stream)
+        tell(visible(f"{kind}: {place}: {finding.text}", one_line=True), stream=stream)
     if not verdict.records:
         if verdict.is_intact:
-            print(visible(f"No records yet in {source.path}.", one_line=True), file=stream)
+            tell(visible(f"No records yet in {source.path}.", one_line=True), stream=stream)
         return
     first, last = (
         f"{one.at.astimezone(source.zone):%Y-%m-%d %H:%M:%S}" for one in (verdict.records[0], verdict.records[-1])
@@ -151,11 +167,11 @@ def _tell(verdict: Verdict, source: _Source, *, is_apart: bool) -> None:
     records = f"{count} record{'s' * (count > 1)} from {first} to {last}"
     found = sum(not finding.is_remark for finding in verdict.findings)
     if found:
-        print(f"{found} finding{'s' * (found > 1)} in {records}.", file=stream)
+        tell(f"{found} finding{'s' * (found > 1)} in {records}.", stream=stream)
     elif source.is_anchored:
-        print(f"{records}, nothing missing.", file=stream)
+        tell(f"{records}, nothing missing.", stream=stream)
     else:
-        print(
+        tell(
             f"{records}, nothing missing between them; what was cut off behind shows only beside the store.",
-            file=stream,
+            stream=stream,
         )
