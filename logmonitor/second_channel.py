@@ -31,7 +31,7 @@ _SERVICE: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,23})://")
 _ERROR_TYPE: Final = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception))\b", re.MULTILINE)
 _STATUS: Final = re.compile(r"\berror=([1-5]\d\d)\b")
 _PAGES: Final = ("http", "https")
-_EXAMPLE: Final = "expected an Apprise URL, such as 'ntfys://ntfy.sh/TOPIC' or 'mailtos://USER:PASSWORD@HOST'"
+_EXAMPLE: Final = "expected an Apprise URL, such as 'ntfys://<HOST>/<TOPIC>' or 'mailtos://<USER>:<PASSWORD>@<HOST>'"
 
 
 class SecondChannel(Protocol):

@@ -130,6 +130,25 @@ def test_check_tells_every_finding_of_the_configuration(folder: Path, capsys: py
     )
 
 
+def test_check_shows_a_hint_whole_and_a_secret_in_one_way(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an example of a URL looks like is no secret; what is one is hidden alike, whatever its key is called."""
+    channel = '[[second_channel]]\nadmin = "AdminWeixin"\nurl = "{url}"\n'
+    code, lines = checked(folder, capsys, FINE + channel.format(url="nothing"))
+    start = "finding: configuration: @/bots.toml: "
+    assert (code, lines[0]) == (
+        2,
+        (
+            f"{start}[[second_channel]] #1 url = '[redacted]': expected an Apprise URL, such as"
+            " 'ntfys://<HOST>/<TOPIC>' or 'mailtos://<USER>:<PASSWORD>@<HOST>'"
+        ),
+    )
+    text = FINE.replace("[chat]", 'twin_key = "${NO_KEY}"\n[chat]') + channel.format(url="${NO_URL}")
+    assert checked(folder, capsys, text)[1][:2] == [
+        f"{start}[bot] twin_key = '[redacted]': environment variable NO_KEY is not set",
+        f"{start}[[second_channel]] #1 url = '[redacted]': environment variable NO_URL is not set",
+    ]
+
+
 def test_check_tells_that_the_configuration_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A configuration that is not there is one finding, with exit code 2."""
     path = tmp_path / "nowhere.toml"

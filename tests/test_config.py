@@ -203,9 +203,9 @@ def test_load_reads_what_proves_who_wrote_a_line(folder: Path) -> None:
 def test_load_tells_once_that_the_twin_key_is_not_set(folder: Path) -> None:
     """A key that the environment lacks is one finding, and a wrong one there is not shown."""
     text = BOT + 'twin_key = "${TWIN_KEY}"\n' + CHAT + WATCH + "require_signed = true\n"
-    assert findings(folder, text) == ["[bot] twin_key = '***': environment variable TWIN_KEY is not set"]
+    assert findings(folder, text) == ["[bot] twin_key = '[redacted]': environment variable TWIN_KEY is not set"]
     assert findings(folder, text, TWIN_KEY="hunter22") == [
-        "[bot] twin_key = '***': bad twin key; expected the 43 characters that `logmonitor key` prints"
+        "[bot] twin_key = '[redacted]': bad twin key; expected the 43 characters that `logmonitor key` prints"
     ]
 
 
@@ -230,7 +230,7 @@ def test_load_finds_names_that_no_signature_can_carry(folder: Path) -> None:
 def test_load_shows_no_secret_of_the_file_either(folder: Path) -> None:
     """A token that stands in the file is hidden in what a transport says of it, and in what a record shows."""
     chat = '[chat]\ntransport = "kit:Strict"\nadmins = ["a"]\ntoken = "hunter22"\n'
-    assert findings(folder, SIGNED + chat + WATCH) == ["[chat] transport = 'kit:Strict': bad token '***'"]
+    assert findings(folder, SIGNED + chat + WATCH) == ["[chat] transport = 'kit:Strict': bad token '[redacted]'"]
     config = read(folder, SIGNED + chat.replace("Strict", "Plain") + WATCH)
     assert config.chat.parameters == {"token": "hunter22"}
     assert config.secrets == (key_text(KEY), "hunter22")
@@ -383,11 +383,11 @@ def test_load_tells_single_from_double_brackets(folder: Path) -> None:
         ("bot", "profiles = ['x']", "[bot] profiles = ['x']: expected a text in quotes"),
         ("bot", "self_lgo = 'x'", "[bot] self_lgo: unknown key; did you mean 'self_log'?"),
         ("bot", "langage = 'en'", "[bot] langage: unknown key; did you mean 'language'?"),
-        ("bot", "twin_key = 1", "[bot] twin_key = '***': expected a text in quotes"),
+        ("bot", "twin_key = 1", "[bot] twin_key = '[redacted]': expected a text in quotes"),
         (
             "bot",
             "twin_key = 'hunter22'",
-            "[bot] twin_key = '***': bad twin key; expected the 43 characters that `logmonitor key` prints",
+            "[bot] twin_key = '[redacted]': bad twin key; expected the 43 characters that `logmonitor key` prints",
         ),
         ("bot", "twinkey = 'hunter22'", "[bot] twinkey: unknown key; did you mean 'twin_key'?"),
         ("chat", "rooms = 'ops@chatroom'", "[chat] rooms = 'ops@chatroom': expected a list"),

@@ -174,8 +174,8 @@ def test_passwords_are_taken_out_of_urls_that_are_any() -> None:
         (
             "key = 'hunter22'",
             (
-                "] key = '***': it is no key; expected the 44 characters of a Fernet key, as `logmonitor totp enroll`"
-                " makes one"
+                "] key = '[redacted]': it is no key; expected the 44 characters of a Fernet key, as `logmonitor totp"
+                " enroll` makes one"
             ),
         ),
         ("max_age = 0", "] max_age = 0: expected at least 1"),
@@ -287,14 +287,14 @@ def test_load_refuses_a_second_channel_or_a_peer_that_is_not_there(folder: Path)
         ),
         (
             CHANNEL.replace("json", "jsno"),
-            ["[[second_channel]] #1 url = '***': unknown service; did you mean 'json://'?"],
+            ["[[second_channel]] #1 url = '[redacted]': unknown service; did you mean 'json://'?"],
         ),
         (
             CHANNEL.replace("json://u:hunter22@127.0.0.1", "hunter22"),
             [
                 (
-                    "[[second_channel]] #1 url = '***': expected an Apprise URL, such as 'ntfys://ntfy.sh/TOPIC' or"
-                    " 'mailtos://USER:PASSWORD@HOST'"
+                    "[[second_channel]] #1 url = '[redacted]': expected an Apprise URL, such as 'ntfys://<HOST>/<TOPIC>'"
+                    " or 'mailtos://<USER>:<PASSWORD>@<HOST>'"
                 )
             ],
         ),
@@ -357,7 +357,7 @@ def test_load_needs_what_lasts_while_enrolling(folder: Path) -> None:
     assert findings(folder, text, is_enrolling=True) == [
         "[bot] store = '${STORE}': environment variable STORE is not set",
         "[chat] admins #1 = '${WHO}': environment variable WHO is not set",
-        "[security] key = '***': environment variable KEY is not set",
+        "[security] key = '[redacted]': environment variable KEY is not set",
         "[security] audit = 1: expected the path of a file in quotes, or false to keep no record",
     ]
     assert findings(folder, BOT + "[secruity]\n", is_enrolling=True) == [
@@ -366,17 +366,28 @@ def test_load_needs_what_lasts_while_enrolling(folder: Path) -> None:
     ]
 
 
+def test_load_tells_a_second_channel_that_cannot_be_had_once(folder: Path) -> None:
+    """Where the URL of a second channel is not set, or wrong, its admin is not said to have none."""
+    text = FINE.replace(SHELL, SHELL + 'security = ["out_of_band"]\n')
+    channel = '[[second_channel]]\nadmin = "AdminWeixin"\nurl = "${SMS}"\n'
+    assert findings(folder, text + channel) == [
+        "[[second_channel]] #1 url = '[redacted]': environment variable SMS is not set"
+    ]
+    (wrong,) = findings(folder, text + channel, SMS="jsno://127.0.0.1")
+    assert wrong.startswith("[[second_channel]] #1 url = '[redacted]': unknown service")
+
+
 def test_load_names_variables_of_security_that_are_not_set(folder: Path) -> None:
     """What the environment lacks is told once, each at its place."""
     text = FINE + '[security]\nkey = "${KEY}"\n[[second_channel]]\nadmin = "AdminWeixin"\nurl = "${SMS}"\n'
     assert findings(folder, text) == [
-        "[security] key = '***': environment variable KEY is not set",
-        "[[second_channel]] #1 url = '***': environment variable SMS is not set",
+        "[security] key = '[redacted]': environment variable KEY is not set",
+        "[[second_channel]] #1 url = '[redacted]': environment variable SMS is not set",
     ]
     assert findings(folder, text, KEY="hunter22", SMS="json://127.0.0.1") == [
         (
-            "[security] key = '***': it is no key; expected the 44 characters of a Fernet key, as `logmonitor totp"
-            " enroll` makes one"
+            "[security] key = '[redacted]': it is no key; expected the 44 characters of a Fernet key, as `logmonitor"
+            " totp enroll` makes one"
         )
     ]
 

@@ -163,7 +163,7 @@ def test_check_urls_gives_up_what_hangs(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_check_urls_tells_what_is_wrong_with_each() -> None:
     """Each URL is one that Apprise takes, or is told why not, and is quoted in no sentence."""
-    example = "expected an Apprise URL, such as 'ntfys://ntfy.sh/TOPIC' or 'mailtos://USER:PASSWORD@HOST'"
+    example = "expected an Apprise URL, such as 'ntfys://<HOST>/<TOPIC>' or 'mailtos://<USER>:<PASSWORD>@<HOST>'"
     cases = {
         "json://127.0.0.1": "",
         f"mailtos://u:{PASSWORD}@example.org": "",

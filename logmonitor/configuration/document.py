@@ -16,6 +16,7 @@ from rapidfuzz.distance import OSA
 from rapidfuzz.process import extractOne
 
 from logmonitor.errors import ConfigurationError
+from logmonitor.redact import REDACTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +32,7 @@ _SECRET_KEY: Final = re.compile(r"token|secret|password|(?:^|_)key$", re.IGNOREC
 _OPEN: Final = ("security", "rules")
 """Below this place a key is a command's name, which makes no secret of what it holds."""
 _SECRET_PLACE: Final = ("second_channel", "url")
-_HIDDEN: Final = "***"
+_HIDDEN: Final = REDACTED
 _SHORTEST_SECRET: Final = 4
 _SHOWN_CHARACTERS: Final = 80
 _LISTED: Final = 12
@@ -68,7 +69,7 @@ class Document:
     def scrub(self, text: str) -> str:
         """Put `${NAME}` back where `text`, which others wrote, quotes what came from the environment; on one line.
 
-        A secret that stands in the document itself becomes `***`.
+        A secret that stands in the document itself becomes `[redacted]`.
         """
         forms = {form: _HIDDEN for secret in self.secrets() for form in _quoted_forms(secret)}
         forms |= {form: name for value, name in self.variables for form in _quoted_forms(value)}

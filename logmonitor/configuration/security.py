@@ -92,13 +92,14 @@ def check_rules(
     *,
     admins: Sequence[str],
     security: SecurityConfig,
-    channels: Sequence[SecondChannelConfig],
+    channels: frozenset[str],
     store: Path | None,
 ) -> None:
     """Find rules for no command, and what commands ask for that none of their admins has.
 
-    Nobody's enrolment is looked for without a `store`. One that cannot be read is no finding here: it is told, and
-    permits nothing, once the program runs, which goes on rescuing.
+    `channels` are the names and ids that a second channel leads to. Nobody's enrolment is looked for without a
+    `store`. One that cannot be read is no finding here: it is told, and permits nothing, once the program runs, which
+    goes on rescuing.
     """
     commands = askings(tuple(operations.values()), admins)
     for pattern, text in find_idle([pattern for pattern, _ in security.rules], commands):
@@ -107,7 +108,7 @@ def check_rules(
     known = Known(
         names=frozenset(name for one in commands for name in one.admins),
         enrolled=None if store is None else enrolled_in(store, commands, security),
-        channels=frozenset(channel.admin for channel in channels),
+        channels=channels,
     )
     for unmet in find_unmet(commands, security.rules, known, config=str(finder.document.name)):
         place = places[unmet.operation] if unmet.pattern is None else ("security", "rules", unmet.pattern)

@@ -123,7 +123,6 @@ class Reading:
         self._made: dict[Location, Operation] = {}
         self._chat: ChatConfig | None = None
         self._security: SecurityConfig | None = None
-        self._channels: tuple[SecondChannelConfig, ...] = ()
 
     def bot(self) -> BotConfig | None:
         """Read `[bot]`."""
@@ -181,8 +180,7 @@ class Reading:
         names = {name for operation in self._made.values() for name in operation.config.admins or ()}
         if self._chat is not None:
             names.update(self._chat.admins)
-        self._channels = read_second_channels(self._finder, names)
-        return self._channels
+        return read_second_channels(self._finder, names)
 
     def check(self) -> None:
         """Find what is wrong between the tables."""
@@ -198,9 +196,14 @@ class Reading:
                 self._made,
                 admins=self._chat.admins,
                 security=self._security,
-                channels=self._channels,
+                channels=self._channel_admins(),
                 store=None if self._bot is None else self._bot.store,
             )
+
+    def _channel_admins(self) -> frozenset[str]:
+        """Return to whom a second channel leads, also where its URL is wrong or could not be had, which is told."""
+        tables = self._finder.many("second_channel", again=True)
+        return frozenset(admin for _, table in tables if isinstance(admin := table.get("admin"), str))
 
     def _operation(self, location: Location, table: Mapping[str, object]) -> OperationEntry | None:
         general = parameters_of(_operation)

@@ -141,7 +141,7 @@ def test_bind_takes_the_home_folder_as_the_shell_does(monkeypatch: pytest.Monkey
         ("levels = [{above = 1}]", "levels #1: field required"),
         ('levels = [{name = "x", above = "y"}]', "levels #1 above = 'y': expected a number"),
         ("even_number = 3", "even_number = 3: 3 is odd"),
-        ("token = 3", "token = '***': expected a text in quotes"),
+        ("token = 3", "token = '[redacted]': expected a text in quotes"),
         ("match = 2026-11-20", None),
     ],
 )

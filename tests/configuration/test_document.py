@@ -49,7 +49,7 @@ def test_parse_names_key_and_variable_that_is_not_set() -> None:
     """A variable that is missing, empty or no text is found with its key; the value is shown as written."""
     text = '[chat]\ntoken = "${TOKEN}"\nhost = "${HOST}:1"\n[[watch]]\nlog = ["a", "${LOG}"]'
     assert complaints(text, HOST="", LOG="\udcff") == [
-        "bots.toml: [chat] token = '***': environment variable TOKEN is not set",
+        "bots.toml: [chat] token = '[redacted]': environment variable TOKEN is not set",
         "bots.toml: [chat] host = '${HOST}:1': environment variable HOST is set but empty",
         "bots.toml: [[watch]] #1 log #2 = '${LOG}': environment variable LOG is not UTF-8",
     ]
@@ -117,7 +117,7 @@ def test_parse_tells_of_a_number_too_large() -> None:
         (("top",), "bots.toml: top = 1: wrong"),
         (("odd key\n",), "bots.toml: 'odd key\\n' = 'x': wrong"),
         (("long",), f"bots.toml: long = '{'l' * 75} ...': wrong"),
-        (("api_key",), "bots.toml: api_key = '***': wrong"),
+        (("api_key",), "bots.toml: api_key = '[redacted]': wrong"),
     ],
 )
 def test_sentence_names_file_key_and_value(location: tuple[str | int, ...], text: str) -> None:
@@ -165,7 +165,7 @@ def test_scrub_replaces_the_longer_secret_first() -> None:
 def test_scrub_hides_what_a_key_calls_a_secret() -> None:
     """A secret that the document itself holds is hidden too; a value of a few letters is taken for none."""
     document = read('[chat]\ntoken = "hunter22"\npin_key = "abc"\n[[x]]\npassword = ["one-${PIN}"]', PIN="1234")
-    assert document.scrub("'hunter22' abc one-1234 1234") == "'***' abc *** ${PIN}"
+    assert document.scrub("'hunter22' abc one-1234 1234") == "'[redacted]' abc [redacted] ${PIN}"
     assert document.secrets() == ("hunter22", "one-1234")
 
 
@@ -192,7 +192,7 @@ def test_secrets_are_urls_of_second_channels_and_no_rules() -> None:
     assert document.secrets() == ("ntfys://one", "ntfys://two")
     assert document.plain_secrets() == ("[[second_channel]] #1 url",)
     assert document.sentence(Finding(location=place, text="wrong")) == (
-        "bots.toml: [[second_channel]] #1 url = '***': wrong"
+        "bots.toml: [[second_channel]] #1 url = '[redacted]': wrong"
     )
 
 

@@ -116,7 +116,7 @@ def test_operation_about_every_bot_needs_a_watch() -> None:
         (
             [rescue()],
             {"twin_key": "too-short"},
-            "twin_key = '***': bad twin key; expected the 43 characters that `logmonitor key` prints",
+            "twin_key = '[redacted]': bad twin key; expected the 43 characters that `logmonitor key` prints",
         ),
         ([rescue(watch=None)], {}, "nothing is watched; expected an operation about a bot, or watches"),
         (
