@@ -10,7 +10,8 @@ LogMonitorError
 ├── UsageError               a command was typed in a way that cannot be meant
 ├── CodeError                a one-time code is not the one that was expected
 ├── StoreError               what must last cannot be kept or read
-│   └── StoreUnavailableError  ... because of its place, which may pass: no room, no right, another process
+│   ├── StoreUnavailableError  ... because of its place, which may pass: no room, no right, another process
+│   └── ForeignStoreError    ... since what stands there is none of ours to touch, which does not pass
 ├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
     └── RejectedError        ... and would refuse the same again: do not retry
@@ -67,6 +68,10 @@ class StoreError(LogMonitorError):
 
 class StoreUnavailableError(StoreError):
     """A store whose place is at fault, which may pass: no room, no right to it, held by another process."""
+
+
+class ForeignStoreError(StoreError):
+    """No store but another program's database, a newer version's, or no file at all: left as it is, and no start."""
 
 
 class AuditError(LogMonitorError):

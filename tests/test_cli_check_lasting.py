@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from logmonitor import cli
 from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.auditing.record import AuditRecord
+from logmonitor.cli import check_lasting
 from logmonitor.cli.row import reason_of, user_name
+from logmonitor.config import load
+from logmonitor.errors import ForeignStoreError, StoreUnavailableError
 from logmonitor.grant import Grant
+from logmonitor.lasting import Lasting
 from logmonitor.sealing import make_key_file
 from logmonitor.store import Store
+from tests.storage.files import execute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATA: Final = Path(__file__).parent / "data"
 FINE: Final = """
@@ -30,6 +38,10 @@ log = "bob.log"
 [[operation]]
 use = "qr_rescue"
 """
+WITHOUT_STORE: Final = (
+    "until then `logmonitor run` works without it: it rescues, and refuses whoever was granted something, what asks for"
+    " a one-time code and what changes anything"
+)
 AT: Final = datetime(2026, 11, 20, tzinfo=UTC)
 
 
@@ -134,7 +146,37 @@ def test_check_finds_what_was_done_to_the_audit(folder: Path, capsys: pytest.Cap
     assert checked(folder, capsys, code=1)[2].startswith("finding: audit: @/bots.audit.jsonl")
     path.unlink()
     path.mkdir()
-    assert checked(folder, capsys, code=1)[2].startswith("finding: audit: @/bots.audit.jsonl")
+    assert checked(folder, capsys, code=1)[1:3] == [
+        "finding: audit: @/bots.audit.jsonl is a directory, so that nothing that changes anything is run",
+        "  remedy: move it elsewhere, or name another file as [security] audit",
+    ]
+
+
+def test_check_finds_an_audit_that_others_can_use(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that others can read or write is a finding, and looking leaves it as it is."""
+    keep(folder, records=1)
+    (folder / "bots.audit.jsonl").chmod(0o666)
+    assert checked(folder, capsys, code=1)[1:3] == [
+        (
+            "finding: audit: @/bots.audit.jsonl has mode 666, so that others than its owner can read or change what is"
+            " on record"
+        ),
+        "  remedy: chmod 600 @/bots.audit.jsonl",
+    ]
+
+
+def test_check_quotes_what_is_to_be_typed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A path with a blank in it is quoted where it is part of a command."""
+    keep(folder, records=2)
+    path, audit = folder / "my bots.toml", folder / "my bots.audit.jsonl"
+    (folder / "bots.audit.jsonl").rename(audit)
+    path.write_text(FINE, encoding="utf-8")
+    assert cli.main(["check", str(path)]) == 0
+    assert capsys.readouterr().out.endswith(f"Nothing stands in the way of: logmonitor run '{path}'\n")
+    audit.write_bytes(audit.read_bytes().splitlines(keepends=True)[1])
+    assert cli.main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert f"  remedy: logmonitor audit --verify --config '{path}' tells all of it\n" in out
 
 
 def test_check_finds_a_store_that_cannot_be_used(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +184,10 @@ def test_check_finds_a_store_that_cannot_be_used(folder: Path, capsys: pytest.Ca
     (folder / "bots.db").write_bytes(b"no database" * 1000)
     lines = checked(folder, capsys, code=1)
     assert lines[0].startswith("finding: store: store @/bots.db is ")
-    assert lines[1] == ("  remedy: until then whoever asks for a one-time code, or was granted something, is refused")
+    assert lines[1] == (
+        "  remedy: put a copy of it in its place, or else grant and enroll anew; until then `logmonitor run` refuses"
+        " whoever was granted something, and what asks for a one-time code"
+    )
     (folder / "bots.db").rename(folder / "bots.db.corrupt-20261120T000000Z")
     (folder / "bots.db.corrupt-20261120T000000Z-wal").touch()
     lines = checked(folder, capsys, code=1)
@@ -153,6 +198,67 @@ def test_check_finds_a_store_that_cannot_be_used(folder: Path, capsys: pytest.Ca
         ),
         "  remedy: grant and enroll anew, and move it elsewhere",
         "ok: store: @/bots.db can be made",
+    ]
+
+
+def make_folder(path: Path) -> None:
+    """Put a directory there."""
+    path.mkdir()
+
+
+def make_link(path: Path) -> None:
+    """Put a link there."""
+    path.symlink_to("elsewhere.db")
+
+
+def make_other_programs(path: Path) -> None:
+    """Put the database of another program there."""
+    execute(path, "CREATE TABLE other (x)")
+
+
+def make_newer(path: Path) -> None:
+    """Put a store of a newer version there."""
+    with Store(path):
+        pass
+    execute(path, "PRAGMA user_version = 99")
+
+
+@pytest.mark.parametrize("make", [make_folder, make_link, make_other_programs, make_newer])
+def test_check_tells_that_a_bot_does_not_start_where_run_does_not(
+    folder: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
+) -> None:
+    """Where what stands in the store's place is none of ours `run` does not start, and `check` says so."""
+    make(folder / "bots.db")
+    assert checked(folder, capsys, code=1)[1] == (
+        "  remedy: name another file as [bot] store, or mv @/bots.db @/bots.db.other; until then `logmonitor run` does"
+        " not start"
+    )
+    with pytest.raises(ForeignStoreError):
+        Lasting(load(folder / "bots.toml"))
+
+
+def test_check_tells_that_a_bot_works_without_a_store_where_run_does(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only the store's place is at fault `check` says what goes on and what does not, and `run` starts."""
+    more = '[security]\naudit = "audit"\nkey_file = "key"\n'
+    text = FINE.replace("[chat]", 'store = "my logs/bots.db"\n[chat]')
+    path = folder / "bots.toml"
+    path.write_text(text + more, encoding="utf-8")
+    assert cli.main(["check", str(path)]) == 1
+    assert (
+        f"  remedy: mkdir -p '{folder}/my logs', or name a file elsewhere; {WITHOUT_STORE}\n" in capsys.readouterr().out
+    )
+    with Lasting(load(path)) as lasting, pytest.raises(StoreUnavailableError):
+        lasting.store.grants()
+
+    def refuse(_path: Path) -> frozenset[str]:
+        raise StoreUnavailableError("store @/bots.db cannot be opened: permission denied")
+
+    monkeypatch.setattr(check_lasting, "read_enrolled", refuse)
+    assert checked(folder, capsys, code=1)[:2] == [
+        "finding: store: store @/bots.db cannot be opened: permission denied",
+        f"  remedy: let the user {user_name()} read and write it, on a disk that works; {WITHOUT_STORE}",
     ]
 
 
@@ -168,9 +274,13 @@ def test_check_finds_a_place_that_cannot_be_written(
     monkeypatch.setattr(os, "access", lambda path, *_, **__: path != folder)
     remedy = f"  remedy: let the user {user_name()} read and write it, and its folder, or name a file elsewhere"
     lines = checked(folder, capsys, code=1)
-    assert lines[:2] == ["finding: store: @/bots.db cannot be made", remedy]
+    assert lines[:2] == ["finding: store: @/bots.db cannot be made", f"{remedy}; {WITHOUT_STORE}"]
+    assert lines[2:4] == ["finding: audit: @/bots.audit.jsonl cannot be made", remedy]
     keep(folder)
-    assert checked(folder, capsys, code=1)[:2] == ["finding: store: @/bots.db cannot be written", remedy]
+    assert checked(folder, capsys, code=1)[:2] == [
+        "finding: store: @/bots.db cannot be written",
+        f"{remedy}; {WITHOUT_STORE}",
+    ]
     name = "x" * 300
     lines = checked(folder, capsys, f'[security]\naudit = "{name}"\n', code=1)
     assert lines[2] == f"finding: audit: @/{name} cannot be looked at: file name too long"

@@ -6,6 +6,7 @@ import asyncio
 import glob
 import logging
 import os
+import shlex
 import stat
 from ipaddress import ip_address
 from pathlib import Path
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     if found:
         print(f"{_counted(found)}; once mended, check again.")
         return 1
-    print(f"Nothing stands in the way of: logmonitor run {config.path}")
+    print(f"Nothing stands in the way of: {shlex.join(('logmonitor', 'run', str(config.path)))}")
     return 0
 
 
@@ -108,7 +109,8 @@ def _secret_rows(config: Config) -> Iterator[Row]:
     """Look whether others can read the secrets that stand in the configuration."""
     if config.exposed:
         text = f"others than its owner can reach what stands in it: {', '.join(config.exposed)}"
-        remedy = f"chmod 600 {config.path}, or write ${{NAME}} there and set NAME in the environment"
+        close = shlex.join(("chmod", "600", str(config.path)))
+        remedy = f"{close}, or write ${{NAME}} there and set NAME in the environment"
         yield Row(subject="configuration", text=text, remedy=remedy)
 
 

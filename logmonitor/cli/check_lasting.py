@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import stat
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +15,7 @@ from logmonitor.auditing.chain import parse_anchor
 from logmonitor.auditing.reader import verify_audit
 from logmonitor.cli.grant_desk import known_commands
 from logmonitor.cli.row import Row, reason_of, user_name
-from logmonitor.errors import AuditError, ConfigurationError, StoreError
+from logmonitor.errors import AuditError, ConfigurationError, ForeignStoreError, StoreError, StoreUnavailableError
 from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
 from logmonitor.sealing import load_seal
 from logmonitor.second_channel import service_of
@@ -27,6 +31,11 @@ if TYPE_CHECKING:
     from logmonitor.operation import Operation
 
 _LISTED: Final = 8
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_WITHOUT_STORE: Final = (
+    "until then `logmonitor run` works without it: it rescues, and refuses whoever was granted something, what asks for"
+    " a one-time code and what changes anything"
+)
 
 
 def lasting_rows(config: Config, operations: Sequence[Operation]) -> Iterator[Row]:
@@ -39,16 +48,29 @@ def lasting_rows(config: Config, operations: Sequence[Operation]) -> Iterator[Ro
             enrolled, grants = read_enrolled(store), read_grants(store)
         except StoreError as error:
             enrolled = None
-            remedy = "until then whoever asks for a one-time code, or was granted something, is refused"
-            yield Row(subject="store", text=str(error), remedy=remedy)
+            yield Row(subject="store", text=str(error), remedy=_store_remedy(error, store))
         else:
-            yield _place_row("store", store)
+            row = _place_row("store", store)
+            yield row if row.remedy is None else replace(row, remedy=f"{row.remedy}; {_WITHOUT_STORE}")
             yield from _grant_rows(config, operations, grants)
     yield from _audit_rows(config, is_anchored=bool(enrolled is not None and store is not None and store.exists()))
     yield from _code_rows(config, enrolled)
     for channel in config.second_channels:
         text = f"leads over {service_of(channel.url)}; nothing was sent to try it"
         yield Row(subject=f"second channel of {channel.admin}", text=text)
+
+
+def _store_remedy(error: StoreError, path: Path) -> str:
+    """Return what helps against a store that cannot be read, and what `run` does until then."""
+    if isinstance(error, StoreUnavailableError):
+        return f"let the user {user_name()} read and write it, on a disk that works; {_WITHOUT_STORE}"
+    if isinstance(error, ForeignStoreError):
+        move = shlex.join(("mv", str(path), f"{path}.other"))
+        return f"name another file as [bot] store, or {move}; until then `logmonitor run` does not start"
+    return (
+        "put a copy of it in its place, or else grant and enroll anew; until then `logmonitor run` refuses whoever was"
+        " granted something, and what asks for a one-time code"
+    )
 
 
 def _set_aside_rows(path: Path) -> Iterator[Row]:
@@ -72,13 +94,18 @@ def _grant_rows(config: Config, operations: Sequence[Operation], grants: Sequenc
             who = "everybody" if grant.user == EVERYBODY else grant.user
             what = what_text(grant.operation, grant.command)
             text = f"{what}, denied to {who}, is no command here now; what has another name now is not denied"
-            remedy = f"deny it by the name it has now, then: logmonitor grant revoke {grant.id} --config {config.path}"
+            remedy = f"deny it by the name it has now, then: {_command(config, 'grant', 'revoke', str(grant.id))}"
             yield Row(subject=f"denial {grant.id}", text=text, remedy=remedy)
     given = [f"{what_text(grant.operation, grant.command)} ({grant.id})" for grant in lost if not grant.is_denial]
     if given:
         more = f" and {len(given) - _LISTED} more" if len(given) > _LISTED else ""
         text = f"what is no command here gives nothing: {', '.join(given[:_LISTED])}{more}"
         yield Row(subject="grants", text=text)
+
+
+def _command(config: Config, *words: str) -> str:
+    """Return a command of this program as it is typed."""
+    return shlex.join(("logmonitor", *words, "--config", str(config.path)))
 
 
 def _place_row(subject: str, path: Path) -> Row:
@@ -91,7 +118,7 @@ def _place_row(subject: str, path: Path) -> Row:
             return Row(
                 subject=subject,
                 text=f"{path.parent}, in which {path.name} is to be, is no folder that exists",
-                remedy=f"mkdir -p {path.parent}, or name a file elsewhere",
+                remedy=f"{shlex.join(('mkdir', '-p', str(path.parent)))}, or name a file elsewhere",
             )
         else:
             can_write = os.access(path.parent, os.W_OK | os.X_OK)
@@ -108,9 +135,9 @@ def _audit_rows(config: Config, *, is_anchored: bool) -> Iterator[Row]:
     if path is None:
         yield Row(subject="audit", text="audit = false: nothing is put on record")
         return
-    row = _place_row("audit", path)
-    yield row
+    row = _audit_place_row(path)
     if row.remedy is not None:
+        yield row
         return
 
     def anchor() -> Link | None:
@@ -119,19 +146,37 @@ def _audit_rows(config: Config, *, is_anchored: bool) -> Iterator[Row]:
     try:
         verdict = verify_audit(path, read_anchor=anchor if is_anchored else None)
     except (AuditError, StoreError) as error:
-        yield Row(subject="audit", text=str(error), remedy="check again")
+        yield Row(
+            subject="audit", text=str(error), remedy="see that nothing else writes to it or moves it, check again"
+        )
         return
+    yield row
     wrong = [finding for finding in verdict.findings if not finding.is_remark]
     if wrong:
         place = wrong[0].file if wrong[0].line is None else f"{wrong[0].file}, line {wrong[0].line}"
         text = f"{place}: {wrong[0].text}" + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else "")
-        remedy = f"logmonitor audit --verify --config {config.path} tells all of it"
+        remedy = f"{_command(config, 'audit', '--verify')} tells all of it"
         yield Row(subject="audit", text=text, remedy=remedy)
     elif verdict.records:
         count = len(verdict.records)
         yield Row(
             subject="audit", text=f"its {count} records follow one upon the other" if count > 1 else "has 1 record"
         )
+
+
+def _audit_place_row(path: Path) -> Row:
+    """Tell whether the audit can be written, and by nobody else."""
+    with suppress(OSError):
+        status = path.lstat()
+        mode = stat.S_IMODE(status.st_mode)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no ordinary file"
+            text = f"{path} is {kind}, so that nothing that changes anything is run"
+            return Row(subject="audit", text=text, remedy="move it elsewhere, or name another file as [security] audit")
+        if mode & _OTHERS:
+            text = f"{path} has mode {mode:03o}, so that others than its owner can read or change what is on record"
+            return Row(subject="audit", text=text, remedy=shlex.join(("chmod", "600", str(path))))
+    return _place_row("audit", path)
 
 
 def _code_rows(config: Config, enrolled: frozenset[str] | None) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.errors import StoreError, StoreUnavailableError
+from logmonitor.errors import ForeignStoreError, StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def prepare(path: Path, folder: int, /) -> None:
     """Make an empty file where there is none, for its owner alone.
 
     Raises:
-        StoreError: what is there is no file.
+        ForeignStoreError: what is there is no file.
         StoreUnavailableError: it cannot be made, or may not be read and written.
     """
     with told_as_place_error(path):
@@ -105,7 +105,7 @@ def require_file(path: Path, /) -> os.stat_result:
     """Return the status of what stands at `path`.
 
     Raises:
-        StoreError: it is no ordinary file.
+        ForeignStoreError: it is no ordinary file.
         OSError: it cannot be told, or nothing is there.
         ValueError: no file can have that name.
     """
@@ -115,9 +115,9 @@ def require_file(path: Path, /) -> os.stat_result:
         (stat.S_ISDIR, "a directory; expected a file"),
     ):
         if is_kind(status.st_mode):
-            raise StoreError(f"store {path} is {name}")
+            raise ForeignStoreError(f"store {path} is {name}")
     if not stat.S_ISREG(status.st_mode):
-        raise StoreError(f"store {path} is no ordinary file; expected one, or a name that no file has")
+        raise ForeignStoreError(f"store {path} is no ordinary file; expected one, or a name that no file has")
     return status
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.errors import StoreError, StoreUnavailableError
+from logmonitor.errors import ForeignStoreError, StoreError, StoreUnavailableError
 from logmonitor.storage.failure import is_damage, is_of_its_place
 
 if TYPE_CHECKING:
@@ -92,17 +92,17 @@ def require_ours(connection: sqlite3.Connection, path: Path, *, known: int) -> i
     """Return the version of what is open; 0 means that nothing stands in it yet.
 
     Raises:
-        StoreError: it is another program's, or of a version above `known`.
+        ForeignStoreError: it is another program's, or of a version above `known`.
         sqlite3.Error: it cannot be read.
     """
     application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
     if application != APPLICATION_ID and (application or version or not _is_empty(connection)):
-        raise StoreError(
+        raise ForeignStoreError(
             f"store {path} is a database of another program and was left as it is; expected one of logmonitor, or a"
             " name that no file has"
         )
     if version > known:
-        raise StoreError(
+        raise ForeignStoreError(
             f"store {path} has version {version}, made by a newer logmonitor; this one knows versions up to {known}:"
             " install the newer logmonitor or name another store"
         )
