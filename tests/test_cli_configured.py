@@ -66,3 +66,26 @@ def test_config_path_refuses_to_guess(tmp_path: Path) -> None:
     remedy = "expected --config CONFIG.toml, or its path in LOGMONITOR_CONFIG"
     assert str(none.value) == f"no configuration is named, and none lies in {tmp_path}; {remedy}"
     assert str(several.value) == f"no configuration is named, and it could be alice.toml or bob.toml; {remedy}"
+
+
+def test_config_path_names_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, or a folder, without the right to read it is told as that, and not as if there were none."""
+    path = tmp_path / "alice.toml"
+    path.write_text(BOT)
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    remedy = "expected --config CONFIG.toml, or its path in LOGMONITOR_CONFIG"
+    start = f"no configuration is named, and in {tmp_path}"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", refuse)
+        with pytest.raises(ConfigurationError) as unreadable:
+            config_path(parsed(), environ={}, folder=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", refuse)
+        with pytest.raises(ConfigurationError) as closed:
+            config_path(parsed(), environ={}, folder=tmp_path)
+    assert str(unreadable.value) == f"{start} alice.toml cannot be read: permission denied; {remedy}"
+    assert str(closed.value) == f"{start} what lies there cannot be read: permission denied; {remedy}"
+    assert config_path(parsed(), environ={}, folder=tmp_path) == path

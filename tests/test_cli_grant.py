@@ -178,7 +178,7 @@ def test_grant_deny_may_hold_for_everybody_and_says_how_to_undo_it(machine: _Mac
         (("add", "wxid_ann", "qr", "--room", "ops*"), "'ops*' names nobody and no place"),
         (("add", "wxid_ann", "qr", "--room", "here"), "this is no room"),
         (("add", "wxid_ann"), "the following arguments are required: WHAT"),
-        (("revoke", "x"), "invalid int value: 'x'"),
+        (("revoke", "x"), "'x' is no number; expected one that `logmonitor grant list` shows"),
         ((), "the following arguments are required: ACTION"),
     ],
 )

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.cli.row import reason_of
 from logmonitor.configuration.document import alternatives
 from logmonitor.errors import ConfigurationError
 
@@ -44,25 +45,48 @@ def config_path(
         return named
     if environ.get(VARIABLE):
         return Path(environ[VARIABLE])
-    here = sorted(path for path in (folder or Path()).glob("*.toml") if _is_configuration(path))
+    place = (folder or Path()).absolute()
+    unreadable: dict[str, str] = {}
+    here = _configurations(folder or Path(), unreadable)
     if len(here) == 1:
         return here[0]
+    if unreadable and not here:
+        which = "; ".join(f"{name} cannot be read: {reason}" for name, reason in unreadable.items())
+        raise ConfigurationError(f"no configuration is named, and in {place} {which}; {_REMEDY}")
     if not here:
-        raise ConfigurationError(
-            f"no configuration is named, and none lies in {(folder or Path()).absolute()}; {_REMEDY}"
-        )
+        raise ConfigurationError(f"no configuration is named, and none lies in {place}; {_REMEDY}")
     names = alternatives([path.name for path in here])
     raise ConfigurationError(f"no configuration is named, and it could be {names}; {_REMEDY}")
 
 
-def _is_configuration(path: Path) -> bool:
-    """Tell whether a file has a `[bot]`; one that is no TOML, which is told when it is read, if it seems to."""
+def _configurations(folder: Path, unreadable: dict[str, str]) -> list[Path]:
+    """Return the configurations in a folder; note the files that may be some and cannot be read, each with why."""
+    found: list[Path] = []
     try:
-        if not path.is_file() or path.stat().st_size > _LIMIT_BYTES:
-            return False
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except OSError as error:
+        unreadable["what lies there"] = reason_of(error)
+        return found
+    for path in paths:
+        try:
+            if _is_configuration(path):
+                found.append(path)
+        except PermissionError as error:
+            unreadable[path.name] = reason_of(error)
+        except OSError:
+            continue
+    return found
+
+
+def _is_configuration(path: Path) -> bool:
+    """Tell whether a file has a `[bot]`; one that is no TOML, which is told when it is read, if it seems to.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.is_file() or path.stat().st_size > _LIMIT_BYTES:
         return False
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
         return isinstance(tomllib.loads(text).get("bot"), dict)
     except (ValueError, RecursionError):

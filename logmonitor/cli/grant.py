@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
         add_config_option(action)
     revoke = actions.add_parser("revoke", help="take a grant or denial back", description="Take one back, for good.")
-    revoke.add_argument("id", metavar="NUMBER", type=int, help="its number, as `list` shows it")
+    revoke.add_argument("id", metavar="NUMBER", type=_number, help="its number, as `list` shows it")
     add_config_option(revoke)
     listing = actions.add_parser("list", help="show what is granted and denied", description="Show all, or a user's.")
     listing.add_argument("user", metavar="USER", nargs="?", help="only what speaks of this stable id")
@@ -83,6 +84,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the stable id of a user, by the name that XBot has for it; may be said again",
     )
     add_config_option(importing)
+
+
+def _number(text: str) -> int:
+    """Take an argument for the number of a grant."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no number; expected one that `logmonitor grant list` shows") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
