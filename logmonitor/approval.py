@@ -120,6 +120,11 @@ def waiting_for(pending: Pending, *, user: str, conversation: str) -> Proposal |
     )
 
 
+def has_need(pending: Pending, rule: SecurityRule, *, user: str) -> bool:
+    """Tell whether anything of a user's waits for what `rule` asks for."""
+    return any(proposal.request.user == user and rule in proposal.needs for proposal in pending.proposals)
+
+
 def confirmable(pending: Pending, id_: str, /, *, user: str, conversation: str) -> tuple[Proposal, SecurityRule] | None:
     """Return the proposal that `user` may confirm here under this id, and the rule that this fulfils.
 

@@ -21,6 +21,7 @@ from logmonitor.records import Priority
 from logmonitor.throttle import Throttle
 from logmonitor.totp import Verdict
 from logmonitor.wording import duration_text, person_text
+from logmonitor.worker import ask_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -232,7 +233,7 @@ class Approver:
 
     def _effect(self, request: Request) -> str:
         command = request.command
-        return self._translate(command.help) if command.effect is None else command.effect(request.invocation)
+        return self._translate(command.help) if command.effect is None else ask_of(command.effect, request.invocation)
 
     async def _send_code(self, proposal: Proposal) -> None:
         """Send the code of a command over the second channel of who asked for it; without it nothing waits."""
@@ -266,15 +267,16 @@ class Approver:
     def _verified(self, request: Request, code: str, rules: frozenset[SecurityRule]) -> str | None:
         """Use up an authenticator's code for a command; return the factor it is, None where it does not count.
 
-        Of `rules` that are still to be fulfilled one may be a second channel's code: then wrong codes are not forgotten
-        for this one, or whoever has the authenticator could guess at the other without end.
+        Where `rules` that are still to be fulfilled, or another command of the user, wait for a second channel's code,
+        wrong codes are not forgotten for this one: whoever has the authenticator could guess at the other without end.
         """
         _ = self._translate
         verification = self._totp.verify(
             self._people.names_of(request.user),
             code,
             command=request.text,
-            forgives=SecurityRule.OUT_OF_BAND not in rules,
+            forgives=SecurityRule.OUT_OF_BAND not in rules
+            and not approval.has_need(self._pending, SecurityRule.OUT_OF_BAND, user=request.user),
         )
         match verification.verdict:
             case Verdict.ACCEPTED if verification.by_recovery_code:

@@ -30,7 +30,7 @@ ANCHOR_OWNER: Final = "logmonitor.audit"
 ANCHOR_KEY: Final = "newest"
 """The key under which it stands there."""
 
-LOCK_SECONDS: Final = 2.0
+LOCK_SECONDS: Final = 0.5
 """How long to wait for whoever else writes."""
 
 _log = logging.getLogger(__name__)

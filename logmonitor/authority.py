@@ -66,6 +66,15 @@ class Authority:
         """Tell whether a message is from an admin of the whole chat."""
         return message.sender.id in self._ids(self._world.admins)
 
+    def is_any_admin(self, message: Message) -> bool:
+        """Tell whether a message is from an admin of the whole chat or of an operation."""
+        names = (*self._world.admins, *(name for worker in self._workers.values() for name in worker.admins))
+        return message.sender.id in self._ids(names)
+
+    def is_readable(self) -> bool:
+        """Tell whether grants and denials can be read."""
+        return self._rights() is not None
+
     def admins_of(self, operation: str) -> tuple[Sender, ...]:
         """Return the admins of an operation, those of the whole chat among them."""
         names = (*self._world.admins, *self._workers[operation].admins)

@@ -31,7 +31,7 @@ from logmonitor.security_rules import rules_of
 from logmonitor.throttle import Throttle
 from logmonitor.typed import parse, without_code
 from logmonitor.wording import duration_text, person_text
-from logmonitor.worker import Worker, call_of
+from logmonitor.worker import Worker, ask_of, call_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -162,11 +162,12 @@ class Dispatcher:
             return
         is_guest = all(entry.command.right is Right.ANYONE for entry in permitted)
         if (is_guest or message.room is not None) and self._is_talk(message, permitted):
+            self._note_unpermitted(message, permitted)
             self._leave(message, "talk")
             return
         if not self._is_new(message):
             _log.info("message %r from %r came twice; dropped", message.id, message.sender.id)
-        elif not self._authority.is_admin(message) and not self._requests.admits(message.sender.id):
+        elif not self._authority.is_any_admin(message) and not self._requests.admits(message.sender.id):
             self._warn(message)
         elif heard.allowed:
             with isolated(lambda error: self._apologise(message, error)):
@@ -182,12 +183,11 @@ class Dispatcher:
 
     def _is_new(self, message: Message) -> bool:
         """Note a message; tell whether it came for the first time, before a restart too where the store can tell."""
-        self._seen, is_new = remember(self._seen, message.id)
+        key = f"{message.conversation}\0{message.id}"
+        self._seen, is_new = remember(self._seen, key)
         try:
             return (
-                self._world.store.note_message(
-                    message.id, at=self._world.clock.now(), keep_seconds=2 * self._policy.max_age
-                )
+                self._world.store.note_message(key, at=self._world.clock.now(), keep_seconds=2 * self._policy.max_age)
                 and is_new
             )
         except StoreError as error:
@@ -208,15 +208,21 @@ class Dispatcher:
 
     def _turn_away(self, message: Message) -> None:
         """Be silent to who may run nothing here; a command of his goes on record, but not without end."""
-        typed = parse(message.text)
-        known = None if typed is None else self._found(typed, self._entries)
-        if isinstance(known, Found):
-            self._note_attempt(message, known.entry)
+        self._note_unpermitted(message, ())
         is_elsewhere = message.room is not None and message.room not in self._rooms
         self._leave(message, Reason.ROOM if is_elsewhere else Reason.STRANGER)
 
+    def _note_unpermitted(self, message: Message, permitted: tuple[Entry, ...]) -> None:
+        """Put on record what is a command, but none that its sender may run."""
+        typed = parse(message.text)
+        known = None if typed is None else self._found(typed, self._entries)
+        if isinstance(known, Found) and known.entry not in permitted:
+            self._note_attempt(message, known.entry)
+
     def _note_attempt(self, message: Message, entry: Entry) -> None:
         """Put an attempt on record; warn the admins, once a period, of who does not stop."""
+        if not self._authority.is_readable():
+            return  # nobody is accused of what he may have been granted
         if self._attempts.admits(message.sender.id):
             decision = self._authority.decide(entry, message)
             with suppress(AuditError):
@@ -303,7 +309,7 @@ class Dispatcher:
             text=typed.text,
             watch=found.watch,
         )
-        objection = None if entry.command.objection is None else entry.command.objection(invocation)
+        objection = None if entry.command.objection is None else ask_of(entry.command.objection, invocation)
         self._explanations.forget(message.conversation)
         if objection is not None:
             self._put(message.conversation, objection)

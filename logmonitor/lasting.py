@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from logmonitor.config import Config
 
 _log = logging.getLogger(__name__)
+PATIENCE_SECONDS: Final = 0.25
+"""How long another process is waited for: a rescue may be waiting meanwhile. The command line holds it for less."""
+
 _OWNER: Final = "logmonitor.lasting"
 _TOLD: Final = "set_aside"
 
@@ -125,7 +128,7 @@ class Lasting:
 
 def _opened(path: Path | None) -> Store:
     try:
-        return Store(path)
+        return Store(path, patience=PATIENCE_SECONDS)
     except StoreUnavailableError as error:
         if path is None:
             raise

@@ -253,6 +253,10 @@ class Operation:
             raise OperationError(
                 f"bad operation name {self.name!r}; expected lower-case letters, digits, '-' and '_', a letter first"
             )
+        if "." in self.config.name:
+            raise OperationError(
+                f"bad name {self.config.name!r} of operation {self.name!r}; expected one without a dot"
+            )
         if self.patterns and self.on_batch is None:
             raise OperationError(f"operation {self.name!r} has patterns but no on_batch to receive their lines")
         names = [command.name for command in self.commands]

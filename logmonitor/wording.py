@@ -17,6 +17,7 @@ _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86400
 _LONGEST_NAME: Final = 40
+_MARKS: Final = dict.fromkeys(map(ord, ":：=＝,，<"), "·")
 _QUOTES: Final = dict.fromkeys(map(ord, '“”„‟"＂〝〞〟❝❞″‶ʺ˝'), "'")
 
 
@@ -61,8 +62,11 @@ def person_text(sender: Sender) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return what somebody is called on one line, in quotes that it cannot close, at most 40 characters of it."""
-    shown = _one_line(name)
+    """Return what somebody is called on one line, in quotes that it cannot close, at most 40 characters of it.
+
+    Nothing in it marks what follows as a secret, which would be redacted with the rest of the sentence.
+    """
+    shown = _one_line(name).translate(_MARKS)
     if len(shown) > _LONGEST_NAME:
         shown = f"{shown[: _LONGEST_NAME - 1]}…"
     return f"“{shown}”"

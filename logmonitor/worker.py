@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from logmonitor.clock import Clock
     from logmonitor.directory import Directory
-    from logmonitor.operation import Context, Host, KeyValue, Operation, Outcome
+    from logmonitor.operation import Context, Host, Invocation, KeyValue, Operation, Outcome
     from logmonitor.outbox import Outbox
     from logmonitor.records import Content, Sender, Session
     from logmonitor.store import Store
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 HANDLER_SECONDS: Final = 60.0
 _QUEUE_LENGTH: Final = 64
+_WANTS_EXIT: Final = "it tried to end the whole program"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,18 @@ class Call:
     handler: Callable[[Context], Awaitable[Outcome | None]]
     reply_to: str | None = None
     seconds: float | None = HANDLER_SECONDS
+
+
+def ask_of(question: Callable[[Invocation], _T], invocation: Invocation, /) -> _T:
+    """Return what a command says about an invocation, before anybody is asked or anything runs.
+
+    Raises:
+        OperationError: it would have ended more than the command.
+    """
+    try:
+        return question(invocation)
+    except (SystemExit, asyncio.CancelledError) as error:
+        raise OperationError(_WANTS_EXIT) from error
 
 
 def call_of(
@@ -148,7 +161,10 @@ class Worker:
         errors: list[Exception] = []
         with isolated(errors.append):
             async with asyncio.timeout(call.seconds):
-                outcome = await call.handler(self.context(call))
+                try:
+                    outcome = await call.handler(self.context(call))
+                except SystemExit as end:
+                    raise OperationError(_WANTS_EXIT) from end
         for error in errors:
             _log.error("%s of operation %s failed", call.about, self.name, exc_info=error)
         return outcome, next(iter(errors), None)

@@ -477,6 +477,19 @@ async def test_one_factor_does_not_buy_guesses_at_the_other(tmp_path: Path) -> N
         assert here.ran == []
 
 
+async def test_other_command_does_not_buy_guesses_at_the_second_channel(tmp_path: Path) -> None:
+    """While a second channel's code is waited for, a right code for another command forgets no wrong one."""
+    async with desk(tmp_path / "audit") as here:
+        await here.ask("both", TOTP, OUT_OF_BAND)
+        wrong = f"{(int(here.channel.code_for('AdminWeixin')) + 1) % 10**8:08}"
+        for _ in range(4):
+            await here.give(wrong)
+        await here.ask("only", TOTP, code=here.authenticator.code())
+        await here.give(wrong)
+        assert any("too many wrong codes" in str(content) for _, content in here.transport.sent)
+        assert here.ran == [("sh only", ("totp",))]
+
+
 async def test_codes_that_were_right_forget_the_wrong_ones(tmp_path: Path) -> None:
     """A mistype before each right code of a second channel adds up to no lock."""
     async with desk(tmp_path / "audit") as here:

@@ -285,3 +285,54 @@ def test_run_needs_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["run"])
     assert caught.value.code == 2
     assert "CONFIG.toml" in capsys.readouterr().err
+
+
+def test_run_ends_though_a_thread_of_an_operation_does_not(tmp_path: Path) -> None:
+    """A handler that hangs in a thread of its own cannot keep the program from its end for ever."""
+    (tmp_path / "hanging.py").write_text(
+        "import asyncio, time\n"
+        "from logmonitor import Command, Operation\n"
+        "async def hang(context, invocation):\n"
+        "    await context.send('hanging')\n"
+        "    await asyncio.to_thread(time.sleep, 60)\n"
+        "def hanging(config):\n"
+        "    command = Command(name='hang', handler=hang, help='hang')\n"
+        "    return Operation(name='hanging', config=config, commands=(command,))\n"
+    )
+    (tmp_path / "alice.toml").write_text(
+        BOT + CHAT.format("stdio") + WATCH + '[[operation]]\nuse = "hanging:hanging"\n'
+    )
+    program = (
+        "import sys; from logmonitor import cli, jobs; from logmonitor.cli import run;"
+        "run.STOP_SECONDS = run.GRACE_SECONDS = 0.5; jobs.GRACE_SECONDS = 0.1;"
+        "sys.exit(cli.main(['run', 'alice.toml']))"
+    )
+
+    async def story() -> tuple[int | None, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program),
+            cwd=tmp_path,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        ann = {"id": "ann-id", "weixin": "AdminWeixin"}
+        for frame in (
+            {"type": "contacts", "contacts": [ann]},
+            {"type": "message", "id": "1", "sender": ann, "conversation": "ann-id", "text": "hang"},
+        ):
+            process.stdin.write(json.dumps(frame).encode() + b"\n")
+        async with asyncio.timeout(50):
+            async for line in process.stdout:
+                frame = json.loads(line)
+                if frame.get("text") == "hanging":
+                    break
+            process.send_signal(signal.SIGTERM)
+            _, errors = await process.communicate()
+        return process.returncode, errors
+
+    code, errors = asyncio.run(story())
+    assert code == 1
+    assert b"did not stop within 1 s; ended" in errors

@@ -569,3 +569,47 @@ async def test_operation_cannot_take_the_programs_own_name() -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(OperationError, match="an operation has the name 'logmonitor'")):
         async with stage(Operation(name="logmonitor", config=OperationConfig())):
             pass  # pragma: no cover
+
+
+@pytest.mark.parametrize("error", [SystemExit(2), asyncio.CancelledError()])
+async def test_command_that_would_end_the_program_ends_itself(error: BaseException) -> None:
+    """What parses arguments as a program does may raise SystemExit: it is told, and everything goes on."""
+
+    def say(_invocation: Invocation) -> str:
+        raise error
+
+    async def exit_(_context: Context, _invocation: Invocation) -> None:
+        raise SystemExit(2)
+
+    confirmed = frozenset({SecurityRule.CONFIRM})
+    broken = Operation(
+        name="broken",
+        config=OperationConfig(),
+        commands=(
+            replace(command("first", greet), objection=say),
+            replace(command("second", greet), effect=say, security=confirmed),
+            command("third", exit_),
+            command("greet", greet),
+        ),
+    )
+    async with stage(broken) as here:
+        for count, name in enumerate(("first", "second", "third", "greet"), start=1):
+            await here.say(name)
+            await here.replies(count)
+        replies = [text for _, text in await here.replies(4)]
+    assert replies == [
+        "nothing was done, by a mistake in the program; its log tells more",
+        "nothing was done, by a mistake in the program; its log tells more",
+        "third of broken failed: it tried to end the whole program; the log of logmonitor tells more",
+        "hello bob",
+    ]
+
+
+async def test_same_id_in_another_conversation_is_another_message() -> None:
+    """Where a chat counts messages for each conversation nobody's message takes the place of an admin's."""
+    async with stage(greeter()) as here:
+        message = await here.say("greet", id="7")
+        here.dispatcher.handle(replace(message, conversation="elsewhere"))
+        here.dispatcher.handle(message)
+        await here.say("greet bob last")
+        assert [text for _, text in await here.replies(3)] == ["hello bob", "hello bob", "hello bob last"]

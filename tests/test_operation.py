@@ -51,3 +51,11 @@ def test_operation_refuses_what_could_not_work(fields: dict[str, object], senten
     with pytest.raises(OperationError) as refused:
         Operation(**{"name": "rescue", "config": OperationConfig(), **fields})  # type: ignore[arg-type]
     assert str(refused.value) == sentence
+
+
+def test_operation_with_a_dot_in_its_configured_name_is_refused() -> None:
+    """Names with a dot are the program's own, such as the audit's in the store."""
+    with pytest.raises(
+        OperationError, match=r"bad name 'logmonitor\.audit' of operation 'x'; expected one without a dot"
+    ):
+        Operation(name="x", config=OperationConfig(name="logmonitor.audit"))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor import Sender, Session, SessionState, duration_text, session_text, translation
+from logmonitor.redact import redact
 from logmonitor.testing import START
 from logmonitor.wording import person_text, quoted
 
@@ -66,7 +67,7 @@ def test_session_is_told_in_chinese() -> None:
         (Sender(id="wxid_1", name="  小  明 "), "“小 明” (wxid_1)"),
         (Sender(id="wxid_1", name="x" * 40), f"“{'x' * 40}” (wxid_1)"),
         (Sender(id="wxid_1", name="x" * 41), f"“{'x' * 39}…” (wxid_1)"),
-        (Sender(id="wxid_1", name="Ann” (wxid_2), “Eve"), "“Ann' (wxid_2), 'Eve” (wxid_1)"),
+        (Sender(id="wxid_1", name="Ann” (wxid_2), “Eve"), "“Ann' (wxid_2)· 'Eve” (wxid_1)"),
         (Sender(id="wxid_1", name="Ann\nconfirm 7F3K\r"), "“Ann␊confirm 7F3K␍” (wxid_1)"),
         (Sender(id="wxid_1", name="Ann\u202e\u2028\x07"), "“Ann\\u202e\\u2028␇” (wxid_1)"),
         (Sender(id="wx\nid", name="Ann"), "“Ann” (wx␊id)"),
@@ -91,3 +92,12 @@ def test_person_cannot_forge_a_text(name: str, alias: str) -> None:
     assert '"' not in text
     assert len(text.splitlines()) == 1
     assert len(text) <= len("“” (wxid_1)") + 40
+
+
+@pytest.mark.parametrize(
+    "name", ["cookie:", "token=", "Authorization:", "password is:", "验证码：", "secret<", "密码："]
+)
+def test_name_makes_nothing_of_the_sentence_a_secret(name: str) -> None:
+    """What stands behind a name is never redacted because of it: the id and the rest of the sentence stay."""
+    text = f"{person_text(Sender(id='wxid_1', name=name))} asks for:\nsh uptime"
+    assert redact(text).endswith("(wxid_1) asks for:\nsh uptime")

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 STOP_SECONDS: Final = 15.0
+GRACE_SECONDS: Final = 3.0
+"""How long what was cancelled then may take, before the process is ended with it."""
+
 _FORCED: Final = 128 + signal.SIGINT
 _QUIET: Final = ("hpack", "watchdog")
 """Libraries whose details are never logged.
@@ -74,14 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     is_shared = config.chat.transport == "console" and sys.stderr.isatty()
     set_up_logging(_level(is_verbose=arguments.verbose, is_shared=is_shared), secrets=config.secrets)
+    last_resort = threading.Timer(STOP_SECONDS + GRACE_SECONDS, _give_up)
+    last_resort.daemon = True
     try:
-        asyncio.run(_serve(config, transport, operations))
+        asyncio.run(_serve(config, transport, operations, last_resort))
     except* LogMonitorError as group:
         wrong = [*dict.fromkeys(_sentences(group))]
     except* asyncio.CancelledError:
         wrong = [f"did not stop within {STOP_SECONDS:g} s; ended"]
     else:
         wrong = []
+    finally:
+        last_resort.cancel()
     for sentence in wrong:
         print(f"{arguments.config}: {redact(sentence, config.secrets)}", file=sys.stderr)
     return 1 if wrong else 0
@@ -110,8 +118,16 @@ def set_up_logging(level: int, *, secrets: Sequence[str]) -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-async def _serve(config: Config, transport: Transport, operations: tuple[Operation, ...]) -> None:
-    """Serve until the first SIGINT or SIGTERM; a SIGINT after that ends the process at once."""
+def _give_up() -> None:
+    """End the process, which a thread of an operation may be keeping from its end."""
+    print(f"did not stop within {STOP_SECONDS + GRACE_SECONDS:g} s; ended", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+async def _serve(
+    config: Config, transport: Transport, operations: tuple[Operation, ...], last_resort: threading.Timer
+) -> None:
+    """Serve until the first SIGINT or SIGTERM, with which `last_resort` starts; a SIGINT after that ends at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     serving = asyncio.ensure_future(serve(config, transport=transport, operations=operations, stop=stop))
@@ -121,6 +137,7 @@ async def _serve(config: Config, transport: Transport, operations: tuple[Operati
             _log.info("%s: stopping", number.name)
             stop.set()
             loop.call_later(STOP_SECONDS, serving.cancel)
+            last_resort.start()
         elif number is signal.SIGINT:
             sys.stderr.flush()
             os._exit(_FORCED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 def tell(text: str, *, stream: TextIO | None = None, end: str = "\n") -> None:
     """Print `text`, by default on standard output; what is untrusted in it was made `visible` before."""
     stream = sys.stdout if stream is None else stream
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
+    if stream.isatty():
+        width = os.get_terminal_size(stream.fileno()).columns or None  # rich takes what is no clever one for 80 columns
+        console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
         console.print(Text(text), end=end)
         stream.flush()
     else:

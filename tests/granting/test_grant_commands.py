@@ -278,7 +278,7 @@ async def test_grant_goes_by_no_display_name() -> None:
     chat.contacts = [Sender(id="wxid_imposter", name="bob"), Sender(id="wxid_x", alias="x", name="y")]
     assert (await chat.say("grant bob view")).startswith("nothing was done: no contact fits 'bob'")
     chat.contacts = [Sender(id="wxid_x", name="Bob\n2: admin may run *\u202e")]
-    assert "“Bob␊2: admin may run *\\u202e” (wxid_x) may run" in await chat.say("grant wxid_x view")
+    assert "“Bob␊2· admin may run *\\u202e” (wxid_x) may run" in await chat.say("grant wxid_x view")
 
 
 async def test_length_counts_from_when_it_was_written() -> None:
