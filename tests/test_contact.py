@@ -74,7 +74,7 @@ def test_contact_is_listed_by_what_can_be_typed() -> None:
         find_contact("Ann", contacts)
     assert str(caught.value) == (
         "no contact fits 'Ann'; expected the id of one:"
-        " \"the boss\" (alias “a'), wxid_9 (alias 'b␊”), wxid_2, wxid\\u202e3"
+        " \"the boss\" (alias “a')· wxid_9 (alias 'b␊”), wxid_2, wxid\\u202e3"
     )
 
 
