@@ -16,6 +16,7 @@ from logmonitor.records import Chunk, Notice, NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
     from logmonitor.cli.output import Output
 
@@ -34,26 +35,44 @@ def follow(logs: Sequence[str], output: Output, *, from_start: bool) -> None:
 
 async def _follow(logs: Sequence[str], output: Output, *, start: Start) -> None:
     """Follow for ever. Writing stands in the loop: while the reader is slow, nothing more is to be read."""
-    _listen(asyncio.get_running_loop(), asyncio.current_task())
+    writing = _Writing()
+    _listen(asyncio.get_running_loop(), asyncio.current_task(), writing)
     async with Follower(*logs, start=start) as follower:
         async for item in follower:
-            if isinstance(item, Chunk):
-                output.take(item)
-            else:
-                _tell(item)
+            with writing:
+                if isinstance(item, Chunk):
+                    output.take(item)
+                else:
+                    _tell(item)
 
 
-def _listen(loop: asyncio.AbstractEventLoop, following: asyncio.Task[None] | None) -> None:
+class _Writing:
+    """Whether something is being written just now, which a reader may keep from coming to an end."""
+
+    def __init__(self) -> None:
+        self.is_under_way = False
+
+    def __enter__(self) -> None:
+        self.is_under_way = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.is_under_way = False
+
+
+def _listen(loop: asyncio.AbstractEventLoop, following: asyncio.Task[None] | None, writing: _Writing) -> None:
     """Let it all end on a signal, or once standard output is a pipe that nobody reads any more.
 
-    Such a pipe has an error to read. A signal also raises, for it may come while a reader takes nothing; where Python
-    drops what is raised, as in a finaliser, the cancellation is what counts.
+    Such a pipe has an error to read. A signal raises only while something is written, for it may come while a reader
+    takes nothing: anywhere else it could tear the loop, or a lock that a thread waits for, apart.
     """
 
     def interrupt(*_: object) -> None:
         if following is not None:
             loop.call_soon_threadsafe(following.cancel)
-        raise KeyboardInterrupt
+        if writing.is_under_way:
+            raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
