@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor import Command, Operation, OperationConfig, OperationError
+from logmonitor import Command, Operation, OperationConfig, OperationError, Right, SecurityRule
 
 if TYPE_CHECKING:
     from logmonitor import Context, Invocation
@@ -59,3 +59,9 @@ def test_operation_with_a_dot_in_its_configured_name_is_refused() -> None:
         OperationError, match=r"bad name 'logmonitor\.audit' of operation 'x'; expected one without a dot"
     ):
         Operation(name="x", config=OperationConfig(name="logmonitor.audit"))
+
+
+def test_command_for_anyone_cannot_ask_who_it_is() -> None:
+    """What is for whoever writes has nobody whose code or confirmation it could ask for."""
+    with pytest.raises(OperationError, match="command 'hours' is for anyone and asks for totp"):
+        Command(name="hours", handler=nothing, help="x", right=Right.ANYONE, security=frozenset({SecurityRule.TOTP}))
