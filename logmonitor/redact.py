@@ -222,8 +222,9 @@ def _has_digit(word: str) -> bool:
 
 def _is_basic(word: str) -> bool:
     """Tell whether a word is a user's name and password as a header carries them, and not just a word."""
+    bare = word.rstrip("=")
     try:
-        return b":" in base64.b64decode(word + "=" * (-len(word) % 4), validate=True)
+        return b":" in base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except binascii.Error:
         return False
 

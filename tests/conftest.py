@@ -40,6 +40,8 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Return a desk with nobody enrolled."""
-    return Desk(tmp_path, capsys, monkeypatch)
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """Give a desk with nobody enrolled."""
+    desk = Desk(tmp_path, capsys, monkeypatch)
+    yield desk
+    desk.leave()

@@ -49,6 +49,7 @@ class Desk:
         self.said = ""
         self._capsys = capsys
         self._answers: list[str | Callable[[], str]] = []
+        self._stores: list[Store] = []
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "stdin", self)
         self.configure()
@@ -89,7 +90,13 @@ class Desk:
     def totp(self) -> Totp:
         """Return what the bot itself would verify with."""
         seal = load_seal(key=None, key_file=self.folder / "bot.key")
-        return Totp(self.store(), seal, now=lambda: datetime.now(UTC))
+        self._stores.append(self.store())
+        return Totp(self._stores[-1], seal, now=lambda: datetime.now(UTC))
+
+    def leave(self) -> None:
+        """Close what was opened."""
+        for store in self._stores:
+            store.close()
 
     def store(self) -> Store:
         """Open the store."""
