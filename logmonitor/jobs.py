@@ -157,6 +157,8 @@ class Jobs:
     async def _see_through(self, job: Job, worker: Worker) -> None:
         """Run a job to its end, whatever that is."""
         job.task = self._start(self._work(job, worker))
+        if job.canceller is not None:  # before it had begun
+            job.task.cancel()
         acknowledging = self._start(self._acknowledge(job))
         try:
             await asyncio.wait({job.task})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from logmonitor.language import translation
@@ -85,40 +86,29 @@ def own_commands(
         else:
             await context.send(_("there is no such job; `jobs` lists those that there are"))
 
+    companion = partial(Command, right=Right.ANYONE, read_only=True, control=True)
     return (
-        Command(
+        companion(
             name="help",
             handler=tell_help,
             help=_("list what you may ask for, or tell all about one command"),
             usage=_("[COMMAND]"),
-            right=Right.ANYONE,
-            read_only=True,
-            control=True,
         ),
-        Command(
+        companion(
             name="confirm",
             handler=confirm,
             help=_("have the command done that waits for your confirmation"),
             usage=_("ID"),
-            right=Right.ANYONE,
-            read_only=True,
-            control=True,
         ),
-        Command(
+        companion(
             name="jobs",
             handler=list_jobs,
             help=_("list the commands at work"),
-            right=Right.ANYONE,
-            read_only=True,
-            control=True,
         ),
-        Command(
+        companion(
             name="cancel",
             handler=cancel,
             help=_("end a command at work"),
             usage=_("[NUMBER]"),
-            right=Right.ANYONE,
-            read_only=True,
-            control=True,
         ),
     )

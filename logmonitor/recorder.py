@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from logmonitor.auditing.record import AuditRecord
@@ -36,55 +37,36 @@ class Recorder:
         duration: float | None = None,
     ) -> None:
         """Put on record what was decided about a request, or became of it."""
-        self._write(
-            request.invocation.message,
-            decision,
-            operation=request.operation,
-            command=request.text,
-            reason=reason,
-            grant=grant,
-            factors=factors,
-            job=job,
-            exit_code=exit_code,
-            duration=duration,
-        )
-
-    def record_message(
-        self, message: Message, decision: str, *, reason: str, operation: str | None = None, command: str | None = None
-    ) -> None:
-        """Put on record what was decided about a message; of its text only what `command` has."""
-        self._write(message, decision, operation=operation, command=command, reason=reason)
-
-    def _write(
-        self,
-        message: Message,
-        decision: str,
-        *,
-        operation: str | None,
-        command: str | None,
-        reason: str,
-        grant: Grant | None = None,
-        factors: tuple[str, ...] = (),
-        job: int | None = None,
-        exit_code: int | None = None,
-        duration: float | None = None,
-    ) -> None:
         self._audit.write(
-            AuditRecord(
-                at=self._clock.now(),
-                decision=decision,
-                user=message.sender.id,
-                name=message.sender.alias or message.sender.name,
-                conversation=message.conversation,
-                room=message.room,
-                message=message.id,
-                operation=operation,
-                command=None if command is None else redact_codes(command),
-                reason=reason,
+            replace(
+                self._record_of(request.invocation.message, decision, command=request.text, reason=reason),
+                operation=request.operation,
                 factors=factors,
                 grant=None if grant is None else grant.id,
                 job=job,
                 exit_code=exit_code,
                 duration=duration,
             )
+        )
+
+    def record_message(
+        self, message: Message, decision: str, *, reason: str, operation: str | None = None, command: str | None = None
+    ) -> None:
+        """Put on record what was decided about a message; of its text only what `command` has."""
+        self._audit.write(
+            replace(self._record_of(message, decision, command=command, reason=reason), operation=operation)
+        )
+
+    def _record_of(self, message: Message, decision: str, *, command: str | None, reason: str) -> AuditRecord:
+        """Return what is kept of any decision: when, about whom and what, and why."""
+        return AuditRecord(
+            at=self._clock.now(),
+            decision=decision,
+            user=message.sender.id,
+            name=message.sender.alias or message.sender.name,
+            conversation=message.conversation,
+            room=message.room,
+            message=message.id,
+            command=None if command is None else redact_codes(command),
+            reason=reason,
         )

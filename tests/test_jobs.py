@@ -277,6 +277,16 @@ async def test_cancelled_job_ends_whether_it_runs_or_waits(tmp_path: Path, text:
     assert here.jobs.all == ()
 
 
+async def test_job_that_is_cancelled_before_it_began_never_begins(tmp_path: Path) -> None:
+    """A job cancelled in the very moment in which it was asked for runs nothing, and its end is told."""
+    async with bench(tmp_path / "audit") as here:
+        here.ask("a")
+        here.jobs.cancel(here.jobs.all[0], by="ben-id")
+        await here.settle()
+    assert here.began == []
+    assert here.answers == ["job 1 (work a) was cancelled"]
+
+
 async def test_jobs_are_told_that_the_program_stops(tmp_path: Path) -> None:
     """At the end a job at work and one that waits are ended, told and put on record; nothing more begins."""
     async with bench(tmp_path / "audit") as here:
