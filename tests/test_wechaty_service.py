@@ -47,7 +47,8 @@ class Service:
     streams: int = 0
     dings: int = 0
     events: asyncio.Queue[tuple[int, str] | None] = field(default_factory=asyncio.Queue)
-    has_ended: bool = False
+    dinged: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     endpoint: str = ""
 
@@ -80,6 +81,7 @@ class Service:
     async def _ding(self, stream: Any) -> None:  # noqa: ANN401
         await stream.recv_message()
         self.dings += 1
+        self.dinged.set()
         if self.hangs:
             await asyncio.Event().wait()
         if self.refuses is not None:
@@ -99,7 +101,7 @@ class Service:
             self.events.put_nowait(one)
         while (event := await self.events.get()) is not None:
             await stream.send_message(protocol.EventResponse(type=event[0], payload=event[1]))
-        self.has_ended = True
+        self.ended.set()
 
     async def _message(self, stream: Any) -> None:  # noqa: ANN401
         asked = await stream.recv_message()
@@ -194,9 +196,8 @@ async def test_wechaty_stays_with_a_service_that_never_answers(status: Status | 
 
 async def _probed(service: Service) -> None:
     """Wait for the next ding."""
-    dings = service.dings
-    while service.dings == dings:  # noqa: ASYNC110  # the service has no clock of its own
-        await asyncio.sleep(0.01)
+    service.dinged.clear()
+    await service.dinged.wait()
 
 
 async def test_wechaty_connects_anew_where_a_ding_hangs(record: Record) -> None:
@@ -270,8 +271,7 @@ async def test_wechaty_visitor_gives_the_stream_up_to_another(record: Record) ->
             assert [message.id for message in await take_messages(visitor, 1)] == ["one"]
             service.events.put_nowait(None)
             async with asyncio.timeout(DEADLINE):
-                while not service.has_ended:  # noqa: ASYNC110  # the service has no clock of its own
-                    await asyncio.sleep(0.01)
+                await service.ended.wait()
             with pytest.raises(RejectedError):
                 await visitor.resolve("ann")
             assert visitor.health().is_up
