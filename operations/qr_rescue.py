@@ -390,9 +390,8 @@ async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, t
 async def _image(context: Context, bot: str, qr: Qr, caption: str) -> Attachment:
     """Render a QR, or read the image file in which the bot keeps it."""
     if qr.image_path is None:
-        return Attachment(
-            filename=f"{bot}-qr.png", content_type="image/png", data=render_png(qr), caption=caption, qr=qr
-        )
+        filename = f"{bot}-qr.png"
+        return Attachment(filename=filename, content_type="image/png", data=render_png(qr), caption=caption, qr=qr)
     data = await context.host.read_file(qr.image_path, limit_bytes=IMAGE_LIMIT_BYTES)
     for magic, content_type in _IMAGE_TYPES.items():
         if data.startswith(magic):
