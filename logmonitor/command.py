@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from logmonitor.typed import Typed
 
 RESERVED: Final = ("help", "status", "confirm", "code", "jobs", "cancel", "grant", "deny", "revoke", "grants")
-"""Names of the runtime's own commands; no operation may claim them."""
+"""Names of the runtime's own commands; no operation may claim them but what it may tell better."""
+
+REPLACEABLE: Final = "status"
+"""The one of them that an operation may take the place of."""
 
 SIGNALS: Final = ("ding", "dong", "ping", "pong")
 """What bots ask and answer each other to see whether they are there; no command either."""
@@ -184,7 +187,7 @@ def _shown_character(character: str) -> str:
 def _check(entry: Entry, others: Iterable[Entry]) -> None:
     """Refuse an entry whose command could not be told from another."""
     name = entry.command.name
-    if name in RESERVED:
+    if name in RESERVED and name != REPLACEABLE:
         raise OperationError(f"operation {entry.operation!r} claims command {name!r}, which belongs to the runtime")
     if name in SIGNALS:
         raise OperationError(f"operation {entry.operation!r} claims command {name!r}, which bots say to each other")

@@ -129,7 +129,9 @@ class Dispatcher:
         )
         if any(worker.name == OWN for worker in workers):
             raise OperationError(f"an operation has the name {OWN!r}, which is the program's own; expected another")
-        own = Operation(name=OWN, config=OperationConfig(language=language), commands=(*commands, *companions))
+        claimed = {command.name for worker in workers for command in worker.operation.commands}
+        kept = tuple(command for command in (*commands, *companions) if command.name not in claimed)
+        own = Operation(name=OWN, config=OperationConfig(language=language), commands=kept)
         self._workers = {worker.name: worker for worker in (Worker(own, world), *workers)}
         self._entries = (
             *(Entry(operation=OWN, watch=None, command=command) for command in own.commands),

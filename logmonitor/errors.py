@@ -7,6 +7,7 @@ LogMonitorError
 ├── ProfileError             a profile cannot be read or is not valid, or none fits
 ├── QrError                  a QR cannot be drawn
 ├── OperationError           an operation is put together wrongly
+├── HostError                the machine refuses, or cannot do what it was asked
 ├── UsageError               a command was typed in a way that cannot be meant
 ├── CodeError                a one-time code is not the one that was expected
 ├── StoreError               what must last cannot be kept or read
@@ -52,6 +53,10 @@ class QrError(LogMonitorError):
 
 class OperationError(LogMonitorError):
     """An operation or command that is put together wrongly."""
+
+
+class HostError(LogMonitorError):
+    """The machine refuses what it was asked, or cannot do it."""
 
 
 class UsageError(LogMonitorError):

@@ -1,4 +1,4 @@
-"""The machine, as far as operations may touch it."""
+"""The machine, as far as operations may touch it: the one implementation of the port that they are given."""
 
 from __future__ import annotations
 
@@ -7,8 +7,27 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from logmonitor.hosting import confinement, ending, launching, log_reading, network, process_table, usage
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from logmonitor.log_slice import LogSlice, Selection
+    from logmonitor.machine import (
+        Completed,
+        Ending,
+        FileState,
+        Launch,
+        Origin,
+        Process,
+        ProcessSelector,
+        Response,
+        Shell,
+        ShellLimits,
+        Usage,
+    )
 
 
 class LocalHost:
@@ -21,6 +40,97 @@ class LocalHost:
             OSError: it cannot be read, is no regular file, or is larger.
         """
         return await asyncio.to_thread(_read_regular, path, limit_bytes)
+
+    async def file_state(self, path: Path, /) -> FileState:
+        """Return how a file stands.
+
+        Raises:
+            OSError: it is not there, or cannot be looked at.
+        """
+        return await asyncio.to_thread(log_reading.file_state, path)
+
+    async def read_log(self, path: Path, selection: Selection, /, *, limit_bytes: int) -> LogSlice:
+        """Return the selected lines of a log, at most the last `limit_bytes` of them.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return await log_reading.read_log(path, selection, limit_bytes=limit_bytes)
+
+    async def find(self, selector: ProcessSelector, /) -> tuple[Process, ...]:
+        """Return the processes that are meant, of those in one tree the root alone; for a unit, its main process.
+
+        Raises:
+            HostError: it cannot be told.
+        """
+        return await process_table.find(selector, run=self.run)
+
+    async def is_running(self, process: Process, /) -> bool:
+        """Tell whether this very process still runs; one that has ended and is not waited for does not."""
+        return await asyncio.to_thread(process_table.is_running, process)
+
+    async def inspect(self, process: Process, /) -> Origin:
+        """Return what a process was started with.
+
+        Raises:
+            HostError: it is gone.
+        """
+        return await asyncio.to_thread(process_table.inspect, process)
+
+    async def terminate(self, process: Process, /, *, timeout: float) -> Ending:  # noqa: ASYNC109  # until it is killed
+        """Ask a process and all below it to end, and kill after `timeout` seconds what has not.
+
+        Raises:
+            HostError: it may not be signalled.
+        """
+        return await ending.terminate(process, timeout=timeout)
+
+    async def start(self, launch: Launch, /) -> Process:
+        """Start a process that outlives this program.
+
+        Raises:
+            HostError: it cannot be started.
+        """
+        return await launching.start(launch)
+
+    async def run(self, *argv: str, timeout: float) -> Completed:  # noqa: ASYNC109  # a deadline that ends the tree
+        """Run a program to its end, with nothing to read; at the deadline end it and all that it started.
+
+        Raises:
+            HostError: it cannot be started.
+            TimeoutError: it was ended at the deadline.
+        """
+        return await confinement.run(*argv, timeout=timeout)
+
+    def shell(
+        self, script: str, /, *, folder: Path, environ: Mapping[str, str], limits: ShellLimits
+    ) -> AbstractAsyncContextManager[Shell]:
+        """Run a script by `/bin/sh` while in this context; on leaving it, everything that was started is ended.
+
+        Raises:
+            HostError: it cannot be started.
+        """
+        return confinement.shell(script, folder=folder, environ=environ, limits=limits)
+
+    async def fetch(self, url: str, /, *, timeout: float, limit_bytes: int) -> Response:  # noqa: ASYNC109  # of all of it
+        """Ask for a URL by HTTP's GET; a redirection is not followed.
+
+        Raises:
+            HostError: there is no answer.
+        """
+        return await network.fetch(url, timeout=timeout, limit_bytes=limit_bytes)
+
+    async def connect(self, host: str, port: int, /, *, timeout: float) -> float:  # noqa: ASYNC109  # of all of it
+        """Connect to a TCP port and leave; return the seconds it took.
+
+        Raises:
+            HostError: nobody answers.
+        """
+        return await network.connect(host, port, timeout=timeout)
+
+    async def usage(self, paths: Sequence[Path], /) -> Usage:
+        """Return how busy the machine is, and how full the disks are on which `paths` lie."""
+        return await asyncio.to_thread(usage.usage, tuple(paths))
 
 
 def _read_regular(path: Path, limit_bytes: int) -> bytes:

@@ -12,10 +12,12 @@ from logmonitor.records import Event, LogBatch, Message, Priority, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from pathlib import Path
 
-    from logmonitor.records import Content, Sender, Session
+    from logmonitor.log_slice import LogClock
+    from logmonitor.machine import Completed, Host, ProcessSelector
+    from logmonitor.records import Content, Delivery, Sender, Session
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -84,17 +86,6 @@ class KeyValue(Protocol):
         """
 
 
-class Host(Protocol):
-    """The machine, as far as an operation may touch it."""
-
-    async def read_file(self, path: Path, /, *, limit_bytes: int) -> bytes:
-        """Read a regular file of at most `limit_bytes`.
-
-        Raises:
-            OSError: it cannot be read, is no regular file, or is larger.
-        """
-
-
 class Context(Protocol):
     """What a handler may do; the runtime gives it, tests record it."""
 
@@ -131,11 +122,41 @@ class Context(Protocol):
     def session(self, watch: str | None = None, /) -> Session:
         """Return the session of `watch`; without it, of the operation's own or the only one."""
 
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """The bots that the operation is about, as they are configured."""
+
+    def logs(self, watch: str, /) -> tuple[Path, ...]:
+        """Return the log files of a bot that are there now, the one written to last at the end."""
+
+    def log_clock(self, watch: str, /) -> LogClock | None:
+        """Return how the log of a bot tells the time; None where it does not, or its family is not known yet."""
+
+    def process(self, watch: str, /) -> ProcessSelector | None:
+        """Return which process is the bot's, as one of the operations about it says; None if none does."""
+
+    def overview(self, watch: str | None = None, /) -> tuple[str, ...]:
+        """Return what the program and all its operations have to say of how things stand, of one bot or of all."""
+
+    def delivery(self) -> Delivery:
+        """Return how delivery stands."""
+
+    async def run(self, *argv: str, timeout: float = 30.0) -> Completed:  # noqa: ASYNC109  # a deadline that ends the tree
+        """Run a program to its end, with nothing to read; at the deadline end it and all that it started.
+
+        Raises:
+            HostError: it cannot be started.
+            TimeoutError: it was ended at the deadline.
+        """
+
     def now(self) -> datetime:
         """Return the time, aware UTC."""
 
     def monotonic(self) -> float:
         """Return a clock in seconds that never steps."""
+
+    async def sleep(self, seconds: float, /) -> None:
+        """Wait, by the same clock."""
 
     def wake_at(self, monotonic: float, /) -> None:
         """Ask for one call of `on_tick` once `monotonic` has come; the earliest asked for wins."""
@@ -215,28 +236,31 @@ class OperationConfig:
     """What every operation is configured with.
 
     `watch` is the bot it is about; None means every bot. `admins` are who receives its messages, None the chat's
-    admins. `language` is `en` or `zh`.
+    admins. `language` is `en` or `zh`. Times of day are read and shown in `timezone`, None for the machine's.
     """
 
     name: str = ""
     watch: str | None = None
     admins: tuple[str, ...] | None = None
     language: str = "en"
+    timezone: tzinfo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What an operation reacts to; every handler is optional.
 
-    `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty). `on_message` gets every message that is
-    no command, strangers' too. `contacts` names whom it sends to beside its admins. `signals` are texts that twins send
-    each other: whoever sends one, it is no command and gets no answer. `status` returns rows for the `status` command
-    about a bot.
+    `on_start` is called once, before anything else. `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if
+    empty). `on_message` gets every message that is no command, strangers' too. `contacts` names whom it sends to beside
+    its admins. `signals` are texts that twins send each other: whoever sends one, it is no command and gets no answer.
+    `status` returns rows for the `status` command about a bot. `process` is the process of the bot `config.watch`, for
+    every operation about it to know.
     """
 
     name: str
     config: OperationConfig
     patterns: tuple[str, ...] = ()
+    on_start: Callable[[Context], Awaitable[None]] | None = None
     on_batch: Callable[[Context, LogBatch], Awaitable[None]] | None = None
     on_event: Callable[[Context, Event], Awaitable[None]] | None = None
     on_transition: Callable[[Context, Transition], Awaitable[None]] | None = None
@@ -246,6 +270,7 @@ class Operation:
     contacts: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     status: Callable[[Context, str], tuple[str, ...]] | None = None
+    process: ProcessSelector | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -259,6 +284,10 @@ class Operation:
             )
         if self.patterns and self.on_batch is None:
             raise OperationError(f"operation {self.name!r} has patterns but no on_batch to receive their lines")
+        if self.process is not None and self.config.watch is None:
+            raise OperationError(
+                f"operation {self.name!r} says which process is its bot's, but not which bot; expected a watch"
+            )
         names = [command.name for command in self.commands]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

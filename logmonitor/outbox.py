@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.parcel import deliverable
-from logmonitor.records import Attachment, Content, Priority
+from logmonitor.records import Attachment, Content, Delivery, Priority
 from logmonitor.redact import redact, redact_content
 from logmonitor.throttle import Throttle, admit
 from logmonitor.transport import CanWait
@@ -60,22 +60,6 @@ class Retry:
     longest: float = 60.0
     patience: float = 60.0
     give_up_after: float = 3600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """How delivery stands.
-
-    `waiting` counts messages; `failing_for` is how many seconds the chat has taken nothing, None while it takes what it
-    is given, and `reason` the last failure. `failed` counts messages given up since the start, `dropped` those for
-    which there was no room.
-    """
-
-    waiting: int
-    failed: int
-    dropped: int
-    failing_for: float | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -302,3 +302,19 @@ class Health:
     is_up: bool
     since: datetime | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How delivery stands.
+
+    `waiting` counts messages; `failing_for` is how many seconds the chat has taken nothing, None while it takes what it
+    is given, and `reason` the last failure. `failed` counts messages given up since the start, `dropped` those for
+    which there was no room.
+    """
+
+    waiting: int
+    failed: int
+    dropped: int
+    failing_for: float | None = None
+    reason: str = ""

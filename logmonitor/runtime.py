@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher, Safeguards
+from logmonitor.errors import OperationError
 from logmonitor.granting.commands import grant_commands
 from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
 from logmonitor.lasting import Lasting
-from logmonitor.operation import Command, Right
 from logmonitor.outbox import Outbox
+from logmonitor.overview import Overview
 from logmonitor.qr import render_png
 from logmonitor.recorder import Recorder
 from logmonitor.records import EventKind, Priority, Qr, Session
@@ -26,16 +27,15 @@ from logmonitor.self_log import SelfLog
 from logmonitor.totp import Totp
 from logmonitor.transport import CanReportOwnEvents
 from logmonitor.watcher import Watcher
-from logmonitor.wording import duration_text, session_text
-from logmonitor.worker import Worker, World
+from logmonitor.worker import Watching, Worker, World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 
     from logmonitor.clock import Clock
     from logmonitor.config import Config
-    from logmonitor.operation import Context, Host, Invocation, Operation
+    from logmonitor.machine import Host, ProcessSelector
+    from logmonitor.operation import Command, Context, Operation
     from logmonitor.records import Event
     from logmonitor.second_channel import SecondChannel
     from logmonitor.transport import Transport
@@ -124,6 +124,25 @@ async def _write(self_log: SelfLog, event: Event) -> None:
         _log.error("cannot write this bot's own log: %s; its twin does not see that it needs a scan", error)
 
 
+def _processes(operations: Iterable[Operation]) -> Mapping[str, ProcessSelector]:
+    """Return which process is whose, as operations say.
+
+    Raises:
+        OperationError: two of them name different processes of one bot.
+    """
+    found: dict[str, ProcessSelector] = {}
+    for operation in operations:
+        watch = operation.config.watch
+        if operation.process is None or watch is None:
+            continue
+        if found.setdefault(watch, operation.process) != operation.process:
+            raise OperationError(
+                f"two processes are said to be that of {watch!r}: {found[watch].text} and {operation.process.text};"
+                " expected one"
+            )
+    return found
+
+
 class _Runtime:
     """The parts, put together."""
 
@@ -165,11 +184,28 @@ class _Runtime:
             admins=config.chat.admins,
             store=lasting.store,
             clock=clock,
+            watching=Watching(
+                watches={watch.name: watch for watch in config.watches},
+                processes=_processes(operations),
+                logs=lambda name: self._watcher(name).logs(),
+                log_clock=lambda name: self._watcher(name).log_clock(),
+                overview=self._tell_overview,
+            ),
         )
         self._workers = tuple(Worker(operation, world) for operation in operations)
         self._watchers = tuple(
             Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot, clock=clock)
             for watch in config.watches
+        )
+        self._overview = Overview(
+            watchers=self._watchers,
+            workers=self._workers,
+            sessions=self._sessions,
+            transport=transport,
+            directory=self._directory,
+            outbox=self.outbox,
+            lasting=lasting,
+            translate=self._translate,
         )
         self._dispatcher = Dispatcher(
             self._workers,
@@ -183,7 +219,7 @@ class _Runtime:
                 max_age=config.security.max_age,
             ),
             start=self._start,
-            commands=(self._status_command(), *self._grant_commands(clock)),
+            commands=(self._overview.command(), *self._grant_commands(clock)),
             language=config.bot.language,
         )
 
@@ -215,21 +251,13 @@ class _Runtime:
         """Do something beside everything else."""
         return self._create_task(work)
 
-    def _status_command(self) -> Command:
-        _ = self._translate
+    def _tell_overview(self, context: Context, watch: str | None) -> tuple[str, ...]:
+        """Tell how one bot is, or everything."""
+        return self._overview.rows(context, watch)
 
-        async def tell_status(context: Context, invocation: Invocation) -> None:
-            await context.send("\n".join(self._status(context, next(iter(invocation.arguments), None))))
-
-        return Command(
-            name="status",
-            handler=tell_status,
-            help=_("tell how the bots, the chat and the operations are"),
-            usage=_("[BOT]"),
-            right=Right.GRANT,
-            read_only=True,
-            control=True,
-        )
+    def _watcher(self, name: str) -> Watcher:
+        """Return who follows a bot that is watched."""
+        return next(watcher for watcher in self._watchers if watcher.name == name)
 
     def _grant_commands(self, clock: Clock) -> tuple[Command, ...]:
         return grant_commands(
@@ -284,46 +312,3 @@ class _Runtime:
                     self._directory.renew()
                 if self_log is not None:
                     await _write(self_log, event)
-
-    def _status(self, context: Context, asked: str | None) -> tuple[str, ...]:
-        """Tell how one bot is, or everything."""
-        _ = self._translate
-        watchers = [
-            watcher for watcher in self._watchers if asked is None or watcher.name.casefold() == asked.casefold()
-        ]
-        if asked is not None and not watchers:
-            names = ", ".join(self._sessions)
-            return (_("there is no bot called {asked}; expected one of: {watches}").format(asked=asked, watches=names),)
-        rows: list[str] = []
-        for watcher in watchers:
-            rows.append(session_text(self._sessions[watcher.name], now=context.now(), translate=_))
-            rows.extend(f"  {remark}" for remark in watcher.remarks(_))
-            for worker in self._workers:
-                if worker.is_about(watcher.name) and worker.operation.status is not None:
-                    rows.extend(f"  {row}" for row in worker.operation.status(context, watcher.name))
-        if asked is None:
-            rows.extend(self._program_rows(context.now()))
-        return tuple(rows) or (_("nothing is watched; the chat is up"),)
-
-    def _program_rows(self, now: datetime) -> list[str]:
-        _ = self._translate
-        health = self._transport.health()
-        rows = []
-        if not health.is_up and health.since is not None:
-            down = duration_text((now - health.since).total_seconds(), _)
-            rows.append(_("chat: down for {duration}: {reason}").format(duration=down, reason=health.reason))
-        elif not health.is_up:
-            rows.append(_("chat: down: {reason}").format(reason=health.reason))
-        for name, reason in self._directory.unknown.items():
-            rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
-        rows.extend(self._lasting.rows(now, _))
-        delivery = self.outbox.delivery()
-        if delivery.failing_for is not None:
-            rows.append(
-                _("the chat has taken nothing for {duration} ({reason}); {count} messages wait").format(
-                    duration=duration_text(delivery.failing_for, _), reason=delivery.reason, count=delivery.waiting
-                )
-            )
-        if delivery.failed or delivery.dropped:
-            rows.append(_("messages given up: {count}").format(count=delivery.failed + delivery.dropped))
-        return rows

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from logmonitor.clock import SystemClock
-from logmonitor.configuration.log_pattern import literal
+from logmonitor.configuration.log_pattern import found, literal
 from logmonitor.display import visible
 from logmonitor.follower import Follower, Start
 from logmonitor.isolation import isolated
 from logmonitor.lines import split
+from logmonitor.log_slice import LogClock
 from logmonitor.profile import AUTO
 from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reading.choice import choose_profile
@@ -25,6 +26,7 @@ from logmonitor.worker import call_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from pathlib import Path
 
     from logmonitor.clock import Clock
     from logmonitor.config import BotConfig, WatchConfig
@@ -69,6 +71,7 @@ class Watcher:
         self.name = watch.name
         self._watch = watch
         self._key = bot.twin_key
+        self._timezone = bot.timezone
         self._own_logs = [bot.self_log] if bot.self_log else []
         self._workers = [worker for worker in workers if worker.is_about(watch.name)]
         self._scanners = {worker.name: Scanner(worker.operation.patterns) for worker in self._workers}
@@ -119,6 +122,24 @@ class Watcher:
             await asyncio.wait({waking, coming}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waking.cancel()
+
+    def logs(self) -> tuple[Path, ...]:
+        """Return the logs that are there now, the one written to last at the end."""
+        there = {path: path.stat().st_mtime_ns for log in self._watch.logs for path in found(log) if path.is_file()}
+        return tuple(sorted(there.keys() - set(self._own_logs), key=lambda path: (there[path], path)))
+
+    def log_clock(self) -> LogClock | None:
+        """Return how the log tells the time; None where it does not, or its family is not known yet."""
+        framing = None if self._profile is None else self._profile.framing
+        json_time = None if framing is None or framing.json is None else framing.json.time
+        if framing is None or (framing.time_format is None and json_time is None):
+            return None
+        return LogClock(
+            prefix=framing.prefix,
+            time_format=framing.time_format,
+            json_time=json_time,
+            zone=self._watch.timezone or self._timezone,
+        )
 
     def remarks(self, translate: Callable[[str], str]) -> tuple[str, ...]:
         """Return what an admin should know besides the session."""

@@ -15,14 +15,17 @@ from logmonitor.operation import Ticket
 from logmonitor.records import Priority
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from logmonitor.clock import Clock
     from logmonitor.directory import Directory
-    from logmonitor.operation import Context, Host, Invocation, KeyValue, Operation, Outcome
+    from logmonitor.log_slice import LogClock
+    from logmonitor.machine import Completed, Host, ProcessSelector
+    from logmonitor.operation import Context, Invocation, KeyValue, Operation, Outcome
     from logmonitor.outbox import Outbox
-    from logmonitor.records import Content, Sender, Session
+    from logmonitor.records import Content, Delivery, Sender, Session
     from logmonitor.store import Store
 
 _log = logging.getLogger(__name__)
@@ -30,6 +33,20 @@ _T = TypeVar("_T")
 HANDLER_SECONDS: Final = 60.0
 _QUEUE_LENGTH: Final = 64
 _WANTS_EXIT: Final = "it tried to end the whole program"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """What is watched, and what is known of it.
+
+    `processes` are the bots' own, as far as an operation says which. `overview` tells how one bot is, or everything.
+    """
+
+    watches: Collection[str]
+    processes: Mapping[str, ProcessSelector]
+    logs: Callable[[str], tuple[Path, ...]]
+    log_clock: Callable[[str], LogClock | None]
+    overview: Callable[[Context, str | None], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +60,7 @@ class World:
     admins: tuple[str, ...]
     store: Store
     clock: Clock
+    watching: Watching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +161,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        if self.operation.on_start is not None:
+            await self.handle(Call(about="on_start", handler=self.operation.on_start))
         while True:
             call = await self._next_call()
             if call is not None:
@@ -254,16 +274,48 @@ class _HandlerContext:
 
     def session(self, watch: str | None = None, /) -> Session:
         known = self._world.sessions
-        name = watch or self._worker.operation.config.watch or (next(iter(known)) if len(known) == 1 else None)
-        if name is None or name not in known:
-            raise OperationError(f"no session of {name!r}; expected one of {', '.join(known)}")
-        return known[name]
+        return known[
+            self._known(
+                watch or self._worker.operation.config.watch or (next(iter(known)) if len(known) == 1 else None)
+            )
+        ]
+
+    def _known(self, watch: str | None) -> str:
+        """Return the name of a bot that is watched."""
+        if watch is None or watch not in self._world.sessions:
+            raise OperationError(f"no session of {watch!r}; expected one of {', '.join(self._world.sessions)}")
+        return watch
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        return tuple(filter(self._worker.is_about, self._world.watching.watches))
+
+    def logs(self, watch: str, /) -> tuple[Path, ...]:
+        return self._world.watching.logs(self._known(watch))
+
+    def log_clock(self, watch: str, /) -> LogClock | None:
+        return self._world.watching.log_clock(self._known(watch))
+
+    def process(self, watch: str, /) -> ProcessSelector | None:
+        return self._world.watching.processes.get(watch)
+
+    def overview(self, watch: str | None = None, /) -> tuple[str, ...]:
+        return self._world.watching.overview(self, watch)
+
+    def delivery(self) -> Delivery:
+        return self._world.outbox.delivery()
+
+    async def run(self, *argv: str, timeout: float = 30.0) -> Completed:  # noqa: ASYNC109  # the host keeps it
+        return await self._world.host.run(*argv, timeout=timeout)
 
     def now(self) -> datetime:
         return self._world.clock.now()
 
     def monotonic(self) -> float:
         return self._world.clock.monotonic()
+
+    async def sleep(self, seconds: float, /) -> None:
+        await self._world.clock.sleep(seconds)
 
     def wake_at(self, monotonic: float, /) -> None:
         self._worker.wake_at(monotonic)

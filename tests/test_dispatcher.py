@@ -36,6 +36,7 @@ from logmonitor.store import Store
 from logmonitor.testing import ADMIN, MemoryTransport
 from logmonitor.totp import Totp
 from logmonitor.worker import Call, Worker, World
+from tests.nothing_watched import NOTHING_WATCHED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -105,6 +106,7 @@ async def stage(
         admins=("AdminWeixin",),
         store=store,
         clock=clock,
+        watching=NOTHING_WATCHED,
     )
     workers = tuple(Worker(operation, world) for operation in operations)
     tasks: set[asyncio.Task[None]] = set()

@@ -22,6 +22,7 @@ from logmonitor.recorder import Recorder
 from logmonitor.store import Store
 from logmonitor.testing import ADMIN, FakeClock, MemoryTransport, message
 from logmonitor.worker import Worker, World
+from tests.nothing_watched import NOTHING_WATCHED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -96,6 +97,7 @@ async def bench(path: Path) -> AsyncIterator[Bench]:
         admins=("AdminWeixin",),
         store=store,
         clock=clock,
+        watching=NOTHING_WATCHED,
     )
     workers = {name: Worker(Operation(name=name, config=OperationConfig()), world) for name in ("shop", "mill")}
     answers: list[str] = []

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.errors import RejectedError, TransportError
-from logmonitor.outbox import Delivery, Outbox, Retry
-from logmonitor.records import Attachment, Content, Health, Link, Priority, Qr, Receipt
+from logmonitor.outbox import Outbox, Retry
+from logmonitor.records import Attachment, Content, Delivery, Health, Link, Priority, Qr, Receipt
 from logmonitor.testing import MemoryTransport
 from logmonitor.transport import Limits
 

@@ -25,6 +25,14 @@ def literal(pattern: str) -> Path | None:
     return Path(_ESCAPED.sub(r"\1", pattern))
 
 
+def found(pattern: str) -> tuple[Path, ...]:
+    """Return the paths that a pattern means now, sorted; a path without wildcards only if something is there."""
+    path = literal(pattern)
+    if path is not None:
+        return (path,) if path.exists() else ()
+    return tuple(map(Path, sorted(glob.glob(pattern, recursive=True))))  # noqa: PTH207  # a pattern is no path
+
+
 def resolved(path: Path) -> Path:
     """Return the path behind every link that exists."""
     return Path(os.path.realpath(path))

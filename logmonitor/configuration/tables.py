@@ -215,8 +215,10 @@ class Reading:
             return None
         parameters = {one.name: values.pop(one.name) for one in own if one.name in values}
         entry = _operation(**values)
-        language = "en" if self._bot is None else self._bot.language
-        entry = replace(entry, config=replace(entry.config, language=language), parameters=parameters)
+        if self._bot is not None:
+            config = replace(entry.config, language=self._bot.language, timezone=self._bot.timezone)
+            entry = replace(entry, config=config)
+        entry = replace(entry, parameters=parameters)
         self._operations[location] = entry.config.name
         operation = self._finder.attempt(lambda: make_operation(factory, entry.config, parameters), (*location, "use"))
         if operation is not None:

@@ -7,7 +7,7 @@ from logmonitor.testing.chat import Chat, chat
 from logmonitor.testing.clock import START, FakeClock
 from logmonitor.testing.context import RecordingContext, Sent
 from logmonitor.testing.expectation import Expected, Heard
-from logmonitor.testing.host import FakeHost
+from logmonitor.testing.host import FakeHost, FakeShell
 from logmonitor.testing.key_value import MemoryKeyValue
 from logmonitor.testing.log_writer import LogWriter
 from logmonitor.testing.participant import Room, Said, User
@@ -26,6 +26,7 @@ __all__ = [
     "Expected",
     "FakeClock",
     "FakeHost",
+    "FakeShell",
     "Heard",
     "LogWriter",
     "MemoryKeyValue",

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from logmonitor.operation import Host, Operation, SecurityRule
+    from logmonitor.machine import Host
+    from logmonitor.operation import Operation, SecurityRule
     from logmonitor.transport import Limits
 
 DEADLINE: Final = 10.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logmonitor.operation import Ticket
-from logmonitor.records import Content, Event, Priority, Sender, Session
+from logmonitor.records import Content, Delivery, Event, Priority, Sender, Session
 from logmonitor.session import advance
 from logmonitor.testing.clock import FakeClock
 from logmonitor.testing.host import FakeHost
@@ -15,7 +15,10 @@ from logmonitor.testing.sample import ADMIN
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
+    from logmonitor.log_slice import LogClock
+    from logmonitor.machine import Completed, ProcessSelector
     from logmonitor.records import Transition
 
 
@@ -32,7 +35,8 @@ class Sent:
 class RecordingContext:
     """A `Context` that records: `sent` holds everything a handler sent, in order.
 
-    `sessions` holds what `session` returns, by watch; `move_on` advances both clocks.
+    `sessions` holds what `session` returns, by watch; `move_on` advances both clocks. What else a handler may ask for
+    is what a test puts into the other attributes.
     """
 
     def __init__(self, *sessions: Session, admins: tuple[Sender, ...] = (ADMIN,)) -> None:
@@ -42,6 +46,12 @@ class RecordingContext:
         self.host = FakeHost()
         self.store = MemoryKeyValue()
         self.clock = FakeClock()
+        self.watches = tuple(self.sessions)
+        self.log_files: dict[str, tuple[Path, ...]] = {}
+        self.log_clocks: dict[str, LogClock] = {}
+        self.selectors: dict[str, ProcessSelector] = {}
+        self.overviews: dict[str | None, tuple[str, ...]] = {}
+        self.state_of_delivery = Delivery(waiting=0, failed=0, dropped=0)
         self.sent: list[Sent] = []
         self.withdrawn: list[str] = []
         self.woken_at: float | None = None
@@ -68,6 +78,34 @@ class RecordingContext:
         if watch is None:
             return next(iter(self.sessions.values()), Session(watch=""))
         return self.sessions.get(watch, Session(watch=watch))
+
+    def logs(self, watch: str, /) -> tuple[Path, ...]:
+        """Return what the test put into `log_files`."""
+        return self.log_files.get(watch, ())
+
+    def log_clock(self, watch: str, /) -> LogClock | None:
+        """Return what the test put into `log_clocks`."""
+        return self.log_clocks.get(watch)
+
+    def process(self, watch: str, /) -> ProcessSelector | None:
+        """Return what the test put into `selectors`."""
+        return self.selectors.get(watch)
+
+    def overview(self, watch: str | None = None, /) -> tuple[str, ...]:
+        """Return what the test put into `overviews`."""
+        return self.overviews.get(watch, ())
+
+    def delivery(self) -> Delivery:
+        """Return `state_of_delivery`."""
+        return self.state_of_delivery
+
+    async def run(self, *argv: str, timeout: float = 30.0) -> Completed:  # noqa: ASYNC109  # as the contract has it
+        """Ask the host."""
+        return await self.host.run(*argv, timeout=timeout)
+
+    async def sleep(self, seconds: float, /) -> None:
+        """Wait until the test has moved on so far."""
+        await self.clock.sleep(seconds)
 
     def now(self) -> datetime:
         """Return noon of 20 November 2026, UTC, plus what the test moved on."""

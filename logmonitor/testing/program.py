@@ -10,7 +10,8 @@ from logmonitor.runtime import serve
 
 if TYPE_CHECKING:
     from logmonitor.config import Config
-    from logmonitor.operation import Host, Operation
+    from logmonitor.machine import Host
+    from logmonitor.operation import Operation
     from logmonitor.testing.clock import FakeClock
     from logmonitor.testing.log_fence import LogFence
     from logmonitor.testing.quiet import Quiet

@@ -79,11 +79,12 @@ class Quiet:
         name = operation.config.name or operation.name
         return replace(
             operation,
+            on_start=self._counted_alone(operation.on_start, f"on_start of {name}"),
             on_batch=self._counted(operation.on_batch, f"on_batch of {name}"),
             on_event=self._counted(operation.on_event, f"on_event of {name}"),
             on_transition=self._counted(operation.on_transition, f"on_transition of {name}"),
             on_message=self._counted(operation.on_message, f"on_message of {name}"),
-            on_tick=self._counted_tick(operation.on_tick, f"on_tick of {name}"),
+            on_tick=self._counted_alone(operation.on_tick, f"on_tick of {name}"),
             commands=tuple(self._counted_command(command) for command in operation.commands),
         )
 
@@ -118,7 +119,7 @@ class Quiet:
 
         return counted
 
-    def _counted_tick(
+    def _counted_alone(
         self, handler: Callable[[Context], Awaitable[None]] | None, about: str
     ) -> Callable[[Context], Awaitable[None]] | None:
         if handler is None:

@@ -103,6 +103,7 @@ def _silenced(operation: Operation, without: str) -> Operation:
     return replace(
         operation,
         patterns=(),
+        on_start=None,
         on_batch=None,
         on_event=None,
         on_transition=None,

@@ -1,0 +1,94 @@
+"""How things stand, in rows: each bot, the chat, what lasts, and whatever operations have to say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from logmonitor.operation import Command, Right
+from logmonitor.wording import duration_text, session_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from logmonitor.directory import Directory
+    from logmonitor.lasting import Lasting
+    from logmonitor.operation import Context, Invocation
+    from logmonitor.outbox import Outbox
+    from logmonitor.records import Session
+    from logmonitor.transport import Transport
+    from logmonitor.watcher import Watcher
+    from logmonitor.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Whom to ask how things stand."""
+
+    watchers: Sequence[Watcher]
+    workers: Sequence[Worker]
+    sessions: Mapping[str, Session]
+    transport: Transport
+    directory: Directory
+    outbox: Outbox
+    lasting: Lasting
+    translate: Callable[[str], str]
+
+    def rows(self, context: Context, asked: str | None) -> tuple[str, ...]:
+        """Tell how one bot is, or everything."""
+        _ = self.translate
+        watchers = [one for one in self.watchers if asked is None or one.name.casefold() == asked.casefold()]
+        if asked is not None and not watchers:
+            names = ", ".join(self.sessions)
+            return (_("there is no bot called {asked}; expected one of: {watches}").format(asked=asked, watches=names),)
+        rows: list[str] = []
+        for watcher in watchers:
+            rows.append(session_text(self.sessions[watcher.name], now=context.now(), translate=_))
+            rows.extend(f"  {remark}" for remark in watcher.remarks(_))
+            for worker in self.workers:
+                if worker.is_about(watcher.name) and worker.operation.status is not None:
+                    rows.extend(f"  {row}" for row in worker.operation.status(context, watcher.name))
+        if asked is None:
+            rows.extend(self._program_rows(context.now()))
+        return tuple(rows) or (_("nothing is watched; the chat is up"),)
+
+    def command(self) -> Command:
+        """Return the command that tells how things stand, where no operation has one that tells more."""
+        _ = self.translate
+
+        async def tell(context: Context, invocation: Invocation) -> None:
+            await context.send("\n".join(context.overview(next(iter(invocation.arguments), None))))
+
+        return Command(
+            name="status",
+            handler=tell,
+            help=_("tell how the bots, the chat and the operations are"),
+            usage=_("[BOT]"),
+            right=Right.GRANT,
+            read_only=True,
+            control=True,
+        )
+
+    def _program_rows(self, now: datetime) -> list[str]:
+        _ = self.translate
+        health = self.transport.health()
+        rows = []
+        if not health.is_up and health.since is not None:
+            down = duration_text((now - health.since).total_seconds(), _)
+            rows.append(_("chat: down for {duration}: {reason}").format(duration=down, reason=health.reason))
+        elif not health.is_up:
+            rows.append(_("chat: down: {reason}").format(reason=health.reason))
+        for name, reason in self.directory.unknown.items():
+            rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
+        rows.extend(self.lasting.rows(now, _))
+        delivery = self.outbox.delivery()
+        if delivery.failing_for is not None:
+            rows.append(
+                _("the chat has taken nothing for {duration} ({reason}); {count} messages wait").format(
+                    duration=duration_text(delivery.failing_for, _), reason=delivery.reason, count=delivery.waiting
+                )
+            )
+        if delivery.failed or delivery.dropped:
+            rows.append(_("messages given up: {count}").format(count=delivery.failed + delivery.dropped))
+        return rows
