@@ -14,8 +14,9 @@ from logmonitor.errors import OperationError
 from logmonitor.typed import parse, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from logmonitor.machine import ProcessSelector
     from logmonitor.operation import Command, Operation
     from logmonitor.typed import Typed
 
@@ -82,9 +83,10 @@ def build(operations: Sequence[Operation]) -> tuple[Entry, ...]:
     Two operations may share a name only where each is about a bot of its own and the command takes that bot's name.
 
     Raises:
-        OperationError: two operations have the same name or claim the same command, a command has a reserved name, or
-            what one operation has as a signal would be understood as a command.
+        OperationError: two operations have the same name, claim the same command or name different processes of one
+            bot, a command has a reserved name, or what one operation has as a signal would be understood as a command.
     """
+    processes_of(operations)
     entries: list[Entry] = []
     names: set[str] = set()
     for operation in operations:
@@ -109,6 +111,24 @@ def build(operations: Sequence[Operation]) -> tuple[Entry, ...]:
                     f" {claimed[typed.name]}; expected a text that begins with no command's name"
                 )
     return tuple(entries)
+
+
+def processes_of(operations: Iterable[Operation]) -> Mapping[str, ProcessSelector]:
+    """Return which process is which bot's, as operations say.
+
+    Raises:
+        OperationError: two of them name different processes of one bot.
+    """
+    found: dict[str, ProcessSelector] = {}
+    for operation in operations:
+        watch, process = operation.config.watch, operation.process
+        if watch is None or process is None:
+            continue
+        if found.setdefault(watch, process) != process:
+            raise OperationError(
+                f"two processes are said to be that of {watch!r}: {found[watch].text} and {process.text}; expected one"
+            )
+    return found
 
 
 def find(typed: Typed, entries: Sequence[Entry], *, watches: Sequence[str]) -> Found | Choice | Unknown:

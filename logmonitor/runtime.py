@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.clock import SystemClock
+from logmonitor.command import processes_of
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher, Safeguards
-from logmonitor.errors import OperationError
 from logmonitor.granting.commands import grant_commands
 from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
@@ -30,11 +30,11 @@ from logmonitor.watcher import Watcher
 from logmonitor.worker import Watching, Worker, World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+    from collections.abc import AsyncIterator, Coroutine
 
     from logmonitor.clock import Clock
     from logmonitor.config import Config
-    from logmonitor.machine import Host, ProcessSelector
+    from logmonitor.machine import Host
     from logmonitor.operation import Command, Context, Operation
     from logmonitor.records import Event
     from logmonitor.second_channel import SecondChannel
@@ -124,25 +124,6 @@ async def _write(self_log: SelfLog, event: Event) -> None:
         _log.error("cannot write this bot's own log: %s; its twin does not see that it needs a scan", error)
 
 
-def _processes(operations: Iterable[Operation]) -> Mapping[str, ProcessSelector]:
-    """Return which process is whose, as operations say.
-
-    Raises:
-        OperationError: two of them name different processes of one bot.
-    """
-    found: dict[str, ProcessSelector] = {}
-    for operation in operations:
-        watch = operation.config.watch
-        if operation.process is None or watch is None:
-            continue
-        if found.setdefault(watch, operation.process) != operation.process:
-            raise OperationError(
-                f"two processes are said to be that of {watch!r}: {found[watch].text} and {operation.process.text};"
-                " expected one"
-            )
-    return found
-
-
 class _Runtime:
     """The parts, put together."""
 
@@ -186,7 +167,7 @@ class _Runtime:
             clock=clock,
             watching=Watching(
                 watches={watch.name: watch for watch in config.watches},
-                processes=_processes(operations),
+                processes=processes_of(operations),
                 logs=lambda name: self._watcher(name).logs(),
                 log_clock=lambda name: self._watcher(name).log_clock(),
                 overview=self._tell_overview,

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from logmonitor.command import Choice, Found, Unknown, abridged, build, canonical, find, suggest
+from logmonitor.command import Choice, Found, Unknown, abridged, build, canonical, find, processes_of, suggest
 from logmonitor.errors import OperationError
+from logmonitor.machine import ProcessSelector
 from logmonitor.operation import Command, Operation, OperationConfig
 from logmonitor.typed import Typed, parse
 
@@ -297,3 +298,14 @@ def test_canonical_says_the_same_command_when_typed_again(text: str) -> None:
 def test_abridged_shows_a_long_command_by_its_head_and_length(command: str, shown: str) -> None:
     """More than 500 characters are cut, never inside an escape, and the length is said."""
     assert abridged(command) == shown
+
+
+def test_build_refuses_two_processes_of_one_bot() -> None:
+    """One bot has one process, whoever says which; the same said twice is no matter."""
+    config = OperationConfig(watch="bob")
+    first = Operation(name="a", config=config, process=ProcessSelector(port=80))
+    second = Operation(name="b", config=config, process=ProcessSelector(name="bob"))
+    with pytest.raises(OperationError, match="two processes are said to be that of 'bob': port 80 and name bob"):
+        build((first, second))
+    assert build((first, replace(second, process=first.process))) == ()
+    assert processes_of((first, replace(second, process=None))) == {"bob": ProcessSelector(port=80)}
