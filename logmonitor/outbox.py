@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DOUBLINGS: Final = 30
 _SHORTEST_SECRET: Final = 4
+_HOUR: Final = 3600.0
 
 
 class Carrier(Protocol):
@@ -141,6 +142,8 @@ class Outbox:
         self._back_at = self._monotonic()
         self._reason = ""
         self._drop_reports = Throttle(limit=1, period=60.0)
+        self._sent_at: deque[float] = deque()
+        self._alerts: Counter[str] = Counter()
         self.failed = 0
         self.dropped = 0
 
@@ -158,6 +161,8 @@ class Outbox:
             dropped=self.dropped,
             failing_for=None if self._failing_since is None else now - self._failing_since,
             reason=self._reason,
+            sent_last_hour=self._count_sent(now),
+            alerts=max(self._alerts.values(), default=0),
         )
 
     def put(self, to: str, content: Content, /, *, priority: Priority = Priority.REPLY, slot: str | None = None) -> int:
@@ -173,6 +178,7 @@ class Outbox:
             lane.queues[priority].letters.append(letter)
         if self.waiting > self._max_waiting:
             self._drop()
+        self._alerts[to] += priority is Priority.ALERT
         self._update()
         lane.changed.set()
         self._changed.set()
@@ -252,6 +258,8 @@ class Outbox:
                 queue.letters.appendleft(left)
             return not is_outage
         self._succeed(queue)
+        self._sent_at.append(self._monotonic())
+        self._count_sent(self._sent_at[-1])
         if others and not lane.recalled:
             queue.letters.appendleft(replace(letter, parts=tuple(others)))
         return False
@@ -299,6 +307,12 @@ class Outbox:
             _log.info("the chat takes messages again, after %.0f s", self._monotonic() - self._failing_since)
         self._failing_since = None
         queue.failures = 0
+
+    def _count_sent(self, now: float) -> int:
+        """Count what went in the last hour; what went before is forgotten."""
+        while self._sent_at and self._sent_at[0] <= now - _HOUR:
+            self._sent_at.popleft()
+        return len(self._sent_at)
 
     def _fail(self, lane: _Lane, queue: _Queue, letter: _Letter, reason: str) -> None:
         """Put a letter back, unless it was recalled, and give up what has waited too long."""

@@ -310,7 +310,7 @@ class Delivery:
 
     `waiting` counts messages; `failing_for` is how many seconds the chat has taken nothing, None while it takes what it
     is given, and `reason` the last failure. `failed` counts messages given up since the start, `dropped` those for
-    which there was no room.
+    which there was no room, `alerts` those to whoever was sent most of them, `sent_last_hour` what the chat has taken.
     """
 
     waiting: int
@@ -318,3 +318,5 @@ class Delivery:
     dropped: int
     failing_for: float | None = None
     reason: str = ""
+    sent_last_hour: int = 0
+    alerts: int = 0

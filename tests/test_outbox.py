@@ -222,7 +222,7 @@ def test_outbox_gives_up_at_once_what_the_chat_rejects() -> None:
         outbox.put("admin", "taken")
         assert await _deliver(outbox)
         assert (_texts(chat), outbox.failed, clock.pauses) == (["taken"], 1, [])
-        assert outbox.delivery() == Delivery(waiting=0, failed=1, dropped=0, reason="no such contact")
+        assert outbox.delivery() == Delivery(waiting=0, failed=1, dropped=0, reason="no such contact", sent_last_hour=1)
 
     _run(story())
 
@@ -591,9 +591,42 @@ def test_outbox_tells_how_delivery_stands() -> None:
             clock.going.set()
             gate.take()
             assert await outbox.flush(20)
-        assert outbox.delivery() == Delivery(waiting=0, failed=0, dropped=0, reason="the chat is down")
+        assert outbox.delivery() == Delivery(
+            waiting=0, failed=0, dropped=0, reason="the chat is down", sent_last_hour=1
+        )
 
     _run(story())
+
+
+def test_outbox_counts_what_the_chat_took_within_an_hour() -> None:
+    """Each message counts for an hour from when it went, each of its parts by itself; a refused one never."""
+
+    async def story() -> None:
+        chat, clock = MemoryTransport(limits=Limits(captions=False)), _Clock()
+        outbox = _outbox(chat, clock)
+        chat.fail_next(RejectedError("no such contact"))
+        outbox.put("admin", "refused")
+        outbox.put("admin", _IMAGE)
+        assert await _deliver(outbox)
+        clock.time = 1800.0
+        outbox.put("other", "hello")
+        assert await _deliver(outbox)
+        counts = []
+        for clock.time in (1800.0, 3599.0, 3600.0, 5399.0, 5400.0):
+            counts.append(outbox.delivery().sent_last_hour)
+        assert counts == [3, 3, 1, 1, 0]
+
+    _run(story())
+
+
+def test_outbox_counts_an_alert_to_several_admins_once() -> None:
+    """What counts is how many alerts one person was sent at most, whether they have arrived or not."""
+    outbox = _outbox(MemoryTransport())
+    assert outbox.delivery().alerts == 0
+    for to in ("ann", "ann", "ben"):
+        outbox.put(to, "bob: ERROR", priority=Priority.ALERT)
+    outbox.put("ben", "no alert")
+    assert outbox.delivery().alerts == 2
 
 
 def test_outbox_loses_patience_with_a_chat_that_hangs() -> None:
