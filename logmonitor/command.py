@@ -53,11 +53,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The command to run; `watch` is the bot it is about, which is no longer among `arguments`."""
+    """The command to run; `watch` is the bot it is about, which is no longer among `arguments`, nor in `text`.
+
+    `text` is what stands behind the name as it was typed.
+    """
 
     entry: Entry
     watch: str | None
     arguments: tuple[str, ...]
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,41 +138,48 @@ def processes_of(operations: Iterable[Operation]) -> Mapping[str, ProcessSelecto
 def find(typed: Typed, entries: Sequence[Entry], *, watches: Sequence[str]) -> Found | Choice | Unknown:
     """Find the command that was typed; `watches` are all bots.
 
-    The first argument of a command that takes a bot's name may name one, in any case. Without it the command is about
-    the only bot that its entries cover. What is not clear runs nothing.
+    The first argument of a command that takes a bot's name may name one, in any case; of one that takes other arguments
+    besides, the last or else the first. Without it the command is about the only bot that its entries cover. What is
+    not clear runs nothing.
     """
     same = [entry for entry in entries if entry.command.name == typed.name]
     if not same:
         return Unknown(name=typed.name, suggestions=suggest(" ".join((typed.name, *typed.arguments)), entries))
-    if not same[0].command.takes_watch:
-        return Found(entry=same[0], watch=same[0].watch, arguments=typed.arguments)
+    command, text = same[0].command, typed.text
+    if not command.takes_watch:
+        return Found(entry=same[0], watch=same[0].watch, arguments=typed.arguments, text=text)
     covered = {watch: entry for entry in same for watch in ((entry.watch,) if entry.watch is not None else watches)}
-    if typed.arguments:
-        asked, *others = typed.arguments
-        watch = _named(asked, covered)
-        if watch is None:
-            return Choice(name=typed.name, watches=tuple(covered), asked=asked)
-        return Found(entry=covered[watch], watch=watch, arguments=tuple(others))
+    places = words(text)
+    for place in (*places[-1:], *places[:1]) if command.takes_arguments else places[:1]:
+        word, start, end = place
+        watch = _named(word, covered)
+        if watch is not None:
+            index = places.index(place)
+            others = typed.arguments[:index] + typed.arguments[index + 1 :]
+            rest = text[:start].rstrip() + text[end:].lstrip()
+            return Found(entry=covered[watch], watch=watch, arguments=others, text=rest)
+    if places and not command.takes_arguments:
+        return Choice(name=typed.name, watches=tuple(covered), asked=typed.arguments[0])
     if len(covered) == 1:
         ((watch, entry),) = covered.items()
-        return Found(entry=entry, watch=watch, arguments=())
+        return Found(entry=entry, watch=watch, arguments=typed.arguments, text=text)
     return Choice(name=typed.name, watches=tuple(covered))
 
 
 def canonical(entry: Entry, watch: str | None, text: str) -> str:
     """Return a command on one line as the program understood it: its name, its bot, and the rest as it was typed.
 
-    `text` is what stands behind the name; the bot in it, which `watch` is, appears by its own name. No two commands of
+    `text` is what stands behind the name without the bot, which `watch` is and appears by its own name; behind the text
+    where the command takes other arguments. No two commands of
     one program that could do different things have the same line, so a code or confirmation may be bound to it. What
     cannot be seen, turns the direction of writing or would look like something else is shown by an escape. It is as
     long as the text; show it by `abridged`.
     """
     bot = None
-    rest = text
     if entry.command.takes_watch and watch is not None:
         bot = f'"{watch}"' if any(map(str.isspace, watch)) else watch
-        rest = next((text[end:].lstrip() for _, _, end in words(text)), "")
-    return " ".join(_shown(part) for part in (entry.command.name, bot, rest) if part)
+    parts = (entry.command.name, text, bot) if entry.command.takes_arguments else (entry.command.name, bot, text)
+    return " ".join(_shown(part) for part in parts if part)
 
 
 def abridged(command: str, *, translate: Callable[[str], str] = str) -> str:

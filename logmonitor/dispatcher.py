@@ -317,7 +317,7 @@ class Dispatcher:
             self._put(message.conversation, objection)
             return
         rules = self._rules_of(entry, message)
-        text = canonical(entry, found.watch, typed.text)
+        text = canonical(entry, found.watch, found.text)
         is_code_missing = SecurityRule.TOTP in rules and code is None
         request = Request(
             operation=entry.operation,

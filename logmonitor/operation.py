@@ -189,7 +189,8 @@ class Command:
     """A chat command of an operation.
 
     `usage` shows the arguments (`[BOT]`), `help` is one sentence. With `takes_watch` the first argument may name a bot;
-    without one the command is about the only bot, else the list is shown. `timeout` in seconds ends it.
+    without one the command is about the only bot, else the list is shown. With `takes_arguments` it takes others
+    besides, so that the last one may name the bot, or else the first. `timeout` in seconds ends it.
 
     `right` says who may run it, and `security` what has to be shown first; a configuration may add rules to it, and
     takes none away. `objection` says, for its user, what is wrong with an invocation, so that nothing is asked or run;
@@ -205,6 +206,7 @@ class Command:
     help: str
     usage: str = ""
     takes_watch: bool = False
+    takes_arguments: bool = False
     right: Right = Right.ADMIN
     security: frozenset[SecurityRule] = frozenset()
     objection: Callable[[Invocation], str | None] | None = None

@@ -23,8 +23,17 @@ async def _handler(_context: Context, _invocation: Invocation) -> None:
     """Do nothing: what runs is the runtime's affair."""
 
 
-def _command(name: str, *, takes_watch: bool = False, usage: str = "", help_: str = "do it") -> Command:
-    return Command(name=name, handler=_handler, help=help_, takes_watch=takes_watch, usage=usage)
+def _command(
+    name: str, *, takes_watch: bool = False, takes_arguments: bool = False, usage: str = "", help_: str = "do it"
+) -> Command:
+    return Command(
+        name=name,
+        handler=_handler,
+        help=help_,
+        takes_watch=takes_watch,
+        takes_arguments=takes_arguments,
+        usage=usage,
+    )
 
 
 def _operation(name: str, *commands: Command, watch: str | None = None, kind: str = "operation") -> Operation:
@@ -32,6 +41,7 @@ def _operation(name: str, *commands: Command, watch: str | None = None, kind: st
 
 
 _QR = _command("qr", takes_watch=True, usage="[BOT]", help_="send the QR")
+_TAIL = _command("tail", takes_watch=True, takes_arguments=True, usage="PATTERN [BOT]")
 _SHELL = _command("sh", usage="COMMAND", help_="run a shell command")
 _ENTRIES = build(
     [
@@ -39,7 +49,7 @@ _ENTRIES = build(
         _operation("rescue-carol", _QR, watch="Carol"),
         _operation("rescue-admin", _command("disable-qr-rescue"), _command("enable-qr-rescue"), _command("restart")),
         _operation("shell", _SHELL, watch="bob"),
-        _operation("logs", _command("log", takes_watch=True)),
+        _operation("logs", _command("log", takes_watch=True), _TAIL),
     ]
 )
 _WATCHES = ("bob", "Carol", "dave")
@@ -145,6 +155,30 @@ def test_find_gives_a_command_to_the_operation_it_is_about(
     assert _names(find(_typed(text), _ENTRIES, watches=_WATCHES)) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("tail ERROR bob", ("logs", "bob", ("ERROR",))),
+        ("tail bob ERROR", ("logs", "bob", ("ERROR",))),
+        ("tail bob carol", ("logs", "Carol", ("bob",))),
+        ("tail “not found” twice DAVE", ("logs", "dave", ("not found", "twice"))),
+        ("tail bob", ("logs", "bob", ())),
+    ],
+)
+def test_find_takes_the_bot_from_either_end_of_other_arguments(
+    text: str, found: tuple[str, str | None, tuple[str, ...]]
+) -> None:
+    """Of a command with other arguments the last word may name the bot, or else the first, and is no argument then."""
+    assert _names(find(_typed(text), _ENTRIES, watches=_WATCHES)) == found
+
+
+def test_find_takes_arguments_without_a_bot_for_the_only_one() -> None:
+    """What names no bot is an argument: of the only bot there is, else the bot is asked for."""
+    assert _names(find(_typed("tail ERROR"), _ENTRIES, watches=("dave",))) == ("logs", "dave", ("ERROR",))
+    assert find(_typed("tail ERROR"), _ENTRIES, watches=_WATCHES) == Choice(name="tail", watches=_WATCHES)
+    assert find(_typed("tail"), _ENTRIES, watches=_WATCHES) == Choice(name="tail", watches=_WATCHES)
+
+
 def test_find_takes_the_only_bot_without_being_told() -> None:
     """Without an argument a command is about the one bot it covers, of its operation or of all."""
     only = build([_operation("rescue", _QR, watch="bob"), _operation("logs", _command("log", takes_watch=True))])
@@ -226,7 +260,7 @@ def _canonical(text: str) -> str:
     typed = _typed(text)
     found = find(typed, _ENTRIES, watches=_WATCHES)
     assert isinstance(found, Found)
-    return canonical(found.entry, found.watch, typed.text)
+    return canonical(found.entry, found.watch, found.text)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +269,9 @@ def _canonical(text: str) -> str:
         ("/QR  Bob", "qr bob"),
         ("Qr “ＣＡＲＯＬ”  now", "qr Carol now"),
         ("log dave", "log dave"),
+        ("tail  “a  b” c BOB", "tail “a  b” c bob"),
+        ("tail Bob x  y", "tail x  y bob"),
+        ("tail carol bob", "tail carol bob"),
         ("sh", "sh"),
         ("SH  ls  —l “a  b”", "sh ls  —l “a  b”"),
         ("sh echo a\nrm b", "sh echo a␊rm b"),
@@ -255,7 +292,7 @@ def test_canonical_shows_what_was_understood(text: str, line: str) -> None:
 def test_canonical_puts_a_bot_of_two_words_in_quotes() -> None:
     """A bot's name never runs into the text behind it."""
     entry = build([_operation("rescue", _QR)])[0]
-    assert canonical(entry, "my bot", '"my bot" x') == 'qr "my bot" x'
+    assert canonical(entry, "my bot", "x") == 'qr "my bot" x'
     assert canonical(entry, "my bot", "") == 'qr "my bot"'
 
 
@@ -277,11 +314,11 @@ def test_canonical_is_never_that_of_another_text(first: str, second: str) -> Non
 @given(text=st.text(st.sampled_from("ab =-'\"/.é你") | st.characters(categories=("L", "N", "P", "S")), max_size=30))
 def test_canonical_says_the_same_command_when_typed_again(text: str) -> None:
     """A line in which nothing had to be shown is understood as the command it came from."""
-    for name in ("sh", "qr bob", "log Carol"):
+    for name in ("sh", "qr bob", "log Carol", "tail bob"):
         first = _typed(f"{name} {text}")
         found = find(first, _ENTRIES, watches=_WATCHES)
         assert isinstance(found, Found)
-        line = canonical(found.entry, found.watch, first.text)
+        line = canonical(found.entry, found.watch, found.text)
         if "\\" not in line:
             assert find(_typed(line), _ENTRIES, watches=_WATCHES) == found
 
