@@ -69,6 +69,8 @@ SOLE_IMPORTERS = {
     "apprise": ("second_channel",),
     "cryptography": ("sealing",),
     "grpclib": ("transports.puppet_service",),
+    "httpcore": ("hosting.network",),
+    "httpx": ("hosting.network",),
     "prompt_toolkit": ("transports",),
     "psutil": ("hosting",),
     "pyee": PLUGIN,
