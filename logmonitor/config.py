@@ -14,6 +14,7 @@ from logmonitor.configuration.factory import find_operation, find_transport, mak
 from logmonitor.configuration.finder import FORMS, Finder, rank
 from logmonitor.configuration.record import (
     BotConfig,
+    BrokenOperation,
     ChatConfig,
     Config,
     OperationEntry,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BotConfig",
+    "BrokenOperation",
     "ChatConfig",
     "Config",
     "Language",
@@ -52,6 +54,7 @@ _LIMIT_BYTES: Final = 1 << 20
 def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: bool = False) -> Config:
     """Read and check the configuration at `path`; nothing is started and no log is read.
 
+    An operation whose code fails is left out, and named in what is returned: that is no fault of the configuration.
     A command that asks for a one-time code is refused unless one of its admins is enrolled. While somebody
     `is_enrolling`, or else works on what lasts from a shell that has nothing of the service's environment, that is no
     matter, and what only a running bot needs is not looked at: the chat's own keys, watches, second channels.
@@ -81,6 +84,7 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: b
         chat=chat,
         watches=watches,
         operations=operations,
+        broken=reading.broken,
         security=security,
         second_channels=second_channels,
         secrets=(*whole.secrets(), *passwords_of(second_channels)),

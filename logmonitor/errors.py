@@ -2,7 +2,8 @@
 
 LogMonitorError
 ├── ConfigurationError       a configuration cannot be read or is not valid
-│   └── RefusedPatternError  ... and nothing is wrong with it but patterns or profiles
+│   ├── RefusedPatternError  ... and nothing is wrong with it but patterns or profiles
+│   └── BrokenCodeError      ... because of code that it names, which fails
 ├── PatternError             a pattern is not accepted by the regex engines
 ├── ProfileError             a profile cannot be read or is not valid, or none fits
 ├── QrError                  a QR cannot be drawn
@@ -37,6 +38,10 @@ class ConfigurationError(LogMonitorError):
 
 class RefusedPatternError(ConfigurationError):
     """A configuration in which nothing is wrong but patterns or profiles that are refused."""
+
+
+class BrokenCodeError(ConfigurationError):
+    """A configuration that names code which fails; nobody's slip of the pen, and one operation's matter alone."""
 
 
 class PatternError(LogMonitorError):

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logmonitor.operation import Command, Right
-from logmonitor.wording import duration_text, session_text
+from logmonitor.wording import broken_text, duration_text, session_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from logmonitor.config import BrokenOperation
     from logmonitor.directory import Directory
     from logmonitor.lasting import Lasting
     from logmonitor.operation import Context, Invocation
@@ -33,6 +34,7 @@ class Overview:
     directory: Directory
     outbox: Outbox
     lasting: Lasting
+    broken: Sequence[BrokenOperation]
     translate: Callable[[str], str]
 
     def rows(self, context: Context, asked: str | None) -> tuple[str, ...]:
@@ -81,6 +83,7 @@ class Overview:
             rows.append(_("chat: down: {reason}").format(reason=health.reason))
         for name, reason in self.directory.unknown.items():
             rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
+        rows.extend(broken_text(broken, _) for broken in self.broken)
         rows.extend(self.lasting.rows(now, _))
         delivery = self.outbox.delivery()
         if delivery.failing_for is not None:

@@ -27,6 +27,7 @@ from logmonitor.self_log import SelfLog
 from logmonitor.totp import Totp
 from logmonitor.transport import CanReportOwnEvents
 from logmonitor.watcher import Watcher
+from logmonitor.wording import broken_text
 from logmonitor.worker import Watching, Worker, World
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class _Runtime:
             directory=self._directory,
             outbox=self.outbox,
             lasting=lasting,
+            broken=config.broken,
             translate=self._translate,
         )
         self._dispatcher = Dispatcher(
@@ -257,7 +259,12 @@ class _Runtime:
 
     def _tell_news(self) -> None:
         """Tell the admins what was lost, and what does not work."""
-        for text in self._lasting.news(self._clock.now(), self._translate):
+        for broken in self._config.broken:
+            _log.error("%s", broken_text(broken, str))
+        for text in (
+            *(broken_text(broken, self._translate) for broken in self._config.broken),
+            *self._lasting.news(self._clock.now(), self._translate),
+        ):
             for admin in self._config.chat.admins:
                 self.outbox.put(admin, text, priority=Priority.ALERT)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from logmonitor.config import BrokenOperation
     from logmonitor.records import Sender, Session
 
 _MINUTE: Final = 60
@@ -48,6 +49,12 @@ def session_text(session: Session, *, now: datetime, translate: Callable[[str], 
         since = duration_text((now - session.since).total_seconds(), translate)
         text = translate("{state}, for {duration}").format(state=text, duration=since)
     return f"{session.watch}: {text}"
+
+
+def broken_text(broken: BrokenOperation, translate: Callable[[str], str]) -> str:
+    """Return what to say of an operation that is left out."""
+    text = translate("operation {name} fails and is left out: {reason}")
+    return text.format(name=broken.name, reason=broken.reason)
 
 
 def person_text(sender: Sender) -> str:

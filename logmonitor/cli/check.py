@@ -91,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         *_secret_rows(config),
         *_watch_rows(config),
         *_operation_rows(config),
+        *_broken_rows(config),
         *_self_log_rows(config),
         *lasting_rows(config, operations),
         *tls_rows(config.chat),
@@ -254,6 +255,13 @@ def _operation_rows(config: Config) -> Iterator[Row]:
         if not any(entry.config.watch in (None, watch.name) for entry in config.operations):
             remedy = 'add an [[operation]], such as use = "qr_rescue"'
             yield Row(subject=f"watch {watch.name}", text="nothing is done when it is lost", remedy=remedy)
+
+
+def _broken_rows(config: Config) -> Iterator[Row]:
+    """Tell of operations whose code fails."""
+    for broken in config.broken:
+        remedy = f"mend what {broken.use} names, or take its [[operation]] out; until then all others go on without it"
+        yield Row(subject=f"operation {broken.name}", text=f"fails and is left out: {broken.reason}", remedy=remedy)
 
 
 def _self_log_rows(config: Config) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from logmonitor.auditing.reader import verify_audit
 from logmonitor.cli.grant_desk import known_commands
 from logmonitor.cli.row import Row, reason_of, user_name
 from logmonitor.errors import AuditError, ConfigurationError, ForeignStoreError, StoreError, StoreUnavailableError
+from logmonitor.grant import fits
 from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
 from logmonitor.sealing import load_seal
 from logmonitor.second_channel import service_of
@@ -82,12 +83,17 @@ def _set_aside_rows(path: Path) -> Iterator[Row]:
 
 
 def _grant_rows(config: Config, operations: Sequence[Operation], grants: Sequence[Grant]) -> Iterator[Row]:
-    """Tell of what names no command that there is: a denial of it keeps nobody from what it was meant for."""
+    """Tell of what names no command that there is: a denial of it keeps nobody from what it was meant for.
+
+    What may name one of an operation that is left out is not told of.
+    """
     known, now = known_commands(operations), datetime.now(UTC)
     lost = [
         grant
         for grant in grants
-        if not has_ended(grant, now) and not covered(known, operation=grant.operation, command=grant.command)
+        if not has_ended(grant, now)
+        and not covered(known, operation=grant.operation, command=grant.command)
+        and not any(fits(grant.operation, broken.name) for broken in config.broken)
     ]
     for grant in lost:
         if grant.is_denial:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from logmonitor.configuration.document import expected, suggestion
-from logmonitor.errors import ConfigurationError, LogMonitorError
+from logmonitor.errors import BrokenCodeError, ConfigurationError, LogMonitorError
+from logmonitor.isolation import isolated
 from logmonitor.operation import Operation
 
 if TYPE_CHECKING:
@@ -23,17 +24,9 @@ if TYPE_CHECKING:
 
 GROUP: Final = "logmonitor.operations"
 
+_OURS: Final = "logmonitor"
 _REFUSALS: Final = (LogMonitorError, ValueError)
-_FAULTS: Final = (
-    ArithmeticError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    TypeError,
-)
+_Result = TypeVar("_Result")
 _TRANSPORT_PARTS: Final = ("__aenter__", "__aexit__", "health", "limits", "messages", "resolve", "send")
 
 
@@ -56,16 +49,18 @@ TRANSPORTS: Final = {
 def find_operation(use: str, *, folder: Path) -> Callable[..., object]:
     """Return the factory that `use` names: an entry point's short name, or `package.module:function`.
 
-    A module may lie in `folder`, behind all that is installed.
+    A module may lie in `folder`, behind all that is installed. Of the names that we give, nobody else can take one.
 
     Raises:
-        ConfigurationError: there is none, or its module cannot be imported.
+        ConfigurationError: there is none.
+        BrokenCodeError: its module cannot be imported, or what is installed is no function.
     """
     if ":" in use:
         _make_importable(folder)
         return _callable(use)
     installed = entry_points(group=GROUP)
     named = [point for point in installed if point.name == use]
+    named = [point for point in named if point.dist is not None and point.dist.name == _OURS] or named
     if not named:
         hint = expected(use, {point.name for point in installed}, other="package.module:function")
         raise ConfigurationError(f"unknown operation; {hint}")
@@ -75,9 +70,9 @@ def find_operation(use: str, *, folder: Path) -> Callable[..., object]:
             f"claimed by {' and '.join(map(_origin, named))}; expected the one that is meant, as {targets[0]!r}"
         )
     try:
-        return _callable(named[0].value)
+        return _callable(named[0].value.partition("[")[0].strip())
     except ConfigurationError as error:
-        raise ConfigurationError(f"broken in {_origin(named[0])}: {error}") from error
+        raise BrokenCodeError(f"broken in {_origin(named[0])}: {error}") from error
 
 
 def find_transport(name: str, *, folder: Path) -> Callable[..., object]:
@@ -101,11 +96,12 @@ def make_operation(
     """Call an operation's factory.
 
     Raises:
-        ConfigurationError: it refuses the parameters, fails, or returns something else.
+        ConfigurationError: it refuses the parameters.
+        BrokenCodeError: it fails, or returns something else.
     """
     made = _made(factory, config, **parameters)
     if not isinstance(made, Operation):
-        raise ConfigurationError(f"returned {type(made).__name__}; expected an Operation")
+        raise BrokenCodeError(f"returned {type(made).__name__}; expected an Operation")
     return made
 
 
@@ -123,12 +119,12 @@ def make_transport(factory: Callable[..., object], parameters: Mapping[str, obje
 
 
 def _made(factory: Callable[..., object], /, *positional: object, **parameters: object) -> object:
-    try:
-        return factory(*positional, **parameters)
-    except _REFUSALS as error:
-        raise ConfigurationError(str(error)) from error
-    except _FAULTS as error:
-        raise ConfigurationError(f"failed with {type(error).__name__}: {error}") from error
+    def failure(error: BaseException) -> ConfigurationError:
+        if isinstance(error, _REFUSALS):
+            return ConfigurationError(str(error))
+        return BrokenCodeError(f"failed with {type(error).__name__}: {error}")
+
+    return _tried(lambda: factory(*positional, **parameters), failure)
 
 
 def _callable(target: str, *, extra: str | None = None) -> Callable[..., object]:
@@ -136,26 +132,41 @@ def _callable(target: str, *, extra: str | None = None) -> Callable[..., object]
     module_name, _, path = target.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
         raise ConfigurationError("bad name; expected package.module:name")
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
+
+    def import_failure(error: BaseException) -> ConfigurationError:
+        if not isinstance(error, ModuleNotFoundError):
+            return BrokenCodeError(f"module {module_name!r} failed with {type(error).__name__}: {error}")
         missing = error.name or ""
         if f"{module_name}.".startswith(f"{missing}."):
-            raise ConfigurationError(f"there is no module {missing!r}") from error
+            return ConfigurationError(f"there is no module {missing!r}")
         remedy = f"pip install 'logmonitor[{extra}]'" if extra else "install it"
-        raise ConfigurationError(f"needs the package {missing!r}, which is not installed: {remedy}") from error
-    except (*_REFUSALS, *_FAULTS, SyntaxError) as error:
-        raise ConfigurationError(f"module {module_name!r} failed with {type(error).__name__}: {error}") from error
-    try:
-        found: Any = reduce(getattr, path.split("."), module)
-    except AttributeError:
+        return BrokenCodeError(f"needs the package {missing!r}, which is not installed: {remedy}")
+
+    module = _tried(lambda: import_module(module_name), import_failure)
+
+    def look_up_failure(error: BaseException) -> ConfigurationError:
+        if not isinstance(error, AttributeError):
+            return BrokenCodeError(f"{path!r} in module {module_name!r} failed with {type(error).__name__}: {error}")
         public = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
         meant = suggestion(path, public)
         hint = f"; did you mean {meant!r}?" if meant else ""
-        raise ConfigurationError(f"there is no {path!r} in module {module_name!r}{hint}") from None
+        return ConfigurationError(f"there is no {path!r} in module {module_name!r}{hint}")
+
+    found: Any = _tried(lambda: reduce(getattr, path.split("."), module), look_up_failure)
     if not callable(found):
         raise ConfigurationError(f"is of type {type(found).__name__}; expected a function")
     return cast("Callable[..., object]", found)
+
+
+def _tried(action: Callable[[], _Result], failure: Callable[[BaseException], ConfigurationError]) -> _Result:
+    """Return what others' code gives; whatever it raises, or ends the program with, becomes what `failure` makes."""
+    caught: list[BaseException] = []
+    try:
+        with isolated(caught.append):
+            return action()
+    except SystemExit as error:  # a script that ends where it should be imported
+        caught.append(error)
+    raise failure(caught[0]) from caught[0]
 
 
 def _origin(point: EntryPoint) -> str:

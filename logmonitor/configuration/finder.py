@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from logmonitor.configuration.binding import Parameter, bind
 from logmonitor.configuration.document import Document, Finding, Location, alternatives, suggestion
-from logmonitor.errors import ConfigurationError, LogMonitorError
+from logmonitor.errors import BrokenCodeError, ConfigurationError, LogMonitorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,12 +63,24 @@ class Finder:
         self.findings += findings
         return None if findings or self.document.is_unset(location) else values
 
-    def attempt(self, action: Callable[[], _Result], location: Location) -> _Result | None:
-        """Return what `action` gives; None, and a finding, where it cannot."""
+    def attempt(
+        self,
+        action: Callable[[], _Result],
+        location: Location,
+        *,
+        on_broken: Callable[[BrokenCodeError], None] | None = None,
+    ) -> _Result | None:
+        """Return what `action` gives; None, and a finding, where it cannot.
+
+        Where there is somebody to be told of code that fails, that is no finding.
+        """
         try:
             return action()
         except ConfigurationError as error:
-            self.find(location, self.document.scrub(str(error)))
+            if on_broken is not None and isinstance(error, BrokenCodeError):
+                on_broken(error)
+            else:
+                self.find(location, self.document.scrub(str(error)))
             return None
 
     def refuse(self, location: Location, error: LogMonitorError) -> None:

@@ -74,6 +74,15 @@ class OperationEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenOperation:
+    """An operation that is left out because its code fails: what `use` names, under which `name`, and why."""
+
+    use: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityConfig:
     """What commands are secured by, and where it is put on record; no `audit` means that nothing is.
 
@@ -111,6 +120,7 @@ class SecondChannelConfig:
 class Config:
     """A whole configuration; `path` is the file it was read from.
 
+    `broken` are the operations that are left out because their code fails.
     `secrets` are the texts that no log record may show; `exposed` are the keys of those that stand in the file itself
     while others than its owner may read or change it.
     """
@@ -120,6 +130,7 @@ class Config:
     chat: ChatConfig
     watches: tuple[WatchConfig, ...] = ()
     operations: tuple[OperationEntry, ...] = ()
+    broken: tuple[BrokenOperation, ...] = ()
     security: SecurityConfig = SecurityConfig()
     second_channels: tuple[SecondChannelConfig, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)

@@ -90,6 +90,7 @@ def check_rules(
     finder: Finder,
     operations: Mapping[Location, Operation],
     *,
+    is_complete: bool,
     admins: Sequence[str],
     security: SecurityConfig,
     channels: frozenset[str],
@@ -97,12 +98,13 @@ def check_rules(
 ) -> None:
     """Find rules for no command, and what commands ask for that none of their admins has.
 
-    `channels` are the names and ids that a second channel leads to. Nobody's enrolment is looked for without a
+    Where the operations are not complete, a rule may be for a command of one that is left out. `channels` are the
+    names and ids that a second channel leads to. Nobody's enrolment is looked for without a
     `store`. One that cannot be read is no finding here: it is told, and permits nothing, once the program runs, which
     goes on rescuing.
     """
     commands = askings(tuple(operations.values()), admins)
-    for pattern, text in find_idle([pattern for pattern, _ in security.rules], commands):
+    for pattern, text in find_idle([pattern for pattern, _ in security.rules if is_complete], commands):
         finder.find(("security", "rules", pattern), finder.document.scrub(text), shows_value=False)
     places = {operation.config.name or operation.name: location for location, operation in operations.items()}
     known = Known(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path  # noqa: TC003  # read at run time, to check what is given
 from typing import TYPE_CHECKING, Annotated, Final
 from zoneinfo import ZoneInfo
@@ -16,9 +17,10 @@ from logmonitor.configuration.document import Location, expected
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
 from logmonitor.configuration.keys import Admins, File, Logs, Rooms, Text, TwinKey, Word, Zone  # noqa: TC001  # the same
 from logmonitor.configuration.log_pattern import absolute, covers, resolved
-from logmonitor.configuration.record import BotConfig, ChatConfig, OperationEntry, WatchConfig
+from logmonitor.configuration.record import BotConfig, BrokenOperation, ChatConfig, OperationEntry, WatchConfig
 from logmonitor.configuration.security import check_rules, read_second_channels, read_security
-from logmonitor.errors import OperationError, PatternError, ProfileError
+from logmonitor.display import visible
+from logmonitor.errors import BrokenCodeError, ConfigurationError, OperationError, PatternError, ProfileError
 from logmonitor.language import LANGUAGES
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.pattern import compile_pattern
@@ -37,6 +39,8 @@ _RUNNING: Final = (("watch",), ("second_channel",), ("bot", "self_log"), ("bot",
 
 _KEYS: Final = {"logs": "log"}
 """The fields of records whose key has another name."""
+
+_LONGEST_REASON: Final = 300
 
 
 def _language(text: str) -> str:
@@ -99,6 +103,21 @@ def _operation(
     return OperationEntry(use=use, config=config)
 
 
+def _own_parameters(
+    factory: Callable[..., object], general: Sequence[Parameter], *, positional: int
+) -> tuple[Parameter, ...]:
+    """Return the keys that a factory takes besides the general ones.
+
+    Raises:
+        ConfigurationError: it is none, or takes one of these too.
+    """
+    own = parameters_of(factory, positional=positional)
+    clash = next((one.name for one in own if any(one.name == other.name for other in general)), None)
+    if clash is not None:
+        raise ConfigurationError(f"has the parameter {clash!r}, which is taken; expected another")
+    return own
+
+
 def is_lasting(location: Location) -> bool:
     """Tell whether what stands there matters to who works on what lasts, and does not run the bot."""
     table, *keys = location
@@ -110,7 +129,8 @@ class Reading:
     """One reading of a document, whose findings gather in a finder.
 
     The tables are read in the order of the methods; `check` comes last. With `is_running` False the document is the
-    part of one that lasts: no chat is tried.
+    part of one that lasts: no chat is tried. `broken` are the operations whose code fails: they are left out, and what
+    is wrong with them is no finding.
     """
 
     def __init__(self, finder: Finder, *, is_running: bool = True) -> None:
@@ -121,6 +141,7 @@ class Reading:
         self._watches: dict[Location, WatchConfig] = {}
         self._operations: dict[Location, str] = {}
         self._made: dict[Location, Operation] = {}
+        self.broken: tuple[BrokenOperation, ...] = ()
         self._chat: ChatConfig | None = None
         self._security: SecurityConfig | None = None
 
@@ -189,11 +210,12 @@ class Reading:
             return
         self._finder.find_idleness()
         self._check_records(self._profiles())
-        is_whole = len(self._made) == len(self._finder.many("operation", again=True))
+        is_whole = len(self._made) + len(self.broken) == len(self._finder.many("operation", again=True))
         if is_whole and self._chat is not None and self._security is not None:
             check_rules(
                 self._finder,
                 self._made,
+                is_complete=not self.broken,
                 admins=self._chat.admins,
                 security=self._security,
                 channels=self._channel_admins(),
@@ -207,11 +229,14 @@ class Reading:
 
     def _operation(self, location: Location, table: Mapping[str, object]) -> OperationEntry | None:
         general = parameters_of(_operation)
-        factory, own = self._factory(table, (*location, "use"), find_operation, general, positional=1)
+        faults: list[BrokenCodeError] = []
+        factory, own = self._factory(
+            table, (*location, "use"), find_operation, general, positional=1, on_broken=faults.append
+        )
         values = self._finder.bound(table, location, (*general, *own), is_open=factory is None)
         if self._is_running:
             self._check_watch(location, table)
-        if values is None or factory is None:
+        if values is None or (factory is None and not faults):
             return None
         parameters = {one.name: values.pop(one.name) for one in own if one.name in values}
         entry = _operation(**values)
@@ -219,11 +244,22 @@ class Reading:
             config = replace(entry.config, language=self._bot.language, timezone=self._bot.timezone)
             entry = replace(entry, config=config)
         entry = replace(entry, parameters=parameters)
-        self._operations[location] = entry.config.name
-        operation = self._finder.attempt(lambda: make_operation(factory, entry.config, parameters), (*location, "use"))
-        if operation is not None:
-            self._check_operation(location, operation)
-        return entry
+        if factory is not None:
+            self._operations[location] = entry.config.name
+            operation = self._finder.attempt(
+                partial(make_operation, factory, entry.config, parameters),
+                (*location, "use"),
+                on_broken=faults.append,
+            )
+            if operation is not None:
+                self._check_operation(location, operation)
+        if not faults:
+            return entry
+        reason = visible(self._finder.document.scrub(str(faults[0])), one_line=True)
+        if len(reason) > _LONGEST_REASON:
+            reason = f"{reason[: _LONGEST_REASON - 1]}…"
+        self.broken = (*self.broken, BrokenOperation(use=entry.use, name=entry.config.name, reason=reason))
+        return None
 
     def _check_operation(self, location: Location, operation: Operation) -> None:
         """Find a pattern that no engine takes, and what cannot stand beside the operations before."""
@@ -307,16 +343,23 @@ class Reading:
         general: Sequence[Parameter],
         *,
         positional: int,
+        on_broken: Callable[[BrokenCodeError], None] | None = None,
     ) -> tuple[Callable[..., object] | None, tuple[Parameter, ...]]:
-        """Return what the name at `location` stands for and the keys it takes; None where it cannot be had."""
+        """Return what the name at `location` stands for and the keys it takes; None where it cannot be had.
+
+        With `on_broken` a signature that cannot be used is not the fault of who wrote the short name of a package's.
+        """
         name = table.get(str(location[-1]))
         if not isinstance(name, str) or not name.strip() or self._finder.document.is_unset(location):
             return None, ()
-        factory = self._finder.attempt(lambda: find(name, folder=self._finder.folder), location)
-        if factory is None:
-            return None, ()
-        own = self._finder.attempt(lambda: parameters_of(factory, positional=positional), location)
-        clashes = {one.name for one in own or ()} & {one.name for one in general}
-        for name in sorted(clashes):
-            self._finder.find(location, f"has the parameter {name!r}, which is taken; expected another")
-        return (None, ()) if own is None or clashes else (factory, own)
+
+        def found() -> tuple[Callable[..., object], tuple[Parameter, ...]]:
+            factory = find(name, folder=self._finder.folder)
+            try:
+                return factory, _own_parameters(factory, general, positional=positional)
+            except ConfigurationError as error:
+                if ":" in name:
+                    raise
+                raise BrokenCodeError(*error.args) from error
+
+        return self._finder.attempt(found, location, on_broken=on_broken) or (None, ())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logmonitor.configuration.factory import TRANSPORTS, find_operation, find_transport, make_operation, make_transport
-from logmonitor.errors import ConfigurationError, OperationError
+from logmonitor.errors import BrokenCodeError, ConfigurationError, OperationError
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.testing import MemoryTransport
 
@@ -56,6 +56,30 @@ def test_find_operation_by_entry_point(folder: Path) -> None:
     (folder / "some_alerts.py").write_text("def alert(config): ...\n")
     install(folder, "alert = some_alerts:alert")
     assert find_operation("alert", folder=folder).__module__ == "some_alerts"
+
+
+def test_find_operation_leaves_our_names_to_us(folder: Path) -> None:
+    """A package that claims the name of one of ours does not get it, nor keep the program from starting."""
+    install(folder, "qr_rescue = some_alerts:alert")
+    assert find_operation("qr_rescue", folder=folder).__module__ == "operations.qr_rescue"
+
+
+def test_find_operation_tells_code_that_fails_from_names(folder: Path) -> None:
+    """What a module or a name in it raises, an end of the program too, is broken code; a name alone is not."""
+    (folder / "ending.py").write_text("raise SystemExit(3)\n")
+    (folder / "lazy.py").write_text("def __getattr__(name): raise RuntimeError('not now')\n")
+    (folder / "own_error.py").write_text("raise type('Own', (Exception,), {})\n")
+    for name, sentence in (
+        ("ending:alert", "module 'ending' failed with SystemExit: 3"),
+        ("lazy:alert", "'alert' in module 'lazy' failed with RuntimeError: not now"),
+        ("own_error:alert", "module 'own_error' failed with Own: "),
+    ):
+        with pytest.raises(BrokenCodeError) as caught:
+            find_operation(name, folder=folder)
+        assert str(caught.value) == sentence
+    with pytest.raises(ConfigurationError) as caught_too:
+        find_operation("json:alert", folder=folder)
+    assert type(caught_too.value) is ConfigurationError
 
 
 def test_find_operation_says_what_is_wrong_with_a_name(folder: Path) -> None:
