@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from logmonitor.lasting import Lasting
     from logmonitor.operation import Context, Invocation
     from logmonitor.outbox import Outbox
-    from logmonitor.records import Session
+    from logmonitor.records import Delivery, Session
     from logmonitor.transport import Transport
     from logmonitor.watcher import Watcher
     from logmonitor.worker import Worker
@@ -44,7 +44,7 @@ class Overview:
         if asked is not None and not watchers:
             names = ", ".join(self.sessions)
             return (_("there is no bot called {asked}; expected one of: {watches}").format(asked=asked, watches=names),)
-        rows: list[str] = []
+        rows = [] if watchers else [_("nothing is watched")]
         for watcher in watchers:
             rows.append(session_text(self.sessions[watcher.name], now=context.now(), translate=_))
             rows.extend(f"  {remark}" for remark in watcher.remarks(_))
@@ -53,7 +53,7 @@ class Overview:
                     rows.extend(f"  {row}" for row in worker.operation.status(context, watcher.name))
         if asked is None:
             rows.extend(self._program_rows(context.now()))
-        return tuple(rows) or (_("nothing is watched; the chat is up"),)
+        return tuple(rows)
 
     def command(self) -> Command:
         """Return the command that tells how things stand, where no operation has one that tells more."""
@@ -74,18 +74,13 @@ class Overview:
 
     def _program_rows(self, now: datetime) -> list[str]:
         _ = self.translate
-        health = self.transport.health()
-        rows = []
-        if not health.is_up and health.since is not None:
-            down = duration_text((now - health.since).total_seconds(), _)
-            rows.append(_("chat: down for {duration}: {reason}").format(duration=down, reason=health.reason))
-        elif not health.is_up:
-            rows.append(_("chat: down: {reason}").format(reason=health.reason))
+        rows = [self._chat_row(now)]
         for name, reason in self.directory.unknown.items():
             rows.append(_("admin {name} is unknown: {reason}").format(name=name, reason=reason))
         rows.extend(broken_text(broken, _) for broken in self.broken)
         rows.extend(self.lasting.rows(now, _))
         delivery = self.outbox.delivery()
+        rows.append(self._messages_row(delivery))
         if delivery.failing_for is not None:
             rows.append(
                 _("the chat has taken nothing for {duration} ({reason}); {count} messages wait").format(
@@ -95,3 +90,26 @@ class Overview:
         if delivery.failed or delivery.dropped:
             rows.append(_("messages given up: {count}").format(count=delivery.failed + delivery.dropped))
         return rows
+
+    def _chat_row(self, now: datetime) -> str:
+        """Tell whether the chat is up, since when, and what there is to say of it."""
+        _ = self.translate
+        health = self.transport.health()
+        length = None if health.since is None else duration_text((now - health.since).total_seconds(), _)
+        if health.is_up:
+            row = _("chat: up") if length is None else _("chat: up for {duration}").format(duration=length)
+            return row if not health.reason else _("{row}: {reason}").format(row=row, reason=health.reason)
+        if length is not None:
+            return _("chat: down for {duration}: {reason}").format(duration=length, reason=health.reason)
+        return _("chat: down: {reason}").format(reason=health.reason)
+
+    def _messages_row(self, delivery: Delivery) -> str:
+        """Tell what was sent and what waits, and how much the chat allows where it has a number."""
+        _ = self.translate
+        allowed = self.transport.limits.per_hour
+        text = (
+            _("messages: {sent} sent in the last hour, {waiting} waiting")
+            if allowed is None
+            else _("messages: {sent} sent in the last hour, of {allowed} that the chat allows; {waiting} waiting")
+        )
+        return text.format(sent=delivery.sent_last_hour, allowed=allowed, waiting=delivery.waiting)

@@ -149,7 +149,7 @@ async def test_session_that_stands_well_at_the_start_is_not_mentioned(tmp_path: 
                     sent = await chat.wait_for(len(chat.sent) + 1)
                     if "logged in as Bob" in str(sent[-1][1]):
                         break
-            assert str(sent[-1][1]).splitlines() == ["bob: logged in as Bob", "  QR rescue is on"]
+            assert str(sent[-1][1]).splitlines()[:3] == ["bob: logged in as Bob", "  QR rescue is on", "chat: up"]
             assert not any(isinstance(content, Attachment) for _, content in chat.sent)
 
 
@@ -377,7 +377,13 @@ async def test_status_tells_of_bots_chat_and_operations(tmp_path: Path) -> None:
         chat.receive("status dave")
         sent = await chat.wait_for(3)
     assert [str(content).splitlines() for _, content in sent] == [
-        ["bob: not known yet", "  QR rescue is on", "carol: not known yet"],
+        [
+            "bob: not known yet",
+            "  QR rescue is on",
+            "carol: not known yet",
+            "chat: up",
+            "messages: 1 sent in the last hour, 0 waiting",
+        ],
         ["carol: not known yet"],
         ["there is no bot called dave; expected one of: bob, carol"],
     ]

@@ -1,22 +1,28 @@
-"""What `status` says of logs that bring nothing, and where nothing is wrong."""
+"""What `status` says of logs that bring nothing, of the chat, and where nothing is wrong."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+import pytest
+
+from logmonitor.records import Health
+from logmonitor.testing import MemoryTransport
+from logmonitor.transport import Limits
 from tests.test_runtime import configuration, ready, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from logmonitor.config import Config
-    from logmonitor.testing import MemoryTransport
 
 
 async def status_until(chat: MemoryTransport, row: str, *, is_there: bool = True) -> list[str]:
-    """Ask for `status` until it has that row, or has it no more; return what it says then."""
+    """Ask for `status` until it has that row, or has it no more; return what it says then of the bots."""
     async with asyncio.timeout(10):
         while True:
             chat.sent.clear()
@@ -24,7 +30,7 @@ async def status_until(chat: MemoryTransport, row: str, *, is_there: bool = True
             ((_to, content),) = await chat.wait_for(1)
             rows = str(content).splitlines()
             if (row in rows) is is_there:
-                return rows
+                return list(takewhile(lambda row: not row.startswith(("chat: ", "聊天通道：")), rows))
 
 
 def chinese(config: Config) -> Config:
@@ -88,13 +94,58 @@ async def test_status_lists_no_endless_row_of_logs(tmp_path: Path) -> None:
         ]
 
 
-async def test_status_is_not_empty_where_nothing_is_watched(tmp_path: Path) -> None:
-    """A bot that watches nothing, and with which nothing is wrong, says just that."""
+async def test_status_says_that_nothing_is_watched(tmp_path: Path) -> None:
+    """A bot that watches nothing says so, and how the chat is."""
     config = configuration(tmp_path, watches=())
-    for each, row in (
-        (config, "nothing is watched; the chat is up"),
-        (chinese(config), "没有监视任何机器人；聊天通道正常"),
+    for each, rows in (
+        (config, ["nothing is watched", "chat: up", "messages: 1 sent in the last hour, 0 waiting"]),
+        (chinese(config), ["没有监视任何机器人", "聊天通道：正常", "消息：最近一小时发出 1 条，待发 0 条"]),
     ):
         async with serving(each) as chat:
             await ready(chat)
-            assert await status_until(chat, row) == [row]
+            chat.receive("status")
+            ((_to, content),) = await chat.wait_for(1)
+            assert str(content).splitlines() == rows
+
+
+class Budgeted(MemoryTransport):
+    """A chat that takes ten messages an hour, and has something to say of itself."""
+
+    def __init__(self) -> None:
+        """Be up."""
+        super().__init__(limits=Limits(per_hour=10))
+        self.state = Health(is_up=True, since=datetime.now(UTC) - timedelta(hours=3), reason="over a slow line")
+
+    def health(self) -> Health:
+        """Say what the test says."""
+        return self.state
+
+
+async def test_status_tells_since_when_the_chat_is_up_and_what_it_allows(tmp_path: Path) -> None:
+    """A chat's time, its remark, how many messages went and how many may; for one bot none of that."""
+    async with serving(configuration(tmp_path, watches=()), transport=Budgeted()) as chat:
+        await ready(chat)
+        chat.receive("status")
+        await chat.wait_for(1)
+        chat.receive("status")
+        sent = await chat.wait_for(2)
+    assert str(sent[1][1]).splitlines()[1:] == [
+        "chat: up for 3 h: over a slow line",
+        "messages: 2 sent in the last hour, of 10 that the chat allows; 0 waiting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("age", "row"),
+    [(timedelta(minutes=5), "chat: down for 5 min: logged out"), (None, "chat: down: logged out")],
+)
+async def test_status_tells_that_the_chat_is_down(tmp_path: Path, age: timedelta | None, row: str) -> None:
+    """What a chat says of its outage is told, and since when if that is known."""
+    async with serving(configuration(tmp_path, watches=()), transport=Budgeted()) as chat:
+        assert isinstance(chat, Budgeted)
+        await ready(chat)
+        since = None if age is None else datetime.now(UTC) - age
+        chat.state = Health(is_up=False, since=since, reason="logged out")
+        chat.receive("status")
+        ((_to, content),) = await chat.wait_for(1)
+    assert str(content).splitlines()[1] == row

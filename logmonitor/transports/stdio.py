@@ -55,9 +55,12 @@ class Stdio:
         text_size: _Size = 2000,
         text_unit: TextUnit = TextUnit.CHARACTERS,
         attachment_bytes: _Size = 2_000_000,
+        per_hour: _Size | None = None,
     ) -> None:
         """Set the limits of the peer's chat, and how long to wait for the peer, in seconds."""
-        self._limits = Limits(text_size=text_size, text_unit=text_unit, attachment_bytes=attachment_bytes)
+        self._limits = Limits(
+            text_size=text_size, text_unit=text_unit, attachment_bytes=attachment_bytes, per_hour=per_hour
+        )
         self._answer_timeout = answer_timeout
         self._contacts_timeout = contacts_timeout
         self._line_bytes = line_bytes
