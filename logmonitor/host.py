@@ -7,7 +7,17 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from logmonitor.hosting import confinement, ending, launching, log_reading, network, process_table, usage
+from logmonitor.hosting import (
+    confinement,
+    ending,
+    finding,
+    inspecting,
+    launching,
+    log_reading,
+    network,
+    process_table,
+    usage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +73,7 @@ class LocalHost:
         Raises:
             HostError: it cannot be told.
         """
-        return await process_table.find(selector, run=self.run)
+        return await finding.find(selector, run=self.run)
 
     async def is_running(self, process: Process, /) -> bool:
         """Tell whether this very process still runs; one that has ended and is not waited for does not."""
@@ -75,7 +85,7 @@ class LocalHost:
         Raises:
             HostError: it is gone.
         """
-        return await asyncio.to_thread(process_table.inspect, process)
+        return await asyncio.to_thread(inspecting.inspect, process)
 
     async def terminate(self, process: Process, /, *, timeout: float) -> Ending:  # noqa: ASYNC109  # until it is killed
         """Ask a process and all below it to end, and kill after `timeout` seconds what has not.

@@ -1,0 +1,130 @@
+"""The processes that are meant, found."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.errors import HostError
+from logmonitor.hosting.process_table import (
+    Table,
+    above,
+    below,
+    describe,
+    full_name,
+    read_table,
+    roots,
+    started_at,
+    words_of,
+)
+from logmonitor.hosting.unit import main_processes
+from logmonitor.pattern import compile_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from logmonitor.machine import Completed, Process, ProcessSelector
+
+_PID_FILE_BYTES: Final = 4096
+_LONGEST_PID: Final = 10
+_SLACK: Final = 2.0
+_LISTENING: Final = b"0A"
+
+
+async def find(selector: ProcessSelector, *, run: Callable[..., Awaitable[Completed]]) -> tuple[Process, ...]:
+    """Return the processes that are meant; `run` asks managers of units.
+
+    Raises:
+        HostError: it cannot be told.
+    """
+    pids = None if selector.unit is None else await main_processes(*selector.unit, run=run)
+    return await asyncio.to_thread(_find, selector, pids)
+
+
+def _find(selector: ProcessSelector, of_unit: tuple[int, ...] | None) -> tuple[Process, ...]:
+    table = read_table()
+    ours = {os.getpid(), *above(os.getpid(), table)} | below((os.getpid(),), table)
+    meant = set(_meant(selector, table) if of_unit is None else of_unit)
+    found = (describe(entry) for entry in roots(meant - ours, table))
+    return tuple(process for process in found if process is not None)
+
+
+def _meant(selector: ProcessSelector, table: Table) -> Iterator[int]:
+    if selector.pid_file is not None:
+        yield from _in_file(selector.pid_file, table)
+    elif selector.port is not None:
+        yield from _listening(selector.port, table)
+    elif selector.name is not None:
+        yield from _called(os.fsencode(selector.name), table)
+    elif selector.command is not None:
+        yield from _showing(selector.command, table)
+
+
+def _called(name: bytes, table: Table) -> Iterator[int]:
+    for entry in table.values():
+        if not entry.is_kernel_thread:
+            words = words_of(entry.pid)
+            if name in (entry.name, full_name(entry.name, words), *(word.rpartition(b"/")[2] for word in words[:1])):
+                yield entry.pid
+
+
+def _showing(pattern: str, table: Table) -> Iterator[int]:
+    compiled = compile_pattern(pattern)
+    for entry in table.values():
+        words = words_of(entry.pid)
+        if words and compiled.search(b" ".join(words).decode("utf-8", "replace")):
+            yield entry.pid
+
+
+def _in_file(path: Path, table: Table) -> Iterator[int]:
+    try:
+        pid, written_at = _read_pid_file(path)
+    except FileNotFoundError:  # a bot that ends in order takes it away
+        return
+    except OSError as error:
+        raise HostError(f"cannot read pid file {path}: {error.strerror}") from None
+    entry = table.get(pid)
+    if entry is not None and started_at(entry) <= written_at + _SLACK:
+        yield pid
+
+
+def _read_pid_file(path: Path) -> tuple[int, float]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise HostError(f"pid file {path} is not a regular file")
+        word = next(iter(file.read(_PID_FILE_BYTES).split()), b"")
+    if not word.isdigit() or len(word) > _LONGEST_PID or int(word) == 0:
+        raise HostError(f"pid file {path} begins with {word.decode('utf-8', 'replace')!r}; expected a process id")
+    return int(word), status.st_mtime
+
+
+def _listening(port: int, table: Table) -> set[int]:
+    sockets = set(_listening_sockets(port))
+    if not sockets:
+        return set()
+    found = {entry.pid for entry in table.values() if not sockets.isdisjoint(_descriptors(entry.pid))}
+    if not found:
+        raise HostError(f"something listens on port {port}, and this user may not see what")
+    return found
+
+
+def _listening_sockets(port: int) -> Iterator[bytes]:
+    for name in ("tcp", "tcp6"):
+        with suppress(FileNotFoundError), open(f"/proc/self/net/{name}", "rb") as file:  # noqa: PTH123 - no path of ours
+            for fields in map(bytes.split, file):
+                if fields[3] == _LISTENING and int(fields[1].rpartition(b":")[2], 16) == port:
+                    yield b"socket:[%s]" % fields[9]
+
+
+def _descriptors(pid: int) -> Iterator[bytes]:
+    folder = b"/proc/%d/fd" % pid
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for name in os.listdir(folder):  # noqa: PTH208 - thousands of names
+            with suppress(FileNotFoundError, ProcessLookupError):
+                yield os.readlink(folder + b"/" + name)  # noqa: PTH115 - as the kernel writes it, which is no path
