@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from logmonitor import throttle
 from logmonitor.code_redaction import redact_codes
+from logmonitor.duration import parse_duration
 from logmonitor.errors import (
     ConfigurationError,
     HostError,
@@ -78,6 +79,7 @@ from logmonitor.records import (
     Transition,
 )
 from logmonitor.throttle import Newest, Throttle
+from logmonitor.time_of_day import DailyHours, end_of_hours, parse_hours, time_text
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
 from logmonitor.typed import straightened
 from logmonitor.wording import duration_text, session_text
@@ -94,6 +96,7 @@ __all__ = [
     "ConfigurationError",
     "Content",
     "Context",
+    "DailyHours",
     "Delivery",
     "DiskUsage",
     "Ending",
@@ -158,11 +161,15 @@ __all__ = [
     "TransportError",
     "Usage",
     "duration_text",
+    "end_of_hours",
+    "parse_duration",
+    "parse_hours",
     "redact_codes",
     "render_png",
     "render_terminal",
     "session_text",
     "straightened",
     "throttle",
+    "time_text",
     "translation",
 ]
