@@ -1,0 +1,237 @@
+"""Programs and shell commands that end with all that they started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logmonitor.errors import HostError
+from logmonitor.hosting import confinement
+from logmonitor.machine import ShellEnd, ShellLimits, ShellStop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from logmonitor.machine import Shell
+
+DEADLINE = 30.0
+
+
+@asynccontextmanager
+async def shell(script: str, *, folder: Path = Path("/"), **limits: float) -> AsyncIterator[Shell]:
+    """Run a script that a test means to end long before its time is up."""
+    within = ShellLimits(**{"seconds": DEADLINE, **limits})  # type: ignore[arg-type]  # whole where they have to be
+    async with confinement.shell(script, folder=folder, environ={}, limits=within) as at_work:
+        yield at_work
+
+
+async def ran(script: str, *, folder: Path = Path("/"), **limits: float) -> tuple[bytes, ShellEnd]:
+    """Run a script to its end; return what it wrote, and how it ended."""
+    async with asyncio.timeout(DEADLINE), shell(script, folder=folder, **limits) as at_work:
+        written = b"".join([piece async for piece in at_work.output()])
+        return written, await at_work.end()
+
+
+async def read_pid(at_work: Shell) -> int:
+    """Wait until a script has written the id of a process, on a line of its own."""
+    written = b""
+    async for piece in at_work.output():
+        written += piece
+        if written.endswith(b"\n"):
+            return int(written.split()[-1])
+    raise AssertionError(f"it has written {written!r}")
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and is not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def test_run_returns_what_a_program_wrote() -> None:
+    """Both outputs and the exit code come back, apart."""
+    completed = await confinement.run("sh", "-c", "echo out; echo err >&2; exit 3", timeout=DEADLINE)
+    assert (completed.stdout, completed.stderr, completed.exit_code) == ("out\n", "err\n", 3)
+    assert completed.argv == ("sh", "-c", "echo out; echo err >&2; exit 3")
+    assert completed.seconds > 0
+
+
+async def test_run_tells_the_signal_that_ended_a_program() -> None:
+    """A program that was killed has the negative number of the signal for its exit code."""
+    assert (await confinement.run("sh", "-c", "kill -9 $$", timeout=DEADLINE)).exit_code == -signal.SIGKILL
+
+
+async def test_run_has_our_environment_and_nothing_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program finds its variables as we have them, and the end of its input at once."""
+    monkeypatch.setenv("LOGMONITOR_TEST", "it is\nhere")
+    completed = await confinement.run("sh", "-c", 'cat; echo "$LOGMONITOR_TEST"', timeout=DEADLINE)
+    assert completed.stdout == "it is\nhere\n"
+
+
+async def test_run_hands_on_words_that_are_no_text() -> None:
+    """A word that is no UTF-8 reaches a program as the bytes it is."""
+    completed = await confinement.run("printf", "%s", os.fsdecode(b"a\xff"), timeout=DEADLINE)
+    assert completed.stdout == "a\ufffd"
+
+
+async def test_run_keeps_a_megabyte_of_each_output() -> None:
+    """What a program writes beyond that is read, so that it can go on, and forgotten."""
+    script = "head -c 3000000 /dev/zero; head -c 2000000 /dev/zero >&2; exit 7"
+    completed = await confinement.run("sh", "-c", script, timeout=DEADLINE)
+    assert (len(completed.stdout), len(completed.stderr), completed.exit_code) == (1 << 20, 1 << 20, 7)
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        (("no-such-program-here",), "cannot start 'no-such-program-here': No such file or directory"),
+        (("/",), "cannot start '/': Permission denied"),
+        (("echo", "a\0b"), "cannot start 'echo': a zero byte stands in its words"),
+        (("echo", "\ud800"), "cannot start 'echo': half a character stands in its words"),
+        (("echo", "x" * (1 << 18)), "cannot start 'echo': Argument list too long"),
+    ],
+)
+async def test_run_tells_why_a_program_cannot_be_started(argv: tuple[str, ...], reason: str) -> None:
+    """What is no program, or is given what none could be, is told in a sentence."""
+    with pytest.raises(HostError) as caught:
+        await confinement.run(*argv, timeout=DEADLINE)
+    assert str(caught.value) == reason
+
+
+async def test_run_ends_all_at_the_deadline(tmp_path: Path) -> None:
+    """A program is ended with what it started, though it ignores the signals that may be ignored."""
+    script = f"trap '' TERM HUP INT; setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 1000' & wait"
+    with pytest.raises(TimeoutError, match=r"'sh' was ended after 0\.5 s"):
+        await confinement.run("sh", "-c", script, timeout=0.5)
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+async def test_run_leaves_a_service_that_was_started() -> None:
+    """What a program leaves behind goes on after it, holding the output open or not."""
+    completed = await confinement.run("sh", "-c", "sleep 1000 & echo $!", timeout=DEADLINE)
+    pid = int(completed.stdout)
+    try:
+        assert is_alive(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def test_run_ends_all_when_it_is_cancelled(tmp_path: Path) -> None:
+    """Nothing is left of a program whose caller does not wait for it any more."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    running = asyncio.create_task(
+        confinement.run("sh", "-c", f"setsid sh -c 'echo $$ > {pipe}; exec sleep 1000' & wait", timeout=DEADLINE)
+    )
+    pid = int(await asyncio.to_thread(pipe.read_text))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not is_alive(pid)
+
+
+async def test_shell_yields_both_outputs_as_they_come() -> None:
+    """What is written comes in its order, and before the end."""
+    async with shell("echo first; echo second >&2; sleep 1000") as at_work:
+        written = b""
+        async for piece in at_work.output():
+            written += piece
+            if len(written) >= len(b"first\nsecond\n"):
+                break
+    assert written == b"first\nsecond\n"
+
+
+async def test_shell_tells_its_exit_code() -> None:
+    """A script that ends by itself has an exit code, and left nothing behind."""
+    written, end = await ran("exit 3")
+    assert (written, end.exit_code, end.stopped_at, end.left) == (b"", 3, None, 0)
+
+
+async def test_shell_has_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script finds what a user has anywhere and what it is given, and nothing of ours."""
+    monkeypatch.setenv("LOGMONITOR_TOKEN", "secret")
+    limits = ShellLimits(seconds=DEADLINE)
+    environ = {"GREETING": "hi=there", "LANG": "zh_CN.UTF-8"}
+    async with confinement.shell("env", folder=Path("/"), environ=environ, limits=limits) as at_work:
+        lines = b"".join([piece async for piece in at_work.output()]).decode().splitlines()
+    variables = dict(line.split("=", 1) for line in lines)
+    variables.pop("_", None)
+    assert sorted(variables) == ["GREETING", "HOME", "LANG", "LOGNAME", "PATH", "PWD", "USER"]
+    assert (variables["GREETING"], variables["LANG"], variables["PWD"]) == ("hi=there", "zh_CN.UTF-8", "/")
+
+
+async def test_shell_works_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script begins where it is told to; `~` is the user's home."""
+    (tmp_path / "here").touch()
+    assert (await ran("ls", folder=tmp_path))[0] == b"here\n"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (await ran("ls", folder=Path("~")))[0] == b"here\n"
+
+
+async def test_shell_tells_that_its_folder_is_missing(tmp_path: Path) -> None:
+    """A folder that is not there is named."""
+    with pytest.raises(HostError) as caught:
+        await ran("true", folder=tmp_path / "nowhere")
+    assert str(caught.value) == f"cannot work in {str(tmp_path / 'nowhere')!r}: No such file or directory"
+
+
+async def test_shell_ends_all_on_leaving() -> None:
+    """What has a session of its own, or lost its parent, ends with the context."""
+    async with shell("(setsid sh -c 'echo $$; exec sleep 1000' &) ; wait; sleep 1000") as at_work:
+        pid = await read_pid(at_work)
+        assert is_alive(pid)
+    assert not is_alive(pid)
+
+
+async def test_shell_ends_what_it_left_behind() -> None:
+    """What goes on after a script's end is counted and ended, though it holds the output open."""
+    written, end = await ran("setsid sleep 1000 & sleep 1000 & echo $! $$")
+    assert (end.exit_code, end.stopped_at, end.left) == (0, None, 2)
+    assert not any(is_alive(int(pid)) for pid in written.split())
+
+
+async def test_shell_is_ended_at_its_time() -> None:
+    """At the limit of time a script is ended, with no exit code."""
+    _, end = await ran("trap '' TERM; while :; do sleep 1; done", seconds=0.3)
+    assert (end.exit_code, end.stopped_at) == (None, ShellStop.TIME)
+    assert end.seconds >= 0.3
+
+
+async def test_shell_is_ended_at_its_output() -> None:
+    """Of an output without end just the beginning comes."""
+    written, end = await ran("yes", output_bytes=100_001)
+    assert written == (b"y\n" * 50_001)[:-1]
+    assert (end.exit_code, end.stopped_at) == (None, ShellStop.OUTPUT)
+
+
+async def test_shell_may_write_as_much_as_its_limit() -> None:
+    """An output of just the limit is not too much."""
+    written, end = await ran("head -c 100000 /dev/zero", output_bytes=100_000)
+    assert (len(written), end.exit_code, end.stopped_at) == (100_000, 0, None)
+
+
+async def test_shell_outlives_its_outputs() -> None:
+    """A script that closes its outputs goes on until it ends."""
+    written, end = await ran("echo hi; exec >&- 2>&-; sleep 0.2; exit 4")
+    assert (written, end.exit_code) == (b"hi\n", 4)
+    assert end.seconds >= 0.2
+
+
+async def test_shell_has_nothing_to_read() -> None:
+    """A script that reads meets the end of its input."""
+    written, end = await ran("cat; read -r line || echo nothing")
+    assert (written, end.exit_code) == (b"nothing\n", 0)
+
+
+async def test_shell_ends_though_nobody_reads() -> None:
+    """Who waits for the end need not take the output."""
+    async with asyncio.timeout(DEADLINE), shell("head -c 1000000 /dev/zero") as at_work:
+        assert (await at_work.end()).exit_code == 0
