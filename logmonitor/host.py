@@ -95,6 +95,14 @@ class LocalHost:
         """
         return await ending.terminate(process, timeout=timeout)
 
+    async def rehearse(self, launch: Launch, /) -> None:
+        """Take every step of starting a process but the last, so that what would fail does so before another is ended.
+
+        Raises:
+            HostError: it could not be started.
+        """
+        await launching.rehearse(launch)
+
     async def start(self, launch: Launch, /) -> Process:
         """Start a process that outlives this program.
 

@@ -119,9 +119,10 @@ class Stream:
 class Origin:
     """What a process was started with, as far as it can be seen; what cannot is None.
 
-    `executable` is the file it runs, `is_executable_gone` says that nothing is there any more. `environ` are texts
-    `NAME=value`. `limits` are triples of a resource's number (`resource.RLIMIT_*`) and its soft and hard limit, -1 for
-    none. `is_contained` says that it lives in a container. `unit` is the systemd service that it belongs to.
+    `argv` is empty where it shows none, or has written a title over them. `executable` is the file it runs,
+    `is_executable_gone` says that nothing is there any more. `environ` are texts `NAME=value`. `limits` are triples of
+    a resource's number (`resource.RLIMIT_*`) and its soft and hard limit, -1 for none. `is_contained` says that it
+    lives in a container. `unit` is the systemd service that it belongs to.
     """
 
     process: Process
@@ -319,6 +320,13 @@ class Host(Protocol):
 
         Raises:
             HostError: it may not be signalled.
+        """
+
+    async def rehearse(self, launch: Launch, /) -> None:
+        """Take every step of starting a process but the last, so that what would fail does so before another is ended.
+
+        Raises:
+            HostError: it could not be started.
         """
 
     async def start(self, launch: Launch, /) -> Process:

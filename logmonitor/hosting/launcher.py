@@ -7,12 +7,14 @@ for before its last step; a step that fails is told by its number in `errno` and
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import select
 import signal
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 _PATIENCE: Final = 20.0
@@ -35,7 +37,7 @@ def _start(wanted: Fields) -> Fields:
     os.close(writing)
     if not select.select([reading], [], [], _PATIENCE)[0]:
         os.kill(child, signal.SIGKILL)
-        return {"step": "start it in time", "number": 0}
+        return {"step": "start it in time", "number": 0, "text": f"no answer within {_PATIENCE:g} s"}
     told = os.read(reading, 1 << 16)
     if told:
         os.waitpid(child, 0)
@@ -49,6 +51,9 @@ def _become(wanted: Fields, writing: int) -> None:
     try:
         _prepare(wanted, step)
         step[0] = f"run {_shown(wanted['executable'])}"
+        if wanted["is_rehearsal"]:
+            _expect_program(Path(os.fsdecode(_bytes(wanted["executable"]))))
+            os._exit(0)
         words = [_bytes(word) for word in wanted["argv"]]
         os.execve(_bytes(wanted["executable"]), words, _environ(wanted["environ"]))  # noqa: S606 - it is its job
     except (OSError, ValueError, MemoryError) as error:
@@ -119,7 +124,31 @@ def _set_streams(wanted: Fields, step: list[str]) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         place = wanted[name] or "/dev/null"
         step[0] = f"open {_shown(place)} to append to it"
-        _put(os.open(_bytes(place), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY, 0o666), number)
+        _put(_open_to_append(_bytes(place), is_rehearsal=wanted["is_rehearsal"]), number)
+
+
+def _open_to_append(path: bytes, *, is_rehearsal: bool) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
+    if not is_rehearsal:
+        flags |= os.O_CREAT
+    elif not os.path.lexists(path):
+        _expect(Path(os.fsdecode(path)).parent, os.W_OK | os.X_OK)
+        path = b"/dev/null"
+    descriptor = os.open(path, flags, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _expect_program(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    _expect(path, os.X_OK)
+
+
+def _expect(path: Path, mode: int) -> None:
+    path.stat()
+    if not os.access(path, mode):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _put(descriptor: int, number: int) -> None:

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = 30.0
 
 
+async def rehearse(launch: Launch) -> None:
+    """Take every step of starting a process but the last.
+
+    Raises:
+        HostError: it could not be started.
+    """
+    await asyncio.to_thread(_ask, launch, is_rehearsal=True)
+
+
 async def start(launch: Launch) -> Process:
     """Start a process that outlives this program; who is cancelled meanwhile has started it all the same.
 
@@ -34,30 +43,32 @@ async def start(launch: Launch) -> Process:
 
 
 def _start(launch: Launch) -> Process:
-    answer = _ask(launch)
-    if "stat" not in answer:
-        number, text = answer["number"], answer.get("text", "no answer")
-        raise HostError(f"cannot {answer['step']}: {os.strerror(number) if number else text}")
-    started = parse_entry(answer["stat"].encode("latin-1"))
+    started = parse_entry(_ask(launch, is_rehearsal=False).encode("latin-1"))
     now = entry_of(started.pid)
     if now is None or now.ticks != started.ticks or now.is_ended:
         return _describe_ended(started, launch)
     return describe(now) or _describe_ended(started, launch)
 
 
-def _ask(launch: Launch) -> dict[str, Any]:
+def _ask(launch: Launch, *, is_rehearsal: bool) -> str:
+    """Have the launcher do it, and return what it says of the process that it started."""
+    request = _request(launch) | {"is_rehearsal": is_rehearsal}
     try:
         done = subprocess.run(
             (sys.executable, "-I", "-S", launcher.__file__),
-            input=json.dumps(_request(launch)).encode("ascii"),
+            input=json.dumps(request).encode("ascii"),
             capture_output=True,
             cwd="/",
             timeout=_TIMEOUT,
             check=True,
         )
-        return dict(json.loads(done.stdout))
+        answer = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise HostError(f"cannot start {launch.executable}: {error}") from None
+    if "stat" not in answer:
+        number = answer["number"]
+        raise HostError(f"cannot {answer['step']}: {os.strerror(number) if number else answer['text']}")
+    return str(answer["stat"])
 
 
 def _request(launch: Launch) -> dict[str, Any]:

@@ -61,9 +61,9 @@ class FakeHost:
     """A machine that consists of what a test puts into it, and that records what is done to it.
 
     `files` are contents by path. `processes` are those that run, `origins` what they were started with where that
-    matters, `successors` what takes the place of one that is terminated, as a supervisor brings it back. A program that
-    is run gives the first of `answers` whose words begin its own; a URL or an address gives what stands in `services`,
-    an error of which is raised.
+    matters, `obstacles` what keeps a program from being started, by its path, `successors` what takes the place of one
+    that is terminated, as a supervisor brings it back. A program that is run gives the first of `answers` whose words
+    begin its own; a URL or an address gives what stands in `services`, an error of which is raised.
     """
 
     def __init__(self) -> None:
@@ -74,6 +74,7 @@ class FakeHost:
         self.origins: dict[int, Origin] = {}
         self.successors: dict[int, Process] = {}
         self.endings: dict[int, Ending] = {}
+        self.obstacles: dict[Path, HostError] = {}
         self.answers: dict[tuple[str, ...], Completed | Exception] = {}
         self.services: dict[str, Response | float | Exception] = {}
         self.shells: list[FakeShell] = []
@@ -175,8 +176,14 @@ class FakeHost:
             self.processes.append(self.successors[process.pid])
         return ending
 
+    async def rehearse(self, launch: Launch, /) -> None:
+        """Raise what the test says keeps a program from being started."""
+        if launch.executable in self.obstacles:
+            raise self.obstacles[launch.executable]
+
     async def start(self, launch: Launch, /) -> Process:
-        """Let a process run with the words of `launch`."""
+        """Let a process run with the words of `launch`, unless something keeps it from that."""
+        await self.rehearse(launch)
         self.started.append(launch)
         pid = max((process.pid for process in self.processes), default=1000) + 1
         process = self.add_process(pid, *(word.decode() for word in launch.argv), created=_CREATED + pid)
