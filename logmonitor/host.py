@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
 from logmonitor.hosting import (
@@ -18,6 +19,7 @@ from logmonitor.hosting import (
     process_table,
     usage,
 )
+from logmonitor.hosting.look_up import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +59,7 @@ class LocalHost:
         Raises:
             OSError: it is not there, or cannot be looked at.
         """
-        return await asyncio.to_thread(log_reading.file_state, path)
+        return await look_up(("file", path), partial(log_reading.file_state, path))
 
     async def read_log(self, path: Path, selection: Selection, /, *, limit_bytes: int) -> LogSlice:
         """Return the selected lines of a log, at most the last `limit_bytes` of them.
@@ -148,7 +150,7 @@ class LocalHost:
 
     async def usage(self, paths: Sequence[Path], /) -> Usage:
         """Return how busy the machine is, and how full the disks are on which `paths` lie."""
-        return await asyncio.to_thread(usage.usage, tuple(paths))
+        return await usage.usage(paths)
 
 
 def _read_regular(path: Path, limit_bytes: int) -> bytes:
