@@ -19,6 +19,7 @@ from logmonitor.language import translation
 from logmonitor.lasting import Lasting
 from logmonitor.outbox import Outbox
 from logmonitor.overview import Overview
+from logmonitor.pid_file import PidFile
 from logmonitor.qr import render_png
 from logmonitor.recorder import Recorder
 from logmonitor.records import EventKind, Priority, Qr, Session
@@ -68,7 +69,9 @@ async def serve(
         StoreError: the store is another program's, or a newer version's.
         TransportError: the chat cannot be entered, or is lost for good.
     """
+    host = host or LocalHost()
     with Lasting(config) as lasting:
+        pid_file = PidFile(config.bot.pid_file, host)
         runtime = _Runtime(
             config,
             transport=transport,
@@ -76,10 +79,12 @@ async def serve(
             stop=stop,
             lasting=lasting,
             clock=clock or SystemClock(),
-            host=host or LocalHost(),
+            host=host,
+            pid_file=pid_file,
             channel=channel or AppriseChannel({one.admin: one.url for one in config.second_channels}),
         )
-        await _serve(runtime, transport, stop)
+        async with pid_file:
+            await _serve(runtime, transport, stop)
 
 
 async def _serve(runtime: _Runtime, transport: Transport, stop: asyncio.Event) -> None:
@@ -138,9 +143,11 @@ class _Runtime:
         lasting: Lasting,
         clock: Clock,
         host: Host,
+        pid_file: PidFile,
         channel: SecondChannel,
     ) -> None:
         self._config = config
+        self._pid_file = pid_file
         self._stop = stop
         self._transport = transport
         self._lasting = lasting
@@ -263,6 +270,7 @@ class _Runtime:
             _log.error("%s", broken_text(broken, str))
         for text in (
             *(broken_text(broken, self._translate) for broken in self._config.broken),
+            *self._pid_file.news(self._translate),
             *self._lasting.news(self._clock.now(), self._translate),
         ):
             for admin in self._config.chat.admins:

@@ -37,6 +37,7 @@ SHELL = (
     "overview",
     "own_commands",
     "pacer",
+    "pid_file",
     "profile_folder",
     "reader",
     "recorder",

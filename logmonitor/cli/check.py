@@ -93,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         *_operation_rows(config),
         *_broken_rows(config),
         *_self_log_rows(config),
+        *_pid_file_rows(config),
         *lasting_rows(config, operations),
         *tls_rows(config.chat),
         *asyncio.run(chat_rows(config.chat.transport, transport, tuple(names))),
@@ -282,6 +283,26 @@ def _self_log_rows(config: Config) -> Iterator[Row]:
     elif not os.access(place, os.W_OK):
         remedy = f"let the user {user_name()} write to it, or name another file"
         yield Row(subject=subject, text=f"{place} cannot be written to", remedy=remedy)
+    else:
+        yield Row(subject=subject, text=f"{path} can be written")
+
+
+def _pid_file_rows(config: Config) -> Iterator[Row]:
+    """Look whether this bot can say under which process id it runs; nothing is made or written."""
+    path = config.bot.pid_file
+    if path is None:
+        return
+    subject, remedy = "pid_file", f"let the user {user_name()} write to that folder, or name a file in another"
+    try:
+        folder = next(one for one in path.parents if one.exists())
+        is_folder = path.is_dir()
+    except OSError as error:
+        yield Row(subject=subject, text=f"{path}: {reason_of(error)}", remedy=remedy)
+        return
+    if is_folder:
+        yield Row(subject=subject, text=f"{path} is a folder", remedy="name a file in it")
+    elif not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield Row(subject=subject, text=f"{path} cannot be written: {folder} lets nothing be made in it", remedy=remedy)
     else:
         yield Row(subject=subject, text=f"{path} can be written")
 

@@ -53,6 +53,7 @@ def own_files(bot: BotConfig | None, security: SecurityConfig | None) -> tuple[O
     """Return the files that this bot writes or keeps to itself, as far as they are known."""
     named: tuple[tuple[Literal["bot", "security"], str, Path | None], ...] = (
         ("bot", "self_log", None if bot is None else bot.self_log),
+        ("bot", "pid_file", None if bot is None else bot.pid_file),
         ("bot", "store", None if bot is None else bot.store),
         ("security", "audit", None if security is None else security.audit),
         ("security", "key_file", None if security is None else security.key_file),

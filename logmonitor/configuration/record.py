@@ -24,7 +24,8 @@ class BotConfig:
     """This bot: its name, its language, where it writes its own session lines, where the user's profiles are.
 
     `twin_key` signs these lines, and verifies those of the bots that are watched. In `timezone` a date is read and
-    shown, None for the machine's. In the `store` lies what must last; without one it lasts as long as the program.
+    shown, None for the machine's. In the `store` lies what must last; without one it lasts as long as the program. In
+    `pid_file` stands its process id while it runs.
     """
 
     name: str
@@ -32,6 +33,7 @@ class BotConfig:
     timezone: ZoneInfo | None = None
     store: Path | None = None
     self_log: Path | None = None
+    pid_file: Path | None = None
     profiles: Path | None = None
     twin_key: bytes | None = field(default=None, repr=False)
 

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from logmonitor.configuration.finder import Finder
     from logmonitor.configuration.record import SecondChannelConfig, SecurityConfig
 
-_RUNNING: Final = (("watch",), ("second_channel",), ("bot", "self_log"), ("bot", "profiles"), ("bot", "twin_key"))
+_RUNNING: Final = (
+    ("watch",),
+    ("second_channel",),
+    *(("bot", key) for key in ("self_log", "pid_file", "profiles", "twin_key")),
+)
 """What only a running bot needs, besides what is its chat's own."""
 
 _KEYS: Final = {"logs": "log"}
@@ -59,6 +63,7 @@ def _bot(
     timezone: Zone | None = None,
     store: File | None = None,
     self_log: Path | None = None,
+    pid_file: File | None = None,
     profiles: Path | None = None,
     twin_key: TwinKey | None = None,
 ) -> BotConfig:
@@ -68,6 +73,7 @@ def _bot(
         timezone=None if timezone is None else ZoneInfo(timezone),
         store=store,
         self_log=self_log,
+        pid_file=pid_file,
         profiles=profiles,
         twin_key=None if twin_key is None else parse_key(twin_key),
     )

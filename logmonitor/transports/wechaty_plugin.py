@@ -68,6 +68,7 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
         admins: Sequence[str] = (),
         rooms: Sequence[str] = (),
         self_log: str | Path | None = None,
+        pid_file: str | Path | None = None,
         twin_key: str | None = None,
         require_signed: bool = False,
         bot_name: str = "",
@@ -93,6 +94,7 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
                 numbers or aliases. An operation's own admins may run its commands, and are told what it tells.
             rooms: ids of rooms in which an admin is heard as in a direct message.
             self_log: the file for what happens to this bot's own account, so that a twin can rescue it.
+            pid_file: the file for the id of this process while it works, so that a twin can find it.
             twin_key: the key that `logmonitor key` prints and twins share; it signs `self_log` and verifies the others.
             require_signed: let nothing but lines signed with `twin_key` move the session of any bot.
             bot_name: the name by which its twin watches this bot; without it that of `self_log`, as in `alice.log`.
@@ -118,6 +120,7 @@ class WechatyLogMonitor(WechatyPlugin):  # type: ignore[misc]  # the SDK has no 
             admins=admins,
             rooms=rooms,
             self_log=self_log,
+            pid_file=pid_file,
             twin_key=twin_key,
             require_signed=require_signed,
             bot_name=bot_name,

@@ -49,6 +49,7 @@ def made(
         admins=("Admin",),
         rooms=(),
         self_log=self_log,
+        pid_file=None,
         twin_key=twin_key,
         require_signed=False,
         bot_name="alice",

@@ -20,6 +20,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "admins": (),
     "rooms": (),
     "self_log": None,
+    "pid_file": None,
     "twin_key": None,
     "require_signed": False,
     "bot_name": "",
@@ -62,6 +63,7 @@ def test_everything_that_can_be_given_arrives() -> None:
         admins=["Boss"],
         rooms=["ops@chatroom"],
         self_log=Path("/var/log/alice-1.log"),
+        pid_file="alice.pid",
         twin_key=key_text(KEY),
         require_signed=True,
         bot_name="alice",
@@ -69,11 +71,25 @@ def test_everything_that_can_be_given_arrives() -> None:
     )
     log = Path("/var/log/alice-1.log")
     assert configuration.bot == BotConfig(
-        name="alice", language="zh", self_log=log, twin_key=KEY, store=Path("/var/log/alice-1.db")
+        name="alice",
+        language="zh",
+        self_log=log,
+        pid_file=FOLDER / "alice.pid",
+        twin_key=KEY,
+        store=Path("/var/log/alice-1.db"),
     )
     assert configuration.chat == ChatConfig(transport="WechatyLogMonitor", admins=("Boss",), rooms=("ops@chatroom",))
     logs = ("/srv/bots/b*.log", "/var/log/bob")
     assert configuration.watches == (WatchConfig(name="bob", logs=logs, profile="cow", require_signed=True),)
+
+
+def test_pid_file_that_is_another_file_too_is_refused() -> None:
+    """A pid would be written over what else is kept there."""
+    with pytest.raises(ConfigurationError) as caught:
+        made(rescue(), self_log="alice.log", pid_file=Path("/srv/bots/alice.log"))
+    assert str(caught.value) == (
+        "WechatyLogMonitor: pid_file = '/srv/bots/alice.log': is the self_log too; expected a file of its own"
+    )
 
 
 def test_bot_without_a_log_of_its_own_has_a_name() -> None:

@@ -72,6 +72,7 @@ def make_configuration(
     admins: Sequence[str],
     rooms: Sequence[str],
     self_log: str | Path | None,
+    pid_file: str | Path | None,
     twin_key: str | None,
     require_signed: bool,
     bot_name: str,
@@ -90,6 +91,7 @@ def make_configuration(
     """
     given = {
         "self_log": None if self_log is None else str(self_log),
+        "pid_file": None if pid_file is None else str(pid_file),
         "bot_name": bot_name or (Path(self_log).stem if self_log else PROGRAM),
         "language": language,
         "rooms": _listed(rooms),
@@ -107,6 +109,7 @@ def make_configuration(
         timezone=ZoneInfo(own["timezone"]) if "timezone" in own else None,
         store=own.get("store", stem.with_suffix(".db")),
         self_log=own_log,
+        pid_file=own.get("pid_file"),
         twin_key=parse_key(own["twin_key"]) if "twin_key" in own else None,
     )
     chat = ChatConfig(transport=_PLUGIN, admins=own.get("admins", ()), rooms=own["rooms"])
@@ -143,6 +146,7 @@ def _own(
     rooms: Rooms,
     admins: Admins = (),
     self_log: Text | None = None,
+    pid_file: File | None = None,
     twin_key: TwinKey | None = None,
     timezone: Zone | None = None,
     store: File | None = None,
