@@ -252,9 +252,10 @@ class OperationConfig:
 class Operation:
     """What an operation reacts to; every handler is optional.
 
-    `on_start` is called once, before anything else. `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if
-    empty). `on_message` gets every message that is no command, strangers' too. `contacts` names whom it sends to beside
-    its admins. `signals` are texts that twins send each other: whoever sends one, it is no command and gets no answer.
+    `on_start` is called once, before anything else, and `on_stop` once behind everything else, for two seconds at most,
+    when the program ends in order. `patterns` choose the lines of `on_batch` (RE2 syntax; all lines if empty).
+    `on_message` gets every message that is no command, strangers' too. `contacts` names whom it sends to beside its
+    admins. `signals` are texts that twins send each other: whoever sends one, it is no command and gets no answer.
     `status` returns rows for the `status` command about a bot. `process` is the process of the bot `config.watch`, for
     every operation about it to know.
     """
@@ -263,6 +264,7 @@ class Operation:
     config: OperationConfig
     patterns: tuple[str, ...] = ()
     on_start: Callable[[Context], Awaitable[None]] | None = None
+    on_stop: Callable[[Context], Awaitable[None]] | None = None
     on_batch: Callable[[Context, LogBatch], Awaitable[None]] | None = None
     on_event: Callable[[Context, Event], Awaitable[None]] | None = None
     on_transition: Callable[[Context, Transition], Awaitable[None]] | None = None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 HANDLER_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 2.0
 _QUEUE_LENGTH: Final = 64
 _WANTS_EXIT: Final = "it tried to end the whole program"
 
@@ -163,10 +164,14 @@ class Worker:
         """Work until cancelled."""
         if self.operation.on_start is not None:
             await self.handle(Call(about="on_start", handler=self.operation.on_start))
-        while True:
-            call = await self._next_call()
-            if call is not None:
-                await self.handle(call)
+        try:
+            while True:
+                call = await self._next_call()
+                if call is not None:
+                    await self.handle(call)
+        finally:
+            if self.operation.on_stop is not None:
+                await self.handle(Call(about="on_stop", handler=self.operation.on_stop, seconds=STOP_SECONDS))
 
     async def handle(self, call: Call) -> None:
         """Call a handler now, and tell of its failure."""

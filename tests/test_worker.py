@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import pytest
 
 from logmonitor import Command, Context, Invocation, Operation, OperationConfig
-from logmonitor.testing import chat
+from logmonitor.testing import FakeClock, chat
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def reminder(*, control: bool) -> Operation:
@@ -42,3 +48,49 @@ async def test_operation_is_woken_at_the_earliest_time_asked_for() -> None:
         await here.move_on(60)
         await ann.should_receive("it is 10")
         await ann.should_receive_nothing()
+
+
+async def test_operation_is_told_when_the_program_ends(tmp_path: Path) -> None:
+    """What it keeps in memory it can put away at the end, and what it says then still goes out; a failure is told."""
+    said: list[str] = []
+
+    async def remember(context: Context, invocation: Invocation) -> None:
+        said.append(invocation.text)
+        context.wake_at(context.monotonic() + 10)
+
+    async def put_away(context: Context) -> None:
+        context.store.put("said", " ".join(said))
+        await context.send("good night")
+        raise OSError("no bed")
+
+    async def tell(context: Context) -> None:
+        await context.send(context.store.get("said") or "nothing")
+
+    command = Command(name="remember", handler=remember, help="remember what you say")
+    operation = Operation(
+        name="memory", config=OperationConfig(), commands=(command,), on_start=tell, on_stop=put_away, on_tick=tell
+    )
+    clock = FakeClock()
+    async with chat(operation, folder=tmp_path, clock=clock, strict=False) as here:
+        await here.user("Ann").should_receive("nothing")
+        await here.user("Ann").says("remember the milk")
+    texts = [str(entry.content) for entry in here.transcript.entries if entry.is_from_bot]
+    assert texts == ["nothing", "good night", "on_stop of memory failed: OSError; the log of logmonitor tells more"]
+    async with chat(operation, folder=tmp_path, clock=clock, strict=False) as here:
+        await here.user("Ann").should_receive("the milk")
+
+
+async def test_operation_that_does_not_stop_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ends although an operation would go on."""
+    ended = asyncio.Event()
+
+    async def go_on(_context: Context) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("logmonitor.worker.STOP_SECONDS", 0.05)
+    async with chat(Operation(name="stubborn", config=OperationConfig(), on_stop=go_on), strict=False):
+        pass
+    assert ended.is_set()

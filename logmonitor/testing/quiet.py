@@ -80,6 +80,7 @@ class Quiet:
         return replace(
             operation,
             on_start=self._counted_alone(operation.on_start, f"on_start of {name}"),
+            on_stop=self._counted_alone(operation.on_stop, f"on_stop of {name}"),
             on_batch=self._counted(operation.on_batch, f"on_batch of {name}"),
             on_event=self._counted(operation.on_event, f"on_event of {name}"),
             on_transition=self._counted(operation.on_transition, f"on_transition of {name}"),

@@ -104,6 +104,7 @@ def _silenced(operation: Operation, without: str) -> Operation:
         operation,
         patterns=(),
         on_start=None,
+        on_stop=None,
         on_batch=None,
         on_event=None,
         on_transition=None,
