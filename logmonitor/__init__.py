@@ -5,7 +5,7 @@ An operation needs nothing but what is imported here.
 
 from __future__ import annotations
 
-from logmonitor import throttle
+from logmonitor import pulse, succession, throttle
 from logmonitor.code_redaction import redact_codes
 from logmonitor.duration import parse_duration
 from logmonitor.errors import (
@@ -78,6 +78,18 @@ from logmonitor.records import (
     SessionState,
     Transition,
 )
+from logmonitor.restarting import (
+    Change,
+    Problem,
+    change_rows,
+    keeper_of,
+    killed_rows,
+    launch_of,
+    origin_rows,
+    pids_text,
+    process_text,
+    size_text,
+)
 from logmonitor.throttle import Newest, Throttle
 from logmonitor.time_of_day import DailyHours, end_of_hours, parse_hours, time_text
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
@@ -90,6 +102,7 @@ __all__ = [
     "CanReportOwnEvents",
     "CanVisit",
     "CanWait",
+    "Change",
     "Chunk",
     "Command",
     "Completed",
@@ -131,6 +144,7 @@ __all__ = [
     "Outcome",
     "PatternError",
     "Priority",
+    "Problem",
     "Process",
     "ProcessSelector",
     "ProfileError",
@@ -160,15 +174,25 @@ __all__ = [
     "Transport",
     "TransportError",
     "Usage",
+    "change_rows",
     "duration_text",
     "end_of_hours",
+    "keeper_of",
+    "killed_rows",
+    "launch_of",
+    "origin_rows",
     "parse_duration",
     "parse_hours",
+    "pids_text",
+    "process_text",
+    "pulse",
     "redact_codes",
     "render_png",
     "render_terminal",
     "session_text",
+    "size_text",
     "straightened",
+    "succession",
     "throttle",
     "time_text",
     "translation",

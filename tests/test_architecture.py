@@ -47,6 +47,7 @@ SHELL = (
     "self_log",
     "storage",
     "store",
+    "succession",
     "testing",
     "totp",
     "transports",
