@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ADMIN: Final = "admin"
-DEADLINE: Final = 30.0
+DEADLINE: Final = 60.0
 _FRAME_BYTES: Final = 1 << 24
 
 
