@@ -170,7 +170,7 @@ def change_rows(bot: str, change: Change, *, translate: Callable[[str], str]) ->
             form = _("{bot} was started, but no new process of it has appeared")
         case Problem.NO_ANSWER:
             form = _("{bot} runs as pid {after}, but port {reason} does not answer after {duration}")
-        case Problem.NO_LOGIN:
+        case _:
             form = _("{bot} runs as pid {after}, but its log shows no login after {duration}")
     row = form.format(
         bot=bot,
@@ -280,7 +280,7 @@ def _named(process: Process) -> str:
 
 def _place(stream: Stream, translate: Callable[[str], str]) -> str:
     match stream.kind:
-        case StreamKind.FILE:
+        case StreamKind.FILE if stream.path is not None:
             return _shown(str(stream.path))
         case kind if kind in _NOWHERE:
             return translate("nowhere")
@@ -305,7 +305,7 @@ def _unit_remedy(origin: Origin, translate: Callable[[str], str]) -> str:
     """Say which unit to name, as far as that can be told."""
     if origin.unit is not None:
         return translate('name its service, as systemd = "{unit}"').format(unit=_shown(origin.unit))
-    if origin.parent is None:
+    if origin.parent is None or not is_supervised(origin):
         return translate("name its unit, as pm2, supervisor or systemd")
     return translate("if {parent} keeps it, name it as its unit (pm2, supervisor or systemd)").format(
         parent=_named(origin.parent)
