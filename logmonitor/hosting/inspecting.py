@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from logmonitor.machine import Process
 
+_WORDS_START: Final = 45
+_WORDS_END: Final = 46
 _DELETED: Final = b" (deleted)"
 _LIMITS: Final = {
     "Max cpu time": resource.RLIMIT_CPU,
@@ -72,7 +74,7 @@ def _inspect(process: Process) -> Origin | None:
     above = entry_of(entry.parent)
     return Origin(
         process=now,
-        argv=() if _is_title(pid, words) else words,
+        argv=() if _is_title(pid, words, folder) else words,
         executable=executable,
         is_executable_gone=is_gone,
         environ=environ,
@@ -90,13 +92,18 @@ def _inspect(process: Process) -> Origin | None:
     )
 
 
-def _is_title(pid: int, words: tuple[bytes, ...]) -> bool:
+def _is_title(pid: int, words: tuple[bytes, ...], folder: Path | None) -> bool:
     """Tell whether what a process shows is a title that it wrote over its words.
 
-    The kernel then misses the last word's end, or the rest of the place is empty.
+    It then reaches beyond the place of the words, or leaves the rest of it empty, or fills it with what is no file.
     """
-    data = read_of(pid, "cmdline") or b""
-    return not data.endswith(b"\0") or (len(words) > 1 and not any(words[1:]))
+    fields = (read_of(pid, "stat") or b"").rpartition(b")")[2].split()
+    place = int(fields[_WORDS_END]) - int(fields[_WORDS_START]) if fields else 0
+    if place and len(read_of(pid, "cmdline") or b"") != place:
+        return True
+    if not words or any(words[1:]):
+        return False
+    return len(words) > 1 or (b" " in words[0] and not os.path.lexists((folder or Path("/")) / os.fsdecode(words[0])))
 
 
 def _environ(pid: int) -> tuple[bytes, ...] | None:

@@ -37,9 +37,9 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 @contextmanager
-def child(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+def child(*words: str, stdout: int | None = None, stderr: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program as a child of this one, and end it."""
-    process = subprocess.Popen(words)
+    process = subprocess.Popen(words, stdout=stdout, stderr=stderr)
     try:
         yield process
     finally:
