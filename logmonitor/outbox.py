@@ -16,9 +16,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
 from logmonitor.errors import RejectedError, TransportError
-from logmonitor.parcel import deliverable
+from logmonitor.parcel import Parcel, deliverable, is_slow, packed
 from logmonitor.records import Attachment, Content, Delivery, Priority
-from logmonitor.redact import redact, redact_content
+from logmonitor.redact import redact
 from logmonitor.throttle import Throttle, admit
 from logmonitor.transport import CanWait
 
@@ -165,13 +165,19 @@ class Outbox:
             alerts=max(self._alerts.values(), default=0),
         )
 
-    def put(self, to: str, content: Content, /, *, priority: Priority = Priority.REPLY, slot: str | None = None) -> int:
+    async def pack(self, content: Content, /) -> Parcel:
+        """Make a message ready for `put`, beside everything else where that takes long."""
+        return await asyncio.to_thread(self._packed, content) if is_slow(content) else self._packed(content)
+
+    def put(
+        self, to: str, content: Content | Parcel, /, *, priority: Priority = Priority.REPLY, slot: str | None = None
+    ) -> int:
         """Take a message for `to`, without the secrets in it; return its id. Never waits.
 
         A message with a `slot` takes the place of one that waits in the same slot for the same recipient, the one that
         is being sent excepted.
         """
-        clean = redact_content(content, self._secrets)
+        clean = (content if isinstance(content, Parcel) else self._packed(content)).content
         letter = _Letter(id=next(self._ids), content=clean, priority=priority, slot=slot, put_at=self._monotonic())
         lane = self._lanes.setdefault(to, _Lane(to=to))
         if slot is None or not _take_place(lane, letter):
@@ -347,6 +353,9 @@ class Outbox:
             self._idle.clear()
         else:
             self._idle.set()
+
+    def _packed(self, content: Content) -> Parcel:
+        return packed(content, self._carrier.limits, secrets=self._secrets, translate=self._translate)
 
     def _parts(self, letter: _Letter) -> tuple[Content, ...]:
         """Turn a message into what the chat can carry."""

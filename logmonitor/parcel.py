@@ -1,15 +1,20 @@
-"""What is to be sent, made into what a chat carries: text in parts or as a file, and a word on what it cannot."""
+"""What is to be sent, made into what a chat carries: without secrets, text in parts or as a file, large files packed.
+
+What a chat cannot carry nevertheless is told.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import gzip
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.records import Attachment
+from logmonitor.redact import is_text, redact_content
 from logmonitor.split import exceeds, head_and_tail, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from logmonitor.records import Content
     from logmonitor.transport import Limits
@@ -19,6 +24,52 @@ FILE_ABOVE_PARTS: Final = 4
 
 MOST_PARTS: Final = 10
 """More parts than these never go: the middle is left out, and that is said."""
+
+PACKED_ABOVE_BYTES: Final = 1 << 20
+"""A file of text that is larger goes packed by gzip; what is smaller can be read on a phone as it is."""
+
+_SPARE: Final = 0.9
+_SLOW_ABOVE: Final = 1 << 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What was made ready to be sent by `packed`."""
+
+    content: Content
+
+
+def is_slow(content: Content, /) -> bool:
+    """Tell whether `packed` takes more than a few milliseconds."""
+    text = content.data if isinstance(content, Attachment) else content
+    return isinstance(text, str | bytes) and len(text) > _SLOW_ABOVE
+
+
+def packed(
+    content: Content, limits: Limits, /, *, secrets: Iterable[str] = (), translate: Callable[[str], str] = str
+) -> Parcel:
+    """Take the secrets out of what is to be sent, and pack a large file of text by gzip.
+
+    Of one that is too large for the chat even so, the last lines go that are not, which its caption says. This takes
+    about a second for each ten megabytes.
+    """
+    content = redact_content(content, secrets)
+    if (
+        not isinstance(content, Attachment)
+        or not is_text(content.content_type)
+        or len(content.data) <= min(PACKED_ABOVE_BYTES, limits.attachment_bytes)
+    ):
+        return Parcel(content=content)
+    kept, data = _packed_end(content.data, limits.attachment_bytes)
+    if not kept:
+        return Parcel(content=content)
+    file = replace(content, filename=f"{content.filename}.gz", content_type="application/gzip", data=data)
+    if kept < len(content.data):
+        told = translate("the chat carries no more: this is the end of it, {kept} of {size} bytes").format(
+            kept=kept, size=len(content.data)
+        )
+        file = replace(file, caption=f"{content.caption}\n{told}" if content.caption else told)
+    return Parcel(content=file)
 
 
 def deliverable(
@@ -44,6 +95,19 @@ def deliverable(
     if not content.caption or (limits.captions and len(_parts(content.caption, limits, most=1)) == 1):
         return (content,)
     return (*_text(content.caption, limits, translate, filename), replace(content, caption=""))
+
+
+def _packed_end(data: bytes, limit_bytes: int) -> tuple[int, bytes]:
+    """Return how many bytes of the end of a file go, as far as can be whole lines, and these packed; 0 if none do."""
+    kept = data
+    while kept:
+        compressed = gzip.compress(kept, compresslevel=6, mtime=0)
+        if len(compressed) <= limit_bytes:
+            return len(kept), compressed
+        room = int(len(kept) * _SPARE * limit_bytes / len(compressed))
+        end = kept[len(kept) - room :]
+        kept = end[end.find(b"\n", 0, -1) + 1 :]
+    return 0, b""
 
 
 def _text(text: str, limits: Limits, translate: Callable[[str], str], filename: str) -> tuple[Content, ...]:

@@ -128,7 +128,10 @@ _LONGEST_KEY: Final = 20_000
 _TEXT_TYPES: Final = re2.compile(
     r"(?i)text/.*|application/(?:.*\+)?(?:json|xml|yaml|x-yaml|toml|x-ndjson|jsonl)(?:;.*)?"
 )
-_NOT_UTF_8: Final = re.compile("([\udc80-\udcff]+)")
+_NOT_UTF_8: Final = re.compile("[\udc80-\udcff]+")
+_PRIVATE: Final = re.compile("[\U0010f080-\U0010f0ff]+")
+_TO_PRIVATE: Final = dict(zip(range(0xDC80, 0xDD00), range(0x10F080, 0x10F100), strict=True))
+_FROM_PRIVATE: Final = {private: byte for byte, private in _TO_PRIVATE.items()}
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -160,20 +163,30 @@ def redact_content(content: Content, secrets: Iterable[str] = ()) -> Content:
             url=_without_values(_encodable(content.url), secrets),
             description=redact(content.description, secrets),
         )
-    is_text = _TEXT_TYPES.fullmatch(content.content_type) is not None
     return replace(
         content,
         filename=redact(content.filename, secrets),
         caption=redact(content.caption, secrets),
-        data=_redact_bytes(content.data, secrets) if is_text else content.data,
+        data=_redact_bytes(content.data, secrets) if is_text(content.content_type) else content.data,
     )
 
 
+def is_text(content_type: str) -> bool:
+    """Tell whether files of a type are text, which is redacted."""
+    return _TEXT_TYPES.fullmatch(content_type) is not None
+
+
 def _redact_bytes(data: bytes, secrets: tuple[str, ...]) -> bytes:
-    """Redact a file of text; bytes that are not UTF-8 stay as they are."""
-    pieces = _NOT_UTF_8.split(data.decode("utf-8", "surrogateescape"))
-    pieces[::2] = [redact(piece, secrets) for piece in pieces[::2]]
-    return "".join(pieces).encode("utf-8", "surrogateescape")
+    """Redact a file of text; bytes that are not UTF-8 stay as they are, but in a secret.
+
+    They are characters for private use while it is looked at, in whose place there is U+FFFD if the file had any.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    if not _NOT_UTF_8.search(text):
+        return redact(text, secrets).encode()
+    text = _PRIVATE.sub(lambda match: "\ufffd" * len(match[0]), text)
+    clean = redact(_NOT_UTF_8.sub(lambda match: match[0].translate(_TO_PRIVATE), text), secrets)
+    return _PRIVATE.sub(lambda match: match[0].translate(_FROM_PRIVATE), clean).encode("utf-8", "surrogateescape")
 
 
 def _without_values(text: str, secrets: Iterable[str]) -> str:

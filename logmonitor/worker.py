@@ -270,8 +270,9 @@ class _HandlerContext:
         one = to or self._reply_to
         recipients = (address(one),) if one else tuple(dict.fromkeys(map(address, self._worker.admins)))
         scoped = None if slot is None else self._scoped(slot)
+        parcel = await self._world.outbox.pack(content)
         return Ticket(
-            ids=tuple(self._world.outbox.put(who, content, priority=priority, slot=scoped) for who in recipients)
+            ids=tuple(self._world.outbox.put(who, parcel, priority=priority, slot=scoped) for who in recipients)
         )
 
     def withdraw(self, slot: str, /) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import os
+import threading
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -447,6 +450,34 @@ def test_outbox_sends_no_secret() -> None:
             Link(title="[redacted]", url="https://example.com/"),
             qr,
         ]
+
+    _run(story())
+
+
+def test_outbox_makes_what_is_large_ready_beside_everything_else() -> None:
+    """A large file is cleared of secrets and packed while the loop goes on, and goes as it was made ready."""
+
+    async def story() -> None:
+        loop, begun, going = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def translate(text: str) -> str:
+            loop.call_soon_threadsafe(begun.set)
+            assert going.wait(20)
+            return text
+
+        chat = MemoryTransport(limits=Limits(attachment_bytes=60_000))
+        outbox = _outbox(chat, secrets=["hush"], translate=translate)
+        data = b"".join(b"hush %s\n" % os.urandom(30).hex().encode() for _ in range(3000))
+        packing = asyncio.create_task(outbox.pack(Attachment(filename="a", content_type="text/plain", data=data)))
+        await begun.wait()
+        going.set()
+        outbox.put("admin", await packing)
+        outbox.put("admin", await outbox.pack("hush"))
+        assert await _deliver(outbox)
+        file, text = _texts(chat)
+        assert isinstance(file, Attachment)
+        assert data.replace(b"hush", b"[redacted]").endswith(gzip.decompress(file.data))
+        assert text == "[redacted]"
 
     _run(story())
 

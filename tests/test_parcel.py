@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmonitor.parcel import MOST_PARTS, deliverable
+from logmonitor.parcel import MOST_PARTS, PACKED_ABOVE_BYTES, Parcel, deliverable, is_slow, packed
 from logmonitor.records import Attachment, Content, Link
 from logmonitor.transport import Limits, TextUnit
 
@@ -126,3 +128,83 @@ def test_deliverable_sends_a_sentence_in_place_of_a_file_too_large() -> None:
     told = "the file qr.png was not sent: it has 100 bytes and the chat carries 99"
     assert deliverable(_file(), Limits(attachment_bytes=99)) == (told,)
     assert deliverable(_file(caption="scan"), Limits(attachment_bytes=99)) == (f"scan\n{told}",)
+
+
+def _log(data: bytes, caption: str = "") -> Attachment:
+    return Attachment(filename="bob.log.txt", content_type="text/plain", data=data, caption=caption)
+
+
+def _noise(count: int) -> bytes:
+    """Return lines that gzip makes little smaller, the same each time."""
+    chance = random.Random(5)  # noqa: S311  # the same lines each time, no secret
+    return b"".join(chance.randbytes(40).hex().encode() + b"\n" for _ in range(count))
+
+
+def test_packed_leaves_what_is_small_readable() -> None:
+    """A file of text as large as can be read on a phone goes as it is, and so does everything that is no text."""
+    text = _log(b"x" * PACKED_ABOVE_BYTES)
+    image = _file(b"x" * (PACKED_ABOVE_BYTES + 1))
+    link = Link(title="x", url="https://example.com/")
+    for content in (text, image, link, "text"):
+        assert packed(content, Limits()) == Parcel(content=content)
+
+
+def test_packed_compresses_a_large_file_of_text_without_its_secrets() -> None:
+    """What a phone would not show is packed once nothing is in it that may not be sent."""
+    line = b"12:00:00 INFO token=abc hush\n"
+    content = packed(_log(line * 50_000, "bob.log"), Limits(), secrets=["hush"]).content
+    assert isinstance(content, Attachment)
+    assert (content.filename, content.content_type, content.caption) == (
+        "bob.log.txt.gz",
+        "application/gzip",
+        "bob.log",
+    )
+    assert gzip.decompress(content.data) == b"12:00:00 INFO token=[redacted] [redacted]\n" * 50_000
+
+
+def test_packed_compresses_what_the_chat_would_not_carry() -> None:
+    """A chat that carries little gets a small file packed."""
+    content = packed(_log(b"x" * 1000), Limits(attachment_bytes=999)).content
+    assert isinstance(content, Attachment)
+    assert gzip.decompress(content.data) == b"x" * 1000
+
+
+@pytest.mark.parametrize("caption", ["bob.log", ""])
+def test_packed_keeps_the_last_lines_that_the_chat_carries(caption: str) -> None:
+    """Of a file too large even so its end goes, in whole lines, and the caption says how much that is."""
+    data = _noise(20_000)
+    content = packed(_log(data, caption), Limits(attachment_bytes=300_000)).content
+    assert isinstance(content, Attachment)
+    kept = gzip.decompress(content.data)
+    assert data.endswith(b"\n" + kept)
+    assert 200_000 < len(content.data) <= 300_000
+    told = f"the chat carries no more: this is the end of it, {len(kept)} of {len(data)} bytes"
+    assert content.caption == (f"{caption}\n{told}" if caption else told)
+
+
+def test_packed_keeps_the_end_of_a_line_without_end() -> None:
+    """Where no whole line can be kept, the end of one is."""
+    data = _noise(1000).replace(b"\n", b"")
+    content = packed(_log(data), Limits(attachment_bytes=5000)).content
+    assert isinstance(content, Attachment)
+    assert data.endswith(gzip.decompress(content.data))
+
+
+def test_packed_leaves_it_to_delivery_to_say_that_nothing_can_be_carried() -> None:
+    """In a chat without files the file stays what it was, for a sentence to go in its place."""
+    assert packed(_log(b"x" * 100), Limits(attachment_bytes=0)) == Parcel(content=_log(b"x" * 100))
+
+
+@pytest.mark.parametrize(
+    ("content", "slow"),
+    [
+        ("x" * 40_000, True),
+        ("x" * 30_000, False),
+        (_file(b"x" * 40_000), True),
+        (_file(), False),
+        (Link(title="x" * 40_000, url=""), False),
+    ],
+)
+def test_is_slow_tells_of_what_is_large(content: Content, *, slow: bool) -> None:
+    """Only what is large takes long to be made ready."""
+    assert is_slow(content) == slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,29 @@ def test_redact_content_reads_files_of_text(content_type: str, *, is_text: bool)
     expected = "密码：".encode() + b"[redacted] \xff\xfe token=[redacted] \x80[redacted]" if is_text else data
     content = redact_content(Attachment(filename="f", content_type=content_type, data=data), ["hush"])
     assert content == Attachment(filename="f", content_type=content_type, data=expected)
+
+
+@given(
+    pieces=st.lists(
+        st.sampled_from([b"\xff", b"\x80", b"\xe7\x8e", "王\U0010f0ff\ufffd".encode(), b" ", b"a", b"\0", b"\n"])
+        | st.binary(max_size=4)
+    )
+)
+def test_redact_content_changes_no_other_byte_of_a_file(pieces: list[bytes]) -> None:
+    """What is no UTF-8 comes back as it was, only a character that stands for such a byte within is lost beside it."""
+    data = b"".join(pieces)
+    content = redact_content(Attachment(filename="f", content_type="text/plain", data=data + b" token=hush"))
+    assert isinstance(content, Attachment)
+    expected = data.decode("utf-8", "surrogateescape")
+    if not data.isascii() and re.search("[\udc80-\udcff]", expected):
+        expected = re.sub("[\U0010f080-\U0010f0ff]", "\ufffd", expected)
+    assert content.data == expected.encode("utf-8", "surrogateescape") + b" token=[redacted]"
+
+
+def test_redact_content_takes_out_a_secret_with_a_byte_that_is_no_text() -> None:
+    """A secret does not end where a log was garbled."""
+    content = redact_content(Attachment(filename="f", content_type="text/plain", data=b"token=ab\xffcd next"))
+    assert content == Attachment(filename="f", content_type="text/plain", data=b"token=[redacted] next")
 
 
 def test_redact_content_leaves_a_login_qr_to_be_scanned() -> None:
