@@ -5,8 +5,9 @@ An operation needs nothing but what is imported here.
 
 from __future__ import annotations
 
-from logmonitor import pulse, succession, throttle
+from logmonitor import alert_text, alerting, kept_alerts, muting, pulse, stack_trace, succession, throttle
 from logmonitor.code_redaction import redact_codes
+from logmonitor.display import visible
 from logmonitor.duration import parse_duration
 from logmonitor.errors import (
     ConfigurationError,
@@ -19,9 +20,11 @@ from logmonitor.errors import (
     RejectedError,
     StoreError,
     TransportError,
+    UsageError,
 )
 from logmonitor.language import translation
 from logmonitor.log_slice import LastLines, LinesSince, LogClock, LogSlice, MatchingLines, Selection
+from logmonitor.log_text import log_file, log_text
 from logmonitor.machine import (
     Completed,
     DiskUsage,
@@ -94,7 +97,7 @@ from logmonitor.throttle import Newest, Throttle
 from logmonitor.time_of_day import DailyHours, end_of_hours, parse_hours, time_text
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
 from logmonitor.typed import straightened
-from logmonitor.wording import duration_text, session_text
+from logmonitor.wording import duration_text, person_text, quoted, session_text
 
 __all__ = [
     "Attachment",
@@ -174,26 +177,37 @@ __all__ = [
     "Transport",
     "TransportError",
     "Usage",
+    "UsageError",
+    "alert_text",
+    "alerting",
     "change_rows",
     "duration_text",
     "end_of_hours",
     "keeper_of",
+    "kept_alerts",
     "killed_rows",
     "launch_of",
+    "log_file",
+    "log_text",
+    "muting",
     "origin_rows",
     "parse_duration",
     "parse_hours",
+    "person_text",
     "pids_text",
     "process_text",
     "pulse",
+    "quoted",
     "redact_codes",
     "render_png",
     "render_terminal",
     "session_text",
     "size_text",
+    "stack_trace",
     "straightened",
     "succession",
     "throttle",
     "time_text",
     "translation",
+    "visible",
 ]

@@ -27,7 +27,11 @@ from logmonitor.redact import REDACTED
 _FULL_WIDTH: Final = dict(zip(range(0xFF01, 0xFF5F), range(0x21, 0x7F), strict=True))
 _BLANKS: Final = dict.fromkeys(map(ord, "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"), " ")
 _DASHES: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-")
-_PLAIN: Final = _FULL_WIDTH | _BLANKS | _DASHES
+_PLAIN: Final = {
+    character: text if isinstance(text, str) else chr(text)
+    for character, text in (_FULL_WIDTH | _BLANKS | _DASHES).items()
+}
+_ODD: Final = re.compile(f"[{re.escape(''.join(map(chr, _PLAIN)))}]")
 # Each of these looks at a few dozen characters from where it begins, so that all of it is linear in time.
 _DIGITS: Final = re.compile(r"(?<![0-9A-Za-z_])(?:[0-9]{3}[ -]?[0-9]{3}|[0-9]{4}[ -]?[0-9]{4})(?![0-9A-Za-z_])")
 _GROUPS: Final = re.compile(r"(?<![\w-])(?=(?P<code>[0-9A-Za-z]{5}[ -][0-9A-Za-z]{5})(?![\w-]))", re.ASCII)
@@ -63,7 +67,7 @@ def redact_codes(text: str) -> str:
 
     Too much rather than too little: what stays is told above. It takes out nothing else; `redact` does.
     """
-    plain = text.translate(_PLAIN)
+    plain = _ODD.sub(lambda odd: _PLAIN[ord(odd[0])], text)
     found = [match.span() for match in _DIGITS.finditer(plain) if not _is_else(plain, match)]
     found += [match.span("code") for match in _GROUPS.finditer(plain) if _is_recovery_code(match["code"])]
     found += [match.span() for match in _ALONE.finditer(plain) if _is_answer(match[0])]
