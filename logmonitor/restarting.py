@@ -253,12 +253,13 @@ def _obstacle(origin: Origin, stdout: Path | None, translate: Callable[[str], st
 
 
 def _last_rows(change: Change, translate: Callable[[str], str]) -> tuple[str, ...]:
-    """Return what a process that was started here has said before it failed."""
-    if change.problem is None or change.launch is None or not change.after:
+    """Return what a process that was started here, and failed, has written."""
+    launch = change.launch
+    if change.problem is None or launch is None or not change.after or launch.stdout is launch.stderr is None:
         return ()
-    if not change.last_words:
-        return (translate("it has written nothing"),)
-    return translate("the last it has written:"), change.last_words
+    if change.last_words:
+        return translate("the last it has written:"), change.last_words
+    return (translate("it has written nothing"),) if change.problem is Problem.ENDED else ()
 
 
 def _keeper_rows(change: Change, translate: Callable[[str], str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from logmonitor.machine import Completed, Launch, Origin, Process, ProcessSelector
+    from logmonitor.machine import Completed, Launch, Manager, Origin, Process, ProcessSelector
     from logmonitor.operation import Context
 
 HASTE_SECONDS: Final = 2.0
@@ -154,18 +154,15 @@ async def stop(succession: Succession, origin: Origin) -> Change:
     return change if heir is None else replace(change, after=(heir,))
 
 
-async def order(succession: Succession, verb: str) -> Change:
-    """Have a unit restarted, started or stopped by what keeps it; `verb` says which.
+async def order(succession: Succession, unit: tuple[Manager, str], verb: str) -> Change:
+    """Have the unit that is meant restarted, started or stopped by what keeps it; `verb` says which.
 
     One that does not run is started where it was to be restarted: for some managers that is all the same, others fail.
 
     Raises:
         HostError: there is no such unit, or what keeps it cannot be asked.
-        OperationError: the selector names no unit.
     """
-    unit, context, selector = succession.selector.unit, succession.context, succession.selector
-    if unit is None:
-        raise OperationError(f"bad selector {selector.text!r}; expected one of a unit")
+    context, selector = succession.context, succession.selector
     before = await context.host.find(selector)
     words = unit_command(*unit, "start" if verb == "restart" and not before else verb)
     change = Change(before=before, logins=succession.logins(), began=context.monotonic())

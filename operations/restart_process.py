@@ -264,7 +264,7 @@ async def _run(word: str, doing: Callable[[Errand], Awaitable[Outcome]], errand:
 async def _restart(errand: Errand) -> Outcome:
     """End what runs, and have it run again."""
     if errand.selector.unit is not None:
-        return await errand.report(await succession.order(errand.succession, "restart"))
+        return await errand.report(await succession.order(errand.succession, errand.selector.unit, "restart"))
     found, _ = await _find(errand), errand.translate
     if not found:
         return await _begin(errand)
@@ -291,7 +291,7 @@ async def _start(errand: Errand) -> Outcome:
         rows = (process_text(process, now=errand.context.now(), translate=_) for process in found[:_LISTED])
         return await errand.tell(errand.text(_("{bot} runs already:")), *rows)
     if errand.selector.unit is not None:
-        return await errand.report(await succession.order(errand.succession, "start"))
+        return await errand.report(await succession.order(errand.succession, errand.selector.unit, "start"))
     return await _begin(errand)
 
 
@@ -309,7 +309,7 @@ async def _stop(errand: Errand) -> Outcome:
     """End what runs, and have it stay so."""
     _, origin = errand.translate, None
     if errand.selector.unit is not None:
-        change = await succession.order(errand.succession, "stop")
+        change = await succession.order(errand.succession, errand.selector.unit, "stop")
     else:
         found = await _find(errand)
         if not found:

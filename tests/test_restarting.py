@@ -329,6 +329,10 @@ LAUNCH = launched(origin())
             ["bob does not run: it was started as pid 34 and ended within 0.0 s", "it has written nothing"],
         ),
         (
+            Change(after=(process(34),), launch=replace(LAUNCH, stdout=None, stderr=None), problem=Problem.ENDED),
+            ["bob does not run: it was started as pid 34 and ended within 0.0 s"],
+        ),
+        (
             Change(after=(process(34),), problem=Problem.ENDED),
             ["bob does not run: it was started as pid 34 and ended within 0.0 s"],
         ),
@@ -338,7 +342,7 @@ LAUNCH = launched(origin())
             ["bob runs as pid 34, but port 8080 does not answer after 1 min"],
         ),
         (
-            Change(after=(process(34),), seconds=61, problem=Problem.NO_LOGIN),
+            Change(after=(process(34),), launch=LAUNCH, seconds=61, problem=Problem.NO_LOGIN),
             ["bob runs as pid 34, but its log shows no login after 1 min"],
         ),
     ],
