@@ -108,13 +108,13 @@ class Strangers:
     def end(self) -> None:
         """End all of them, and take the folder away."""
         deadline = time.monotonic() + DEADLINE
-        while (alive := self.alive()) and time.monotonic() < deadline:
+        stopped: set[int] = set()
+        while (alive := set(self.alive())) and time.monotonic() < deadline:
+            number = signal.SIGKILL if alive <= stopped else signal.SIGSTOP  # what forks is stopped before it is killed
+            stopped = alive
             for pid in alive:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
-            for pid in alive:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(pid, number)
         self._place.cleanup()
 
 
