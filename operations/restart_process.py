@@ -134,7 +134,7 @@ class Errand:
 def restart_process(
     config: OperationConfig,
     *,
-    name: str | None = None,
+    process: str | None = None,
     command: str | None = None,
     pid_file: Path | None = None,
     port: int | None = None,
@@ -151,15 +151,16 @@ def restart_process(
 ) -> Operation:
     """Restart, stop and start a bot's process: the one that is named, else the one another operation names.
 
+    `process` is its name; the other ways to say which are those of `ProcessSelector`.
     It is asked to end, and killed after `timeout` seconds. A restart has worked once the new process has stayed up for
     `stay_up` seconds and, where that is wanted, its log has shown a login and a port of this machine answers within
     `ready_timeout`. Whatever may bring it back by itself is given `respawn` seconds for that. `stdout` is the file that
     its output goes to from then on; without it the outputs have to be files, for nothing else can be kept.
     """
     selector = None
-    if any(given is not None for given in (name, command, pid_file, port, systemd, pm2, supervisor)):
+    if any(given is not None for given in (process, command, pid_file, port, systemd, pm2, supervisor)):
         selector = ProcessSelector(
-            name=name, command=command, pid_file=pid_file, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
+            name=process, command=command, pid_file=pid_file, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
         )
         _check_unit(selector)
     terms = succession.Terms(
