@@ -19,6 +19,7 @@ from typing import Any, Final
 
 _PATIENCE: Final = 20.0
 _FAILED: Final = 127
+_LIMITS: Final = {getattr(resource, name): name for name in dir(resource) if name.startswith("RLIMIT_")}
 
 Fields = dict[str, Any]
 
@@ -51,10 +52,10 @@ def _become(wanted: Fields, writing: int) -> None:
     try:
         _prepare(wanted, step)
         step[0] = f"run {_shown(wanted['executable'])}"
+        words = _words(wanted["argv"])
         if wanted["is_rehearsal"]:
             _expect_program(Path(os.fsdecode(_bytes(wanted["executable"]))))
             os._exit(0)
-        words = [_bytes(word) for word in wanted["argv"]]
         os.execve(_bytes(wanted["executable"]), words, _environ(wanted["environ"]))  # noqa: S606 - it is its job
     except (OSError, ValueError, MemoryError) as error:
         number = error.errno if isinstance(error, OSError) else 0
@@ -70,8 +71,7 @@ def _prepare(wanted: Fields, step: list[str]) -> None:
     _let_signals_through()
     folder = _bytes(wanted["folder"])
     is_there = _enter(folder)
-    step[0] = "set its limits"
-    _set_limits(wanted["limits"], is_hard=True)
+    _set_limits(wanted["limits"], step, is_hard=True)
     step[0] = f"give it groups {wanted['groups']}"
     if sorted(set(os.getgroups())) != sorted(set(wanted["groups"])):
         os.setgroups(wanted["groups"])
@@ -86,8 +86,7 @@ def _prepare(wanted: Fields, step: list[str]) -> None:
     if not is_there:
         os.chdir(folder)
     _set_streams(wanted, step)
-    step[0] = "set its limits"
-    _set_limits(wanted["limits"], is_hard=False)
+    _set_limits(wanted["limits"], step, is_hard=False)
 
 
 def _let_signals_through() -> None:
@@ -105,12 +104,13 @@ def _enter(folder: bytes) -> bool:
     return True
 
 
-def _set_limits(limits: list[list[int]], *, is_hard: bool) -> None:
+def _set_limits(limits: list[list[int]], step: list[str], *, is_hard: bool) -> None:
     """Set hard limits, which takes a right, or the soft ones: at the very end, as they may let nothing pass."""
     for kind, soft, hard in limits:
         now = resource.getrlimit(kind)
         new = (_lower(now[0], hard), hard) if is_hard else (soft, now[1])
         if new != now:
+            step[0] = f"set {_LIMITS[kind]} from {now} to {soft, hard}"
             resource.setrlimit(kind, new)
 
 
@@ -140,9 +140,9 @@ def _open_to_append(path: bytes, *, is_rehearsal: bool) -> int:
 
 
 def _expect_program(path: Path) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     _expect(path, os.X_OK)
+    if path.is_dir():
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _expect(path: Path, mode: int) -> None:
@@ -157,12 +157,21 @@ def _put(descriptor: int, number: int) -> None:
         os.close(descriptor)
 
 
+def _words(texts: list[str]) -> list[bytes]:
+    """Return words as bytes, if a program can be given them."""
+    if not texts or not texts[0]:
+        raise ValueError("the first of its words is empty; expected what it is called")
+    if any("\0" in text for text in texts):
+        raise ValueError("one of its words holds a zero; expected none")
+    return [_bytes(text) for text in texts]
+
+
 def _environ(texts: list[str]) -> dict[bytes, bytes]:
     """Return variables by name; of two of the same name the first counts, as programs see it."""
     found: dict[bytes, bytes] = {}
     for text in texts:
-        name, _, value = _bytes(text).partition(b"=")
-        if name:
+        name, equals, value = _bytes(text).partition(b"=")
+        if name and equals:
             found.setdefault(name, value)
     return found
 
