@@ -5,7 +5,18 @@ An operation needs nothing but what is imported here.
 
 from __future__ import annotations
 
-from logmonitor import alert_text, alerting, kept_alerts, muting, pulse, stack_trace, succession, throttle
+from logmonitor import (
+    alert_text,
+    alerting,
+    history,
+    kept_alerts,
+    muting,
+    pulse,
+    stack_trace,
+    succession,
+    throttle,
+    vitals,
+)
 from logmonitor.code_redaction import redact_codes
 from logmonitor.display import visible
 from logmonitor.duration import parse_duration
@@ -57,6 +68,7 @@ from logmonitor.operation import (
     SecurityRule,
     Ticket,
 )
+from logmonitor.plotting import Plot, render_plot
 from logmonitor.qr import render_png, render_terminal
 from logmonitor.records import (
     Attachment,
@@ -91,13 +103,12 @@ from logmonitor.restarting import (
     origin_rows,
     pids_text,
     process_text,
-    size_text,
 )
 from logmonitor.throttle import Newest, Throttle
 from logmonitor.time_of_day import DailyHours, end_of_hours, parse_hours, time_text
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
 from logmonitor.typed import straightened
-from logmonitor.wording import duration_text, person_text, quoted, session_text
+from logmonitor.wording import duration_text, person_text, quoted, session_text, size_text
 
 __all__ = [
     "Attachment",
@@ -146,6 +157,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "PatternError",
+    "Plot",
     "Priority",
     "Problem",
     "Process",
@@ -183,6 +195,7 @@ __all__ = [
     "change_rows",
     "duration_text",
     "end_of_hours",
+    "history",
     "keeper_of",
     "kept_alerts",
     "killed_rows",
@@ -199,6 +212,7 @@ __all__ = [
     "pulse",
     "quoted",
     "redact_codes",
+    "render_plot",
     "render_png",
     "render_terminal",
     "session_text",
@@ -210,4 +224,5 @@ __all__ = [
     "time_text",
     "translation",
     "visible",
+    "vitals",
 ]

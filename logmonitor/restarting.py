@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.display import visible
 from logmonitor.machine import Launch, StreamKind
-from logmonitor.wording import duration_text
+from logmonitor.wording import duration_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +21,6 @@ _INITS: Final = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init"
 _NOWHERE: Final = (StreamKind.NULL, StreamKind.CLOSED)
 _LONGEST_COMMAND: Final = 200
 _MINUTE: Final = 60
-_MEGABYTE: Final = 1 << 20
-_GIGABYTE: Final = 1 << 30
 
 
 class Problem(StrEnum):
@@ -116,13 +114,6 @@ def heirs(before: Process, found: Iterable[Process]) -> tuple[Process, ...]:
             or (other.parent == before.parent and before.parent > 1 and other.name == before.name)
         )
     )
-
-
-def size_text(size_bytes: int) -> str:
-    """Return a size as a person says it: `51.2 MB`, `1.5 GB`."""
-    if size_bytes < _GIGABYTE:
-        return f"{size_bytes / _MEGABYTE:.1f} MB"
-    return f"{size_bytes / _GIGABYTE:.1f} GB"
 
 
 def command_text(process: Process) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86400
+_LARGER_UNITS: Final = ("KB", "MB", "GB", "TB")
+_UNIT_STEP: Final = 1000  # not 1024, so that no number has four digits
 _LONGEST_NAME: Final = 40
 _MARKS: Final = dict.fromkeys(map(ord, ":：=＝,，<"), "·")
 _QUOTES: Final = dict.fromkeys(map(ord, '“”„‟"＂〝〞〟❝❞″‶ʺ˝'), "'")
@@ -32,6 +34,16 @@ def duration_text(seconds: float, translate: Callable[[str], str]) -> str:
     if whole < 2 * _DAY:
         return translate("{count} h").format(count=whole // _HOUR)
     return translate("{count} days").format(count=whole // _DAY)
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size as a person says it: `512 B`, `12 KB`, `51.2 MB`, `1.5 GB`."""
+    size, unit = float(size_bytes), "B"
+    for larger in _LARGER_UNITS:
+        if size < _UNIT_STEP:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}" if unit in {"B", "KB"} else f"{size:.1f} {unit}"
 
 
 def session_text(session: Session, *, now: datetime, translate: Callable[[str], str]) -> str:

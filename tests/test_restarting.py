@@ -25,7 +25,6 @@ from logmonitor.restarting import (
     launch_of,
     origin_rows,
     process_text,
-    size_text,
 )
 from logmonitor.testing import START
 
@@ -239,15 +238,6 @@ def test_process_of_the_same_id_is_another_when_created_at_another_time(
     """Both id and time of creation make a process."""
     one, other = process(pid, created=float(created)), process(other_pid, created=float(other_created))
     assert is_same(one, other) is ((pid, created) == (other_pid, other_created))
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "text"),
-    [(0, "0.0 MB"), (51 << 20, "51.0 MB"), ((1 << 30) - 1, "1024.0 MB"), (3 << 29, "1.5 GB")],
-)
-def test_size_is_told_in_its_unit(size_bytes: int, text: str) -> None:
-    """Sizes are megabytes up to a gigabyte."""
-    assert size_text(size_bytes) == text
 
 
 def test_process_is_told_on_one_line() -> None:

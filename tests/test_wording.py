@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmonitor import Sender, Session, SessionState, duration_text, session_text, translation
+from logmonitor import Sender, Session, SessionState, duration_text, session_text, size_text, translation
 from logmonitor.redact import redact
 from logmonitor.testing import START
 from logmonitor.wording import person_text, quoted
@@ -30,6 +30,26 @@ from logmonitor.wording import person_text, quoted
 def test_duration_is_said_in_its_largest_unit(seconds: float, text: str) -> None:
     """A length of time is rounded down to the unit a person would use."""
     assert duration_text(seconds, str) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 KB"),
+        (999 << 10, "999 KB"),
+        (1000 << 10, "1.0 MB"),
+        (51 << 20, "51.0 MB"),
+        ((1 << 30) - 1, "1.0 GB"),
+        (3 << 29, "1.5 GB"),
+        (2 << 40, "2.0 TB"),
+        (9 << 50, "9216.0 TB"),
+    ],
+)
+def test_size_is_said_in_a_unit_with_few_digits(size_bytes: int, text: str) -> None:
+    """A size has at most three digits before the point, up to the largest unit there is."""
+    assert size_text(size_bytes) == text
 
 
 @pytest.mark.parametrize(
