@@ -686,10 +686,10 @@ async def test_restart_is_told_in_chinese() -> None:
         ({"timeout": -1.0}, "bad timeout -1.0; expected 0 seconds or more"),
         ({"stay_up": float("nan")}, "bad stay_up nan; expected 0 seconds or more"),
         ({"answers_on": 0}, "bad answers_on 0; expected a port, 1 to 65535"),
-        ({"name": "bob", "port": 80}, "expected one of .*; found name and port"),
+        ({"process": "bob", "port": 80}, "expected one of .*; found name and port"),
         ({"pm2": "all"}, "bad pm2 'all'; expected the name of one unit"),
         ({"supervisor": "--shutdown"}, "bad supervisor '--shutdown'; expected the name of one unit"),
-        ({"name": "bob"}, "says which process is its bot's, but not which bot"),
+        ({"process": "bob"}, "says which process is its bot's, but not which bot"),
     ],
 )
 def test_parameters_that_cannot_be_meant_are_refused(parameters: dict[str, Any], reason: str) -> None:
