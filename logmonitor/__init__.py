@@ -18,6 +18,7 @@ from logmonitor import (
     vitals,
 )
 from logmonitor.code_redaction import redact_codes
+from logmonitor.configuration.record import WatchConfig
 from logmonitor.display import visible
 from logmonitor.duration import parse_duration
 from logmonitor.errors import (
@@ -190,6 +191,7 @@ __all__ = [
     "TransportError",
     "Usage",
     "UsageError",
+    "WatchConfig",
     "alert_text",
     "alerting",
     "change_rows",
