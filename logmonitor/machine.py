@@ -215,13 +215,15 @@ class ShellStop(StrEnum):
 class ShellEnd:
     """How a shell command ended: by itself with `exit_code` (-9: by signal 9), or at a limit.
 
-    `left` counts processes that it had left behind, and that were ended with it.
+    Neither says that it was ended from outside. `left` counts processes that it had left behind, and that were ended
+    with it; `survivors` are the ids of those that could not be, as they are another user's.
     """
 
     exit_code: int | None
     stopped_at: ShellStop | None
     seconds: float
     left: int = 0
+    survivors: tuple[int, ...] = ()
 
 
 class Shell(Protocol):

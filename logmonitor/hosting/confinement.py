@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from logmonitor.errors import HostError
+from logmonitor.hosting import cgroup
+from logmonitor.hosting.warden import TASKS_BESIDE
 from logmonitor.machine import Completed, ShellEnd, ShellStop
 
 if TYPE_CHECKING:
@@ -33,13 +35,15 @@ OUTPUT_BYTES: Final = 1 << 20
 START_SECONDS: Final = 30.0
 """How long a program may take to begin."""
 
-PATIENCE_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 60.0
 """How long a warden may take to end everything, before it is ended itself."""
 
 _PIECE_BYTES: Final = 1 << 16
 _PIPE_BYTES: Final = 1 << 20
 _SHELL: Final = "/bin/sh"
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ATTEMPTS: Final = 100
+_ATTEMPT_SECONDS: Final = 0.01
 _WARDEN: Final = Path(__file__).with_name("warden.py")
 
 
@@ -53,12 +57,13 @@ async def run(*argv: str, timeout: float) -> Completed:  # noqa: ASYNC109  # a d
         TimeoutError: it was ended at the deadline.
     """
     stdout, stderr = _Head(), _Head()
-    environ = [b"%b=%b" % pair for pair in os.environb.items()]
-    task = _task(argv, environ=environ, keeps=True)
+    task = _task(argv, environ=os.environ, keeps=True)
     async with _confined(task, stdout.take, stderr.take, seconds=timeout) as program:
         end = await program.end()
     if end.stopped_at is ShellStop.TIME:
-        raise TimeoutError(f"{argv[0]!r} was ended after {timeout:g} s")
+        survivors = ", ".join(map(str, end.survivors))
+        behind = f", but what belongs to others goes on: {survivors}" if survivors else ""
+        raise TimeoutError(f"{argv[0]!r} was ended after {timeout:g} s{behind}")
     if end.exit_code is None:
         raise HostError(f"{argv[0]!r} was ended from outside")
     return Completed(argv=argv, exit_code=end.exit_code, stdout=stdout.text, stderr=stderr.text, seconds=end.seconds)
@@ -74,11 +79,10 @@ async def shell(script: str, *, folder: Path, environ: Mapping[str, str], limits
         HostError: it cannot be started.
     """
     output = _Output(limit_bytes=limits.output_bytes)
-    variables = [os.fsencode(f"{name}={value}") for name, value in {**plain_environ(), **environ}.items()]
+    variables = {**plain_environ(), **environ}
     task = _task((_SHELL, "-c", script), environ=variables, folder=_place(folder), limits=limits)
-    async with _confined(task, output.take, seconds=limits.seconds) as program:
-        output.on_full = lambda: program.stop(ShellStop.OUTPUT)
-        program.on_over = output.close
+    working = _confined(task, output.take, on_over=output.close, seconds=limits.seconds)
+    async with _grouped(task, limits), working as program:
         yield _ShellAtWork(program, output)
 
 
@@ -104,9 +108,10 @@ class _Head:
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def take(self, data: bytes) -> None:
-        """Keep what there is room for."""
+    def take(self, data: bytes) -> bool:
+        """Keep what there is room for; more is never too much."""
         self._data += data[: OUTPUT_BYTES - len(self._data)]
+        return False
 
     @property
     def text(self) -> str:
@@ -122,16 +127,14 @@ class _Output:
         self._pieces: deque[bytes] = deque()
         self._changed = asyncio.Event()
         self._is_over = False
-        self.on_full: Callable[[], None] = lambda: None
 
-    def take(self, data: bytes) -> None:
-        """Keep a piece; of one too much its beginning."""
+    def take(self, data: bytes) -> bool:
+        """Keep what there is room for; tell whether it is too much."""
         if kept := data[: self._left]:
             self._pieces.append(kept)
             self._changed.set()
-        if len(data) > self._left:
-            self.on_full()
         self._left -= len(kept)
+        return len(kept) < len(data)
 
     def close(self) -> None:
         """Let there be nothing more."""
@@ -180,7 +183,7 @@ def _place(folder: Path) -> Path:
 def _task(
     argv: Sequence[str],
     *,
-    environ: Sequence[bytes],
+    environ: Mapping[str, str],
     folder: Path | None = None,
     limits: ShellLimits | None = None,
     keeps: bool = False,
@@ -192,13 +195,14 @@ def _task(
     """
     try:
         words = [os.fsencode(word) for word in argv]
+        variables = [os.fsencode(f"{name}={value}") for name, value in environ.items()]
     except UnicodeEncodeError as error:
-        raise HostError(f"cannot start {argv[0]!r}: half a character stands in its words") from error
-    if any(b"\0" in text for text in (*words, *environ)):
-        raise HostError(f"cannot start {argv[0]!r}: a zero byte stands in its words")
+        raise HostError(f"cannot start {argv[0]!r}: half a character stands in its words or variables") from error
+    if any(b"\0" in text for text in (*words, *variables)):
+        raise HostError(f"cannot start {argv[0]!r}: a zero byte stands in its words or variables")
     return {
         "argv": [word.decode("latin-1") for word in words],
-        "environ": [pair.decode("latin-1") for pair in environ],
+        "environ": [variable.decode("latin-1") for variable in variables],
         "folder": None if folder is None else os.fsencode(folder).decode("latin-1"),
         "limits": None if limits is None else (limits.memory_bytes, limits.processes),
         "group": None,
@@ -207,9 +211,33 @@ def _task(
 
 
 @asynccontextmanager
-async def _confined(task: Task, *takes: Callable[[bytes], None], seconds: float) -> AsyncIterator[_Program]:
-    """Run a program while in this context, for so long at most; what it writes goes to `takes`."""
-    program = _Program(task, takes)
+async def _grouped(task: Task, limits: ShellLimits) -> AsyncIterator[None]:
+    """Have a control group for a program, where one can be made; its warden removes it, if nothing comes between."""
+    home = cgroup.home()
+    tasks = limits.processes + TASKS_BESIDE
+    group = None if home is None else cgroup.make(home, memory_bytes=limits.memory_bytes, tasks=tasks)
+    if group is None:
+        yield
+        return
+    task["group"] = str(group)
+    try:
+        yield
+    finally:
+        for _ in range(_ATTEMPTS):
+            if cgroup.remove(group):
+                break
+            await asyncio.sleep(_ATTEMPT_SECONDS)
+
+
+@asynccontextmanager
+async def _confined(
+    task: Task, *takes: Callable[[bytes], bool], seconds: float, on_over: Callable[[], None] = lambda: None
+) -> AsyncIterator[_Program]:
+    """Run a program while in this context, for so long at most.
+
+    What it writes goes to `takes`, which tell whether that is too much; `on_over` is called once there is no more.
+    """
+    program = _Program(task, takes, on_over)
     try:
         await program.begin(seconds)
         yield program
@@ -224,7 +252,7 @@ class _Program:
     All that happens to them is met in callbacks, so that they end whether anybody waits for it or not.
     """
 
-    def __init__(self, task: Task, takes: Sequence[Callable[[bytes], None]]) -> None:
+    def __init__(self, task: Task, takes: Sequence[Callable[[bytes], bool]], on_over: Callable[[], None]) -> None:
         """Start the warden.
 
         Raises:
@@ -234,11 +262,10 @@ class _Program:
         self._task = task
         self._begun = asyncio.Event()
         self.is_over = asyncio.Event()
-        self.on_over: Callable[[], None] = lambda: None
+        self._on_over = on_over
         self._said: dict[str, Any] = {}
-        self._heard = b""
+        self._heard = self._lament = b""
         self._stopped_at: ShellStop | None = None
-        self._timers: list[asyncio.TimerHandle] = []
         try:
             with ExitStack() as ours, ExitStack() as theirs:
                 specification = os.memfd_create("task")
@@ -264,6 +291,7 @@ class _Program:
         self._outputs = {reading: take for (reading, _), take in zip(pipes, takes, strict=True)}
         for descriptor in (self._report, *self._outputs):
             os.set_blocking(descriptor, False)
+        self._timer = self._loop.call_later(START_SECONDS, self.stop)
         self._loop.add_reader(self._report, self._listen)
         for descriptor in self._outputs:
             self._loop.add_reader(descriptor, self._read, descriptor)
@@ -274,11 +302,12 @@ class _Program:
         Raises:
             HostError: it cannot be started.
         """
-        self._timers.append(self._loop.call_later(START_SECONDS, self.stop))
         await self._begun.wait()
         if "pid" not in self._said:
             raise HostError(self._failure())
-        self._timers.append(self._loop.call_later(seconds, self.stop, ShellStop.TIME))
+        if self._control is not None:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(seconds, self.stop, ShellStop.TIME)
 
     def stop(self, at: ShellStop | None = None) -> None:
         """Have everything ended, if it is not."""
@@ -289,7 +318,8 @@ class _Program:
         self._stopped_at = at
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGCONT)  # whoever has stopped it
-        self._timers.append(self._loop.call_later(PATIENCE_SECONDS, self._process.kill))
+        self._timer.cancel()
+        self._timer = self._loop.call_later(PATIENCE_SECONDS, self._process.kill)
 
     async def end(self) -> ShellEnd:
         """Wait until everything has ended.
@@ -308,22 +338,24 @@ class _Program:
             stopped_at=None if stopped_at is None else ShellStop(stopped_at),
             seconds=self._said["seconds"],
             left=self._said["left"],
+            survivors=tuple(self._said["survivors"]),
         )
 
     def _failure(self) -> str:
         """Say why it did not begin, or why its end is not known."""
-        name = self._task["argv"][0].encode("latin-1").decode("utf-8", "replace")
+        name = os.fsdecode(self._task["argv"][0].encode("latin-1"))
         if "failed" not in self._said:
-            return f"the warden of {name!r} is gone: {self._heard.decode('utf-8', 'replace').strip() or 'killed'}"
+            return f"the warden of {name!r} is gone: {self._lament.decode('utf-8', 'replace').strip() or 'killed'}"
         step, number = self._said["failed"]
         reason = os.strerror(number)
         match step:
             case "program":
                 return f"cannot start {name!r}: {reason}"
             case "folder":
-                return f"cannot work in {self._task['folder']!r}: {reason}"
+                folder = os.fsdecode((self._task["folder"] or "").encode("latin-1"))
+                return f"cannot work in {folder!r}: {reason}"
             case _:
-                return f"cannot confine {name!r}, at its {step}: {reason}"
+                return f"cannot start {name!r}, at its {step}: {reason}"
 
     def _read(self, descriptor: int) -> int:
         """Hand on what an output has now; return how much that was."""
@@ -331,10 +363,10 @@ class _Program:
             data = os.read(descriptor, _PIECE_BYTES)
         except BlockingIOError:
             return 0
-        if data:
-            self._outputs[descriptor](data)
-        else:
+        if not data:
             self._close(descriptor)
+        elif self._outputs[descriptor](data):
+            self.stop(ShellStop.OUTPUT)
         return len(data)
 
     def _close(self, descriptor: int) -> None:
@@ -350,7 +382,7 @@ class _Program:
             try:
                 self._said |= json.loads(line)
             except ValueError:
-                self._heard = line + b"\n" + self._heard  # it is lamenting
+                self._lament += line + b"\n"
         if self._said:
             self._begun.set()
         if not data:
@@ -359,9 +391,6 @@ class _Program:
     def _finish(self) -> None:
         """Bury the warden, and take what is still in the pipes, whoever holds them open."""
         self._process.wait()
-        self.stop()
-        for timer in self._timers:
-            timer.cancel()
         for descriptor in tuple(self._outputs):
             left = _PIPE_BYTES
             while left > 0 and (taken := self._read(descriptor)):
@@ -369,9 +398,11 @@ class _Program:
             if descriptor in self._outputs:
                 self._close(descriptor)
         self._close(self._report)
+        self.stop()
+        self._timer.cancel()
         self._begun.set()
         self.is_over.set()
-        self.on_over()
+        self._on_over()
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

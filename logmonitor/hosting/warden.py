@@ -32,19 +32,24 @@ LINGER_SECONDS: Final = 0.05
 """How long what ends with the program by itself may take to do so, before it counts as left behind."""
 
 GIVE_UP_SECONDS: Final = 3.0
-"""How long it tries to end what cannot be ended: what sleeps in the kernel, or belongs to somebody else."""
+"""How long it waits for what goes on though it was killed, sleeping in the kernel or being another user's."""
 
-TASKS_BESIDE: Final = 512
-"""How many threads there may be, where the processes' own count is watched more closely."""
+PAUSE_SECONDS: Final = 0.001
 
-NICENESS: Final = 5
+TASKS_WATCHED: Final = 224
+"""How many threads there may be beside as many processes as there may be."""
+
+TASKS_BESIDE: Final = 256
+"""The same as the kernel is told it: a little more, so that whoever is watched is ended before it is refused any."""
+
+NICENESS: Final = 10
 OPEN_FILES: Final = 1024
+MOST_TASKS: Final = 1 << 22  # PID_MAX_LIMIT of linux/threads.h
 MORE_THAN_USED: Final = 2
 """A program may reserve so many times what all of them may use; what they use is watched."""
 
 _SUBREAPER: Final = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 _DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG
-_FIRST_PID_NAMESPACE: Final = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h
 _TOLD: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 
 
@@ -53,6 +58,7 @@ class Seen(NamedTuple):
 
     pid: int
     parent: int
+    group: int
     state: str
     threads: int
     started: int
@@ -100,6 +106,7 @@ def parsed(stat: bytes) -> Seen:
     return Seen(
         pid=int(stat[: stat.index(b" ")]),
         parent=int(fields[1]),
+        group=int(fields[2]),
         state=fields[0].decode(),
         threads=int(fields[17]),
         started=int(fields[19]),
@@ -190,28 +197,31 @@ def memory_of(tree: Iterable[Seen], limit_bytes: int) -> int:
     return total
 
 
+def has_run_out(events: bytes) -> bool:
+    """Tell whether the kernel has killed in a control group for its memory, by what `memory.events` counts."""
+    counts = dict(line.split() for line in events.splitlines())
+    return int(counts.get(b"oom_kill", 0)) > 0
+
+
 def exceeded(tree: tuple[Seen, ...], limits: Limits) -> str | None:
     """Return which limit processes exceed, by the name that `ShellStop` has for it."""
     tasks = sum(seen.threads for seen in tree)
-    if len(tree) > limits.processes or tasks > limits.processes + TASKS_BESIDE:
+    if len(tree) > limits.processes or tasks > limits.processes + TASKS_WATCHED:
         return "processes"
     return "memory" if memory_of(tree, limits.memory_bytes) > limits.memory_bytes else None
 
 
-def send_signal(seen: Seen, number: int) -> None:
-    """Send a signal to this very process, and to no other that has its id by now.
+def signal_groups(tree: Iterable[Seen], number: int) -> None:
+    """Send a signal to all process groups of `tree`.
 
-    Raises:
-        PermissionError: it belongs to somebody else.
+    All at once, so that nobody who is born meanwhile is missed. A group has processes of the tree alone, as the tree
+    began with a session of its own.
     """
-    with suppress(ProcessLookupError):
-        descriptor = os.pidfd_open(seen.pid)
-        try:
-            now = stat_of(seen.pid)
-            if now is not None and now.started == seen.started:
-                signal.pidfd_send_signal(descriptor, number)
-        finally:
-            os.close(descriptor)
+    for seen in {seen.group: seen for seen in tree}.values():
+        now = stat_of(seen.pid)
+        if now is not None and (now.started, now.group) == (seen.started, seen.group):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(seen.group, number)
 
 
 def reap() -> tuple[dict[int, int], bool]:
@@ -228,29 +238,26 @@ def reap() -> tuple[dict[int, int], bool]:
 
 
 def end_all(tree: Tree, group: str | None) -> tuple[int, ...]:
-    """End everything below this process; return the ids of those that cannot be.
+    """End everything below this process, and in the control group; return the ids of those that cannot be.
 
     All are stopped before any is killed, or one would be born for each that dies.
     """
-    give_up_at = time.monotonic() + GIVE_UP_SECONDS
     if group is not None:
         write(f"{group}/cgroup.kill", "1")
     stopped: set[tuple[int, int]] = set()
+    killed_at: dict[tuple[int, int], float] = {}
     while reap()[1]:
-        found = tree.look(anew=True)
-        new = [seen for seen in found if (seen.pid, seen.started) not in stopped]
-        for seen in new:
-            stopped.add((seen.pid, seen.started))
-            with suppress(PermissionError):
-                send_signal(seen, signal.SIGSTOP)
-        if new:
+        found = {(seen.pid, seen.started): seen for seen in tree.look(anew=True)}
+        if new := found.keys() - stopped:
+            stopped |= new
+            signal_groups((found[key] for key in new), signal.SIGSTOP)
             continue
-        for seen in found:
-            with suppress(PermissionError):
-                send_signal(seen, signal.SIGKILL)
-        if time.monotonic() > give_up_at:
-            return tuple(seen.pid for seen in found)
-        time.sleep(0.001)
+        signal_groups(found.values(), signal.SIGKILL)
+        now = time.monotonic()
+        killed_at = {key: killed_at.get(key, now) for key in found}
+        if found and all(now - at > GIVE_UP_SECONDS for at in killed_at.values()):
+            return tuple(seen.pid for seen in found.values())
+        time.sleep(PAUSE_SECONDS)
     return ()
 
 
@@ -264,10 +271,16 @@ def write(path: str, text: str) -> None:
             os.close(descriptor)
 
 
-def become_subreaper(libc: ctypes.CDLL) -> None:
-    """Become the parent of whoever loses theirs below."""
+def become_warden(libc: ctypes.CDLL) -> None:
+    """Become the parent of whoever loses theirs below, and, where that is allowed, have turns before all of them.
+
+    Raises:
+        OSError: the kernel has no such parents.
+    """
     if libc.prctl(_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "cannot be the parent of orphans")
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def set_limits(limits: Limits) -> None:
@@ -279,8 +292,7 @@ def set_limits(limits: Limits) -> None:
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     lower(resource.RLIMIT_DATA, MORE_THAN_USED * limits.memory_bytes)
-    if sees_all_processes():
-        lower(resource.RLIMIT_NPROC, tasks_of(os.getuid()) + limits.processes + TASKS_BESIDE)
+    limit_tasks(limits.processes + TASKS_BESIDE)
 
 
 def lower(kind: int, value: int) -> None:
@@ -290,20 +302,29 @@ def lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def sees_all_processes() -> bool:
-    """Tell whether no process of the machine is hidden from this one, as they are within a container."""
-    return os.stat("/proc/self/ns/pid").st_ino == _FIRST_PID_NAMESPACE  # noqa: PTH116  # pathlib takes its time
+def limit_tasks(more: int) -> None:
+    """Let the user have so many threads more than there are now, where there is such a limit at all: root has none.
 
-
-def tasks_of(user: int) -> int:
-    """Return how many threads a user has."""
-    total = 0
-    for name in os.listdir("/proc"):  # noqa: PTH208
-        with suppress(OSError):
-            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == user:  # noqa: PTH116
-                seen = stat_of(int(name))
-                total += seen.threads if seen else 0
-    return total
+    The kernel alone knows how many there are, those in other containers too; it tells by what it refuses.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = MOST_TASKS if hard == resource.RLIM_INFINITY else hard
+    used = 1
+    while used < most:
+        resource.setrlimit(resource.RLIMIT_NPROC, (used, hard))
+        try:
+            pid = os.fork()
+        except BlockingIOError:
+            used *= 2
+            continue
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        break
+    if used == 1:
+        resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
+    else:
+        lower(resource.RLIMIT_NPROC, used + more)
 
 
 def launch(task: Task, libc: ctypes.CDLL, outputs: tuple[int, int], report: int) -> tuple[int, bytes]:
@@ -365,9 +386,13 @@ def main() -> None:
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     libc = ctypes.CDLL(None, use_errno=True)
-    become_subreaper(libc)
+    become_warden(libc)
     began = time.monotonic()
-    pid, failure = launch(task, libc, outputs, report)
+    try:
+        pid, failure = launch(task, libc, outputs, report)
+    except OSError as error:
+        tell(failed=("process", error.errno))
+        return
     for output in outputs:
         os.close(output)
     if failure:
@@ -381,8 +406,13 @@ def main() -> None:
     left: tuple[Seen, ...] = ()
     survivors: tuple[int, ...] = ()
     if status is None or not task["keeps"]:
-        left = () if status is None else lingering(tree)
+        left = () if status is None else lingering(tree, limits)
         survivors = end_all(tree, task["group"])
+    if task["group"] is not None:
+        if has_run_out(content(f"{task['group']}/memory.events")):
+            stopped_at = "memory"
+        with suppress(OSError):
+            os.rmdir(task["group"])  # noqa: PTH106  # pathlib takes its time to load
     tell(status=status, stopped_at=stopped_at, seconds=seconds, left=len(left), survivors=survivors)
 
 
@@ -408,12 +438,13 @@ def watch(pid: int, tree: Tree, limits: Limits | None, *, heard: int) -> tuple[i
             is_told |= descriptor == control or not _TOLD.isdisjoint(os.read(heard, 1 << 10))
 
 
-def lingering(tree: Tree) -> tuple[Seen, ...]:
-    """Return who is still there a moment after the program's end."""
+def lingering(tree: Tree, limits: Limits | None) -> tuple[Seen, ...]:
+    """Return who is still there a moment after the program's end; the limit of processes holds for that moment, too."""
+    most = 0 if limits is None else limits.processes
     until = time.monotonic() + LINGER_SECONDS
     while reap()[1]:
         found = tree.look(anew=True)
-        if not found or time.monotonic() > until:
+        if not 0 < len(found) <= most or time.monotonic() > until:
             return found
         time.sleep(0.001)
     return ()

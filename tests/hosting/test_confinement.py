@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,11 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def open_descriptors() -> int:
+    """Count the descriptors of this process."""
+    return len(tuple(Path("/proc/self/fd").iterdir()))
+
+
 async def test_run_returns_what_a_program_wrote() -> None:
     """Both outputs and the exit code come back, apart."""
     completed = await confinement.run("sh", "-c", "echo out; echo err >&2; exit 3", timeout=DEADLINE)
@@ -94,8 +100,8 @@ async def test_run_keeps_a_megabyte_of_each_output() -> None:
     [
         (("no-such-program-here",), "cannot start 'no-such-program-here': No such file or directory"),
         (("/",), "cannot start '/': Permission denied"),
-        (("echo", "a\0b"), "cannot start 'echo': a zero byte stands in its words"),
-        (("echo", "\ud800"), "cannot start 'echo': half a character stands in its words"),
+        (("echo", "a\0b"), "cannot start 'echo': a zero byte stands in its words or variables"),
+        (("echo", "\ud800"), "cannot start 'echo': half a character stands in its words or variables"),
         (("echo", "x" * (1 << 18)), "cannot start 'echo': Argument list too long"),
     ],
 )
@@ -235,3 +241,61 @@ async def test_shell_ends_though_nobody_reads() -> None:
     """Who waits for the end need not take the output."""
     async with asyncio.timeout(DEADLINE), shell("head -c 1000000 /dev/zero") as at_work:
         assert (await at_work.end()).exit_code == 0
+
+
+async def test_shell_is_ended_at_its_output_though_it_has_ended() -> None:
+    """What was still on its way when a script ended counts, too."""
+    for _ in range(5):
+        written, end = await ran("printf 123456", output_bytes=5)
+        assert (written, end.exit_code, end.stopped_at) == (b"12345", None, ShellStop.OUTPUT)
+
+
+async def test_shell_hands_on_all_that_a_script_wrote_last() -> None:
+    """Nothing is lost of what a script writes right before its end."""
+    for _ in range(5):
+        written, end = await ran("head -c 60000 /dev/zero")
+        assert (len(written), end.exit_code) == (60_000, 0)
+
+
+async def test_shell_refuses_variables_that_no_program_could_have() -> None:
+    """A zero byte in a variable is told before anything starts."""
+    shell_with = confinement.shell("true", folder=Path("/"), environ={"A": "b\0"}, limits=ShellLimits())
+    with pytest.raises(HostError, match="a zero byte stands in its words or variables"):
+        await shell_with.__aenter__()
+
+
+async def test_shell_tells_that_nobody_knows_its_home() -> None:
+    """A folder below the home of nobody is refused."""
+    with pytest.raises(HostError, match="cannot work in '~no-such-user/x': nobody knows that home"):
+        await ran("true", folder=Path("~no-such-user/x"))
+
+
+async def test_shells_run_at_once() -> None:
+    """Many commands at once do not get into each other's way, and leave no descriptor open."""
+    before = open_descriptors()
+    ends = await asyncio.gather(*(ran(f"echo {number}; exit {number}") for number in range(20)))
+    assert [(written, end.exit_code) for written, end in ends] == [
+        (f"{number}\n".encode(), number) for number in range(20)
+    ]
+    assert open_descriptors() == before
+
+
+def test_environment_of_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user that is but a number, as in a container, has a home and a name all the same."""
+    monkeypatch.setattr(os, "geteuid", lambda: 987_654)
+    for name in ("HOME", "LANG", "PATH"):
+        monkeypatch.delenv(name, raising=False)
+    assert confinement.plain_environ() == {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/",
+        "LANG": "C.UTF-8",
+        "USER": "987654",
+        "LOGNAME": "987654",
+    }
+
+
+async def test_program_whose_warden_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no interpreter any more a sentence says that nothing can be started."""
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(HostError, match="cannot start 'true': No such file or directory"):
+        await confinement.run("true", timeout=DEADLINE)
