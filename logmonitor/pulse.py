@@ -84,7 +84,7 @@ class Sight:
     `sizes` are those of its logs, None where they cannot be looked at; `quiet_for` is how many seconds ago one of them
     was written to at the latest, None where there is none. `has_process` says that it is known which process is meant,
     `is_running` whether it is there, None where it cannot be told. `can_ask` says that the chat takes messages and none
-    waits; `is_lost` that the bot is known to be logged out.
+    waits, so that a ping has left; `is_lost` that the bot is known to be logged out.
     """
 
     sizes: tuple[int, ...] | None
@@ -135,12 +135,14 @@ def look(pulse: Pulse, sight: Sight, moment: Moment, terms: Terms) -> Outcome:
     """
     at = moment.monotonic
     pulse = _with_process(_with_growth(pulse, sight, at, terms), sight, at)
+    if pulse.asked_at is not None and not sight.can_ask:
+        pulse = replace(pulse, asked_at=None, pinged_at=None)  # it may not have left, or been given up
     is_overdue = pulse.asked_at is not None and at - pulse.asked_at >= terms.ping_timeout
     is_gone = pulse.missing_since is not None and at - pulse.missing_since >= GONE_SECONDS
     holding = {
         Sign.SILENT: pulse.sizes is not None and at - pulse.grew_at >= terms.silence,
         Sign.GONE: is_gone and sight.is_running is False,
-        Sign.UNANSWERED: is_overdue and sight.can_ask,
+        Sign.UNANSWERED: is_overdue,
     }
     signs = frozenset(
         sign
@@ -152,11 +154,9 @@ def look(pulse: Pulse, sight: Sight, moment: Moment, terms: Terms) -> Outcome:
         return replace(pulse, signs=signs, asked_at=None, pinged_at=None, told_at=None), (Withdraw(),)
     is_suspicion = bool(signs - pulse.signs - {Sign.UNANSWERED})
     pulse, said = _judged(replace(pulse, signs=signs), moment)
-    if is_overdue and not sight.can_ask:
-        return replace(pulse, asked_at=None, pinged_at=None), (*said, Withdraw())
     is_due = pulse.pinged_at is None or at - pulse.pinged_at >= terms.ping_every
     is_waiting = pulse.asked_at is not None and not is_overdue
-    if terms.ping is None or not sight.can_ask or is_waiting or not (is_due or is_suspicion):
+    if terms.ping is None or is_waiting or not (is_due or is_suspicion):
         return pulse, said
     asked_at = at if pulse.asked_at is None else pulse.asked_at
     return replace(pulse, asked_at=asked_at, pinged_at=at), (*said, Ask())

@@ -181,11 +181,11 @@ def test_another_sign_has_the_bot_asked_at_once() -> None:
 
 
 def test_ping_that_could_not_leave_is_no_sign() -> None:
-    """While the chat takes nothing the bot cannot answer: the ping is taken back, and goes when the chat is there."""
+    """While the chat takes nothing the bot cannot answer: it is asked anew until the chat takes messages again."""
     deaf = replace(WELL, can_ask=False)
-    pulse, steps = seen((0, WELL), (120, deaf), (300, deaf), terms=TERMS)
-    assert (pulse.signs, steps) == (frozenset(), (Ask(), Withdraw()))
-    assert seen((330, WELL), pulse=pulse, terms=TERMS)[1] == (Ask(),)
+    pulse, steps = seen((0, deaf), (120, deaf), (300, deaf), (330, WELL), (419, WELL), terms=TERMS)
+    assert (pulse.signs, steps) == (frozenset(), (Ask(), Ask(), Ask()))
+    assert seen((420, WELL), pulse=pulse, terms=TERMS)[0].signs == {Sign.UNANSWERED}
 
 
 def test_nothing_is_told_of_a_bot_that_is_logged_out() -> None:
@@ -262,7 +262,7 @@ def test_alarm_needs_two_signs_and_alternates_with_relief(happenings: list[tuple
         else:
             assert (pulse.told_at is not None) == (len(pulse.signs) >= ENOUGH and not is_lost)
         assert at < wake_at(pulse, at, TERMS) <= at + 30
-        assert steps.count(Ask()) <= (sight is not None and sight.can_ask and not is_lost)
+        assert steps.count(Ask()) <= (sight is not None and not is_lost)
         assert status_text(pulse, moment(at), sources=2)
 
 
