@@ -17,8 +17,8 @@ from logmonitor.hosting.process_table import (
     full_name,
     read_table,
     roots,
+    shown_words,
     started_at,
-    words_of,
 )
 from logmonitor.hosting.unit import main_processes
 from logmonitor.pattern import compile_pattern
@@ -67,7 +67,7 @@ def _meant(selector: ProcessSelector, table: Table) -> Iterator[int]:
 def _called(name: bytes, table: Table) -> Iterator[int]:
     for entry in table.values():
         if not entry.is_kernel_thread:
-            words = words_of(entry.pid)
+            words = shown_words(entry.pid)
             if name in (entry.name, full_name(entry.name, words), *(word.rpartition(b"/")[2] for word in words[:1])):
                 yield entry.pid
 
@@ -75,8 +75,8 @@ def _called(name: bytes, table: Table) -> Iterator[int]:
 def _showing(pattern: str, table: Table) -> Iterator[int]:
     compiled = compile_pattern(pattern)
     for entry in table.values():
-        words = words_of(entry.pid)
-        if words and compiled.search(b" ".join(words).decode("utf-8", "replace")):
+        words = shown_words(entry.pid)
+        if words and compiled.search(b" ".join(words).rstrip().decode("utf-8", "replace")):
             yield entry.pid
 
 

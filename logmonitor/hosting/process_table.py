@@ -122,6 +122,12 @@ def words_of(pid: int) -> tuple[bytes, ...]:
     return tuple(data.removesuffix(b"\0").split(b"\0")) if data else ()
 
 
+def shown_words(pid: int) -> tuple[bytes, ...]:
+    """Return the words a process shows, without the empty place that a title written over them leaves behind it."""
+    words = words_of(pid)
+    return words if any(words[1:]) else words[:1]
+
+
 def full_name(name: bytes, words: tuple[bytes, ...]) -> bytes:
     """Return a process's name, which the kernel cuts, as its words show it whole."""
     if len(name) < _NAME_BYTES:
@@ -132,7 +138,7 @@ def full_name(name: bytes, words: tuple[bytes, ...]) -> bytes:
 
 def describe(entry: Entry) -> Process | None:
     """Return a process as others are shown it; None if it is gone."""
-    words = words_of(entry.pid)
+    words = shown_words(entry.pid)
     status = status_of(entry.pid)
     memory = read_of(entry.pid, "statm")
     if not status or not memory:

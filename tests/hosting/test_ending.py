@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import signal
@@ -181,6 +182,21 @@ def _described(pid: int) -> Process:
     process = describe(read_table()[pid])
     assert process is not None
     return process
+
+
+async def test_tree_ends_where_no_descriptor_of_a_process_is_to_be_had(
+    strangers: Strangers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old kernel, or a sandbox that forbids it, is no obstacle; nor is a process that ends in between."""
+
+    def refuse(pid: int, flags: int = 0) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), pid, flags)
+
+    monkeypatch.setattr("os.pidfd_open", refuse)
+    process = await strangers.shell(f'setsid /bin/sh -c "{DEAF}" & wait')
+    ending = await terminate(process, timeout=0.3)
+    assert process.pid not in ending.killed
+    assert (len(ending.killed) > 0, ending.survivors, strangers.alive()) == (True, (), [])
 
 
 async def test_this_program_is_not_ended() -> None:

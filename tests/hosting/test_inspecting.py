@@ -16,7 +16,7 @@ from logmonitor.errors import HostError
 from logmonitor.host import LocalHost
 from logmonitor.hosting.inspecting import unit_of
 from logmonitor.hosting.process_table import describe, read_table
-from logmonitor.machine import Stream, StreamKind
+from logmonitor.machine import ProcessSelector, Stream, StreamKind
 from tests.hosting.strangers import NOBODY, as_nobody, child, interpreter, until
 
 if TYPE_CHECKING:
@@ -227,7 +227,11 @@ async def test_title_is_not_taken_for_words(strangers: Strangers, title: bytes, 
     process = await strangers.python(TITLED, title.hex(), length)
     origin = await inspect(process)
     assert origin.argv == ()
+    assert len(origin.process.argv) == 1
     assert origin.process.argv[0].startswith(title.decode())
+    if length == "short":
+        found = await LocalHost().find(ProcessSelector(command=f"^{title.decode()}$"))
+        assert process.pid in [one.pid for one in found]
 
 
 @pytest.mark.skipif(not IS_ROOT or shutil.which("unshare") is None, reason="a container takes root and unshare")
