@@ -119,8 +119,10 @@ class FakeHost:
         lines = data.splitlines(keepends=True)
         if isinstance(selection, MatchingLines):
             lines = [line for line in lines if re2.search(selection.pattern, line.decode("utf-8", "replace"))]
-        found = len(lines)
         count = selection.count if isinstance(selection, LastLines | MatchingLines) else None
+        if isinstance(selection, LastLines) and count is not None:
+            lines = lines[-count:]
+        found = len(lines)
         kept: list[bytes] = []
         for line in reversed(lines if count is None else lines[-count:]):
             limit_bytes -= len(line)
