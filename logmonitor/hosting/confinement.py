@@ -44,7 +44,7 @@ _SHELL: Final = "/bin/sh"
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ATTEMPTS: Final = 100
 _ATTEMPT_SECONDS: Final = 0.01
-_WARDEN: Final = Path(__file__).with_name("warden.py")
+WARDEN: Final = Path(__file__).with_name("warden.py")
 
 
 async def run(*argv: str, timeout: float) -> Completed:  # noqa: ASYNC109  # a deadline that ends the tree
@@ -276,7 +276,7 @@ class _Program:
                 self._report, report = _pipe(ours, theirs)
                 pipes = [_pipe(ours, theirs) for _ in takes]
                 self._process = subprocess.Popen(
-                    (sys.executable, "-I", "-S", str(_WARDEN), str(specification), str(report)),
+                    (sys.executable, "-I", "-S", str(WARDEN), str(specification), str(report)),
                     stdin=control,
                     stdout=pipes[0][1],
                     stderr=pipes[-1][1],

@@ -299,3 +299,32 @@ async def test_program_whose_warden_cannot_be_started_is_told(monkeypatch: pytes
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(HostError, match="cannot start 'true': No such file or directory"):
         await confinement.run("true", timeout=DEADLINE)
+
+
+async def test_program_that_is_ended_from_outside_is_told() -> None:
+    """A program whose warden is asked to end it by somebody else has no end of its own to tell of."""
+    with pytest.raises(HostError, match="'sh' was ended from outside"):
+        await confinement.run("sh", "-c", "kill $PPID; sleep 1000", timeout=DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        (
+            'os.write(report, b\'{"failed": ["limits", 1]}\\n\')',
+            "cannot start 'true', at its limits: Operation not permitted",
+        ),
+        ("os.write(report, b'no room\\n')", "the warden of 'true' is gone: no room"),
+        ("os.write(report, b'{\"pid\": 1}\\n')", "the warden of 'true' is gone: killed"),
+    ],
+)
+async def test_warden_that_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, reason: str
+) -> None:
+    """Whatever a warden meets on its way is told in a sentence, and keeps nobody waiting."""
+    script = tmp_path / "warden.py"
+    script.write_text(f"import os, sys\nreport = int(sys.argv[2])\n{deed}\n")
+    monkeypatch.setattr(confinement, "WARDEN", script)
+    with pytest.raises(HostError) as caught:
+        await confinement.run("true", timeout=DEADLINE)
+    assert str(caught.value) == reason

@@ -1,0 +1,179 @@
+"""What the warden makes of what the kernel shows it; what it does is tested as confinement."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logmonitor.hosting import warden
+from logmonitor.hosting.warden import (
+    TASKS_WATCHED,
+    Limits,
+    Seen,
+    Tree,
+    below,
+    exceeded,
+    has_run_out,
+    memory_of,
+    own_pages_of,
+    pages_of,
+    parsed,
+    proportional_bytes,
+    stat_of,
+)
+from logmonitor.machine import ShellStop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = 1
+AMPLE = Limits(memory_bytes=1 << 40, processes=10)
+
+
+def seen(pid: int, parent: int = ROOT, *, threads: int = 1) -> Seen:
+    """Make a process."""
+    return Seen(pid=pid, parent=parent, group=pid, state="S", threads=threads, started=1)
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    """Have a child that sleeps."""
+    with subprocess.Popen(("sleep", "1000")) as child:
+        yield child.pid
+        child.kill()
+
+
+def test_warden_needs_nothing_that_is_installed() -> None:
+    """It starts in isolation, so that it may import the standard library alone."""
+    tree = ast.parse(Path(warden.__file__).read_text(encoding="utf-8"))
+    names = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def test_limits_have_the_names_that_are_told() -> None:
+    """What the warden says of a limit is a `ShellStop`."""
+    assert ShellStop(exceeded((seen(2),), Limits(memory_bytes=1, processes=0)) or "") is ShellStop.PROCESSES
+    mine = Tree().look()
+    assert mine == ()
+    assert ShellStop(exceeded((seen(os.getpid()),), Limits(memory_bytes=1, processes=1)) or "") is ShellStop.MEMORY
+
+
+@given(st.dictionaries(st.integers(2, 40), st.integers(0, 40), max_size=30))
+def test_below_finds_exactly_those_whose_way_up_leads_to_the_root(parents: dict[int, int]) -> None:
+    """Whoever has the root above is below it, parents before their children, whatever the rest looks like."""
+
+    def leads_up(pid: int) -> bool:
+        passed: set[int] = set()
+        while pid not in passed:
+            passed.add(pid)
+            pid = parents.get(pid, 0)
+            if pid == ROOT:
+                return True
+        return False
+
+    found = below(ROOT, [seen(pid, parent) for pid, parent in parents.items()])
+    assert sorted(one.pid for one in found) == sorted(filter(leads_up, parents))
+    known = {ROOT}
+    for one in found:
+        assert one.parent in known
+        known.add(one.pid)
+
+
+@given(st.binary(max_size=15))
+def test_stat_is_read_whatever_a_process_is_called(name: bytes) -> None:
+    """A name may hold spaces, parentheses and ends of lines, and misleads nobody."""
+    line = b"77 (%b) R 5 6 7 0 -1 4194304 1 0 0 0 3 4 0 0 20 0 9 0 123456 1000 50 18446744073709551615" % name
+    assert parsed(line) == Seen(pid=77, parent=5, group=6, state="R", threads=9, started=123_456)
+
+
+def test_process_that_is_gone_is_not_seen() -> None:
+    """Where nothing is, nothing is made up."""
+    assert stat_of(1 << 30) is None
+
+
+def test_tree_shows_children_and_not_this_process(sleeper: int) -> None:
+    """A tree consists of whoever is below, at once and when it is looked at again."""
+    tree = Tree()
+    for anew in (False, False, True):
+        assert [(one.pid, one.parent) for one in tree.look(anew=anew)] == [(sleeper, os.getpid())]
+
+
+def test_tree_leaves_out_who_has_ended() -> None:
+    """A child that has ended and is not waited for yet is not there any more."""
+    with subprocess.Popen("true") as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert Tree().look() == ()
+
+
+def test_memory_is_read_as_the_kernel_writes_it() -> None:
+    """Resident pages, those of nobody else, and the share of what is shared."""
+    assert pages_of(b"1000 300 120 1 0 90 0\n") == 300
+    assert own_pages_of(b"1000 300 120 1 0 90 0\n") == 180
+    rollup = b"5566-7ffd ---p 00000000 00:00 0 [rollup]\nRss: 900 kB\nPss: 500 kB\nPss_Anon: 300 kB\nPss_File: 150 kB\n"
+    assert proportional_bytes(rollup + b"Pss_Shmem: 50 kB\n") == 350 * 1024
+
+
+def test_memory_share_that_the_kernel_does_not_tell_is_refused() -> None:
+    """An older kernel, or another user's process, gives no share."""
+    with pytest.raises(ValueError, match="no proportional share"):
+        proportional_bytes(b"Rss: 900 kB\n")
+
+
+def test_memory_is_looked_at_closely_only_where_it_seems_too_much(sleeper: int) -> None:
+    """What is shared with files counts at first sight alone."""
+    at_first_sight = memory_of([seen(sleeper)], 1 << 40)
+    closely = memory_of([seen(sleeper)], 1)
+    assert 0 < closely < at_first_sight
+
+
+def test_memory_of_others_is_what_nobody_else_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the share is not told, pages that are nobody else's count."""
+    files = {"/proc/5/statm": b"1000 300 120 1 0 90 0\n", "/proc/5/smaps_rollup": b""}
+    monkeypatch.setattr(warden, "content", files.__getitem__)
+    assert memory_of([seen(5)], 1) == 180 * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_of_who_is_gone_is_none() -> None:
+    """Who has ended while it is looked at uses nothing."""
+    assert memory_of([seen(1 << 30)], 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("tree", "stop"),
+    [
+        ((), None),
+        (tuple(seen(1 << 30) for _ in range(10)), None),
+        (tuple(seen(1 << 30) for _ in range(11)), "processes"),
+        ((seen(1 << 30, threads=10 + TASKS_WATCHED),), None),
+        ((seen(1 << 30, threads=11 + TASKS_WATCHED),), "processes"),
+    ],
+)
+def test_processes_and_threads_are_counted(tree: tuple[Seen, ...], stop: str | None) -> None:
+    """Exactly as many as may be are not too many; threads have a limit of their own."""
+    assert exceeded(tree, AMPLE) == stop
+
+
+@pytest.mark.parametrize(
+    ("events", "is_out"),
+    [
+        (b"", False),
+        (b"low 0\nhigh 0\nmax 7\noom 1\noom_kill 0\noom_group_kill 0\n", False),
+        (b"low 0\nhigh 0\nmax 7\noom 1\noom_kill 2\noom_group_kill 1\n", True),
+    ],
+)
+def test_kernel_that_has_killed_for_memory_is_told(events: bytes, is_out: bool) -> None:  # noqa: FBT001  # a parameter
+    """Only a kill says that memory has run out."""
+    assert has_run_out(events) is is_out
