@@ -81,6 +81,8 @@ class _Tree:
                 self._asked.add(entry.pid)
                 self._signal(entry.pid, signal.SIGTERM)
                 self._signal(entry.pid, signal.SIGCONT)
+            if entry.pid == self._root and entry.pid in self.forbidden:
+                raise HostError(f"this user may not end process {entry.pid}")
 
     def kill(self) -> None:
         """Kill all, once all stand still: what is killed while it forks leaves a child that nobody knows."""
@@ -90,7 +92,7 @@ class _Tree:
             fresh = {entry.pid for entry in entries} - stopped
             for pid in fresh:
                 self._signal(pid, signal.SIGSTOP)
-            if not fresh and all(entry.state in _STILL for entry in entries):
+            if not fresh and all(entry.state in _STILL or entry.pid in self.forbidden for entry in entries):
                 break
             stopped |= fresh
             time.sleep(_FREEZING_PAUSE)
@@ -134,8 +136,6 @@ class _Tree:
             return
         except PermissionError:
             self.forbidden.add(pid)
-            if pid == self._root:
-                raise HostError(f"this user may not end process {pid}") from None
 
     def _send(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to a process that is known: what is opened before it is found to be that one, is that one."""
