@@ -33,7 +33,8 @@ class ProcessSelector:
     """Which process is meant, by exactly one of these.
 
     `name` is a process's own, `command` a pattern (RE2 syntax) for its words joined by spaces, `pid_file` a file that
-    holds its id, `port` a TCP port on which it listens; the others are names of units.
+    holds its id, `port` a TCP port on which it listens; the others are names of units, `user:NAME` one of systemd's that
+    is this user's own.
 
     Raises:
         OperationError: none or several are given, or one cannot be.
@@ -122,7 +123,8 @@ class Origin:
     `argv` is empty where it shows none, or has written a title over them. `executable` is the file it runs,
     `is_executable_gone` says that nothing is there any more. `environ` are texts `NAME=value`. `limits` are triples of
     a resource's number (`resource.RLIMIT_*`) and its soft and hard limit, -1 for none. `is_contained` says that it
-    lives in a container. `unit` is the systemd service that it belongs to.
+    lives in a container, or sees other files, users or processes than this program. `unit` is the systemd service that
+    it belongs to, as a `ProcessSelector` has it; what this program started lives in its own service, and has none.
     """
 
     process: Process
