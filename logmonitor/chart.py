@@ -32,22 +32,27 @@ _DPI: Final = 180
 _NICENESS: Final = 10
 _LEFT, _PANEL_WIDTH = 54, 864
 _TITLE, _PERIOD, _KEY = 44, 92, 126
-_KEY_ROW, _BAND_ROW, _HEAD, _PANEL, _TICKS = 44, 94, 66, 300, 62
+_KEY_ROW, _BAND_ROW, _HEAD, _PANEL, _TICKS = 44, 94, 84, 300, 62
 _INK: Final = "#1a1a1a"
 _PALE: Final = "#6b6b6b"
 _GRID: Final = "#d9d9d9"
 _ALERTS: Final = "#4d4d4d"
 
-# Colours that people with any kind of colour vision tell apart (Okabe and Ito 2008); what is not well is hatched, too.
+# What is well is light, what is not is dark or loud and hatched where there is room: told apart without colours, too.
 COLOURS: Final = {
-    "logged_in": "#009e73",
-    "scanned": "#56b4e9",
-    "awaiting_scan": "#f0e442",
-    "logged_out": "#d55e00",
-    "unknown": "#bdbdbd",
-    "unseen": "#f2f2f2",
+    "logged_in": "#7ccdb1",
+    "scanned": "#3b8fd0",
+    "awaiting_scan": "#f2d400",
+    "logged_out": "#b23a00",
+    "unknown": "#d6d6d6",
+    "unseen": "#f4f4f4",
 }
-_HATCHES: Final = {"awaiting_scan": ("\\\\", "#8a6d00"), "logged_out": ("///", "white"), "scanned": ("..", "white")}
+_HATCHES: Final = {
+    "awaiting_scan": ("\\\\", "#7a5f00"),
+    "logged_out": ("//", "white"),
+    "scanned": ("..", "white"),
+    "unknown": ("xx", "#b0b0b0"),
+}
 _LINES: Final[tuple[tuple[str, LineStyleType], ...]] = (
     ("#0072b2", "-"),
     ("#d55e00", (0, (4, 1.5))),
@@ -56,7 +61,7 @@ _LINES: Final[tuple[tuple[str, LineStyleType], ...]] = (
     ("#009e73", (0, (5, 1, 1, 1))),
     ("#e69f00", "-"),
 )
-_SHORTEST_SHOWN: Final = 0.007
+_SHORTEST_SHOWN, _NARROW = 0.007, 0.02
 _ASIAN: Final = ("cjk", "hei", "song", "ming", "han sans", "han serif", "wenquanyi", "fallback", "unicode", "pingfang")
 _PREFERRED: Final = ("Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei")
 
@@ -233,14 +238,15 @@ def _draw_sessions(axes: Axes, chart: dict[str, Any], words: Words) -> None:
         axes.add_patch(_patch(chart["start"], number + 0.48, whole, 0.46, "unseen"))
         for start, end, state in sorted(row["bands"], key=lambda band: band[2] != "logged_in"):
             width = end - start if state == "logged_in" else max(end - start, _SHORTEST_SHOWN * whole)
-            axes.add_patch(_patch(min(start, chart["end"] - width), number + 0.48, width, 0.46, state))
+            left = min(start, chart["end"] - width)
+            axes.add_patch(_patch(left, number + 0.48, width, 0.46, state, narrow=_NARROW * whole))
 
 
-def _patch(left: float, top: float, width: float, height: float, state: str) -> Rectangle:
-    """Return a piece of a band."""
+def _patch(left: float, top: float, width: float, height: float, state: str, *, narrow: float = 0) -> Rectangle:
+    """Return a piece of a band, hatched unless it is narrow."""
     from matplotlib.patches import Rectangle  # noqa: PLC0415  # as above
 
-    hatch, colour = _HATCHES.get(state, (None, "none"))
+    hatch, colour = _HATCHES.get(state, (None, "none")) if width > narrow else (None, "none")
     return Rectangle(
         (left, top), width, height, facecolor=COLOURS[state], hatch=hatch, edgecolor=colour, linewidth=0, zorder=2
     )

@@ -59,12 +59,12 @@ def sample_text(sample: Sample) -> str:
     """Return a sample as one line."""
     bots = {name: [bot.state.value, bot.memory_bytes, bot.grown_bytes] for name, bot in sample.bots.items()}
     record = [round(sample.at.timestamp(), 3), sample.alerts, sample.memory_bytes, bots]
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(record, separators=(",", ":"))
 
 
 def read_samples(text: str) -> tuple[Sample, ...]:
     """Return the samples that stand in lines; what is none is passed over."""
-    samples = (_read_sample(line) for line in text.splitlines())
+    samples = (_read_sample(line) for line in text.split("\n"))
     return tuple(sample for sample in samples if sample is not None)
 
 
