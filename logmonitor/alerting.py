@@ -18,7 +18,7 @@ from logmonitor.pattern import compile_pattern
 from logmonitor.redact import redact
 from logmonitor.scan import clean_text
 from logmonitor.shape import shape_of
-from logmonitor.stack_trace import add, begin, goes_on, is_beginning, role_of
+from logmonitor.stack_trace import LINE_CHARACTERS, add, begin, goes_on, is_beginning, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +39,7 @@ MOST_KINDS: Final = 100
 """So many kinds of alerts are counted each for itself, all others together."""
 
 EXAMPLE_CHARACTERS: Final = 300
+_CHARACTER_BYTES: Final = 8  # none takes more, and colours take some
 _OPENINGS: Final = ("Traceback (", "Exception Group Traceback (")
 
 
@@ -195,7 +196,7 @@ def gather(
         data = line.raw if line.raw.isascii() else line.text.encode()
         is_match = rules.is_match(data)
         is_ignored = bool(rules.ignore) and rules.is_ignored(data)
-        text = clean_text(line.raw, strip_ansi=True)
+        text = clean_text(line.raw[: _CHARACTER_BYTES * LINE_CHARACTERS], strip_ansi=True)
         role = role_of(text)
         if block is not None and goes_on(block, text, role, line.number):
             block = add(block, text, role, line.number, is_match=is_match, is_ignored=is_ignored, now=now)
@@ -297,7 +298,8 @@ def _finished(block: Block | None, path: Path) -> tuple[Alert, ...]:
     if block is None or not block.matches or block.is_ignored:
         return ()
     first = block.head[0]
-    shapes = dict.fromkeys(map(shape_of, filter(None, (first, block.frame, block.exception))))
+    frame = block.frame.replace('"', "")  # the file that it names makes a difference
+    shapes = dict.fromkeys(map(shape_of, filter(None, (first, frame, block.exception))))
     kind = hashlib.blake2b("\n".join(shapes).encode("utf-8", "replace"), digest_size=12).hexdigest()
     return (
         Alert(

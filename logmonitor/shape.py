@@ -23,7 +23,7 @@ _QUOTED: Final = re.compile(
 )
 _MAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w.-]+")
 _ID: Final = re.compile(r"(?<![\dA-Za-z_])(?:[A-Za-z_]*+\d[\dA-Za-z_]*+|[a-fA-F]{4,}+(?![\dA-Za-z_]))")
-_SEVERAL: Final = re.compile(r"#(?:[-.,:/+ ]{1,2}#)++")
+_SEVERAL: Final = re.compile(r"(?:(?<![\w:])::)?#(?:[-.,:/+ ]{1,2}#)*+")
 
 
 def shape_of(text: str) -> str:
