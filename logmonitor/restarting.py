@@ -225,6 +225,10 @@ def _error_path(origin: Origin, stdout: Path | None) -> Path | None:
 def _obstacle(origin: Origin, stdout: Path | None, translate: Callable[[str], str]) -> str | None:
     """Return what keeps a process from being started as it was, as far as it can be seen how that was."""
     _ = translate
+    if origin.is_contained and origin.unit is not None:
+        return _("it sees other files or processes than this program does; {remedy}").format(
+            remedy=_unit_remedy(origin, translate)
+        )
     if origin.is_contained:
         return _("it runs in a container, which only the container's own tools can start again")
     if origin.is_executable_gone:

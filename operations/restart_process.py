@@ -151,11 +151,11 @@ def restart_process(
 ) -> Operation:
     """Restart, stop and start a bot's process: the one that is named, else the one another operation names.
 
-    `process` is its name; the other ways to say which are those of `ProcessSelector`.
-    It is asked to end, and killed after `timeout` seconds. A restart has worked once the new process has stayed up for
-    `stay_up` seconds and, where that is wanted, its log has shown a login and a port of this machine answers within
-    `ready_timeout`. Whatever may bring it back by itself is given `respawn` seconds for that. `stdout` is the file that
-    its output goes to from then on; without it the outputs have to be files, for nothing else can be kept.
+    `process` is its name; the other ways to say which are those of `ProcessSelector`. It is asked to end, and killed
+    after `timeout` seconds. A restart has worked once the new process has stayed up for `stay_up` seconds and, where
+    that is wanted, its log has shown a login and a port of this machine answers within `ready_timeout`. Whatever may
+    bring it back by itself is given `respawn` seconds for that. `stdout` is the file that its output goes to from then
+    on; without it the outputs have to be files, for nothing else can be kept.
     """
     selector = None
     if any(given is not None for given in (process, command, pid_file, port, systemd, pm2, supervisor)):

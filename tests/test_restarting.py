@@ -140,6 +140,10 @@ REMEDY = 'configure a file for it, as stdout = "bot.log"'
     ("changes", "reason"),
     [
         ({"is_contained": True}, "it runs in a container, which only the container's own tools can start again"),
+        (
+            {"is_contained": True, "unit": "bob.service"},
+            ('it sees other files or processes than this program does; name its service, as systemd = "bob.service"'),
+        ),
         ({"is_executable_gone": True}, "its program is not there any more: /usr/bin/node"),
         (
             {"argv": ()},

@@ -8,20 +8,19 @@ import re
 import resource
 import shutil
 import sys
-import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-from logmonitor import Invocation, OperationConfig, Process, ProcessSelector
+from logmonitor import OperationConfig, Process, ProcessSelector
 from logmonitor.host import LocalHost
-from logmonitor.testing import RecordingContext, chat, message
+from logmonitor.testing import chat
 from operations.restart_process import restart_process
 from tests.gateway.driver import free_port
 from tests.hosting.strangers import NOBODY, Strangers, as_nobody, interpreter, until
+from tests.operations.real_context import RealContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,27 +52,6 @@ if "--fails" in behind and os.path.exists(log + ".failing"):
 while True:
     signal.pause()
 """
-
-
-class RealContext(RecordingContext):
-    """A context in which time passes by itself, on this machine."""
-
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        super().__init__()
-        self.host: Any = LocalHost()
-
-    async def sleep(self, seconds: float, /) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return the seconds of a clock that never steps."""
-        return time.monotonic()
 
 
 class Bobs:
@@ -116,11 +94,7 @@ class Bobs:
     async def does(self, command: str) -> str:
         """Run a command; return what was said in the end."""
         operation = restart_process(OperationConfig(watch="bob"), **self.parameters)
-        if operation.on_start is not None:
-            await operation.on_start(self.context)
-        (found,) = (one for one in operation.commands if one.name == command)
-        await found.handler(self.context, Invocation(message=message(command), name=command, watch="bob"))
-        return str(self.context.sent[-1].content)
+        return await self.context.do(operation, command, watch="bob")
 
 
 @pytest.fixture
