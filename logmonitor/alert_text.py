@@ -49,20 +49,19 @@ def digest_text(
     }
     length = duration_text((now - digest.began_at).total_seconds(), translate)
     rows = [forms[digest.hold].format(bot=bot, count=digest.count, duration=length)]
+    timed = translate("{text}, {times}")
     shown, hidden = digest.groups[:KINDS_SHOWN], digest.groups[KINDS_SHOWN:]
     if len(shown) == 1 and digest.others is None:
-        rows[0] += f", {_span(shown[0], now=now, zone=zone)}"
+        rows[0] = timed.format(text=rows[0], times=_span(shown[0], now=now, zone=zone))
         rows.extend(_examples(shown[0]))
         return "\n".join(rows)
     for group in shown:
-        rows.append(f"×{group.count}, {_span(group, now=now, zone=zone)}")
+        rows.append(timed.format(text=f"×{group.count}", times=_span(group, now=now, zone=zone)))
         rows.extend(_examples(group))
+    count = sum(group.count for group in hidden)
     if digest.others is not None:
-        count = sum(group.count for group in hidden) + digest.others.count
-        text = translate("×{count} of more than {kinds} other kinds")
-        rows.append(text.format(count=count, kinds=len(hidden)))
+        rows.append(translate("×{count} of many other kinds").format(count=count + digest.others.count))
     elif hidden:
-        count = sum(group.count for group in hidden)
         rows.append(translate("×{count} of {kinds} other kinds").format(count=count, kinds=len(hidden)))
     return "\n".join(rows)
 
