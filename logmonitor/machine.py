@@ -33,8 +33,8 @@ class ProcessSelector:
     """Which process is meant, by exactly one of these.
 
     `name` is a process's own, `command` a pattern (RE2 syntax) for its words joined by spaces, `pid_file` a file that
-    holds its id, `port` a TCP port on which it listens; the others are names of units, `user:NAME` one of systemd's that
-    is this user's own.
+    holds its id, `port` a TCP port on which it listens; the others are names of units, for systemd `user:NAME` for one
+    of this user's own.
 
     Raises:
         OperationError: none or several are given, or one cannot be.

@@ -84,7 +84,7 @@ async def test_root_of_a_tree_alone_is_found(strangers: Strangers) -> None:
 async def test_neither_this_program_nor_its_own_are_found(tmp_path: Path) -> None:
     """This program, those above it and what it started are nobody's bots."""
     path = tmp_path / "bob.pid"
-    with child("/bin/sh", "-c", "sleep 1000; exit", str(tmp_path)) as started:
+    with child("tail", "-f", "/dev/null", str(tmp_path)) as started:
         assert await found(command=str(tmp_path)) == []
         for pid in (os.getpid(), os.getppid(), 1, started.pid):
             path.write_text(f"{pid}\n")
