@@ -51,17 +51,18 @@ async def found(**fields: object) -> list[int]:
 
 async def test_process_is_found_by_its_name(strangers: Strangers) -> None:
     """The kernel's name, the whole of one that it has cut, and that of the first word are all a process's own."""
-    path = strangers.folder / "a-bot-with-a-long-name"
+    mark = strangers.mark[-8:].decode()
+    path = strangers.folder / f"{mark}-with-a-long-name"
     path.write_text("#!/bin/sh\necho ready; sleep 1000; exit\n")
     path.chmod(0o755)
     script = await strangers.start(os.fsencode(path))
     await until(lambda: "ready" in strangers.said())
-    renamed = await strangers.start("/bin/sh", "-c", SLEEP, argv=(b"/opt/bob-bot-4711", b"-c", SLEEP.encode()))
+    renamed = await strangers.start("/bin/sh", "-c", SLEEP, argv=(f"/opt/bob-{mark}".encode(), b"-c", SLEEP.encode()))
     await until(lambda: "ready" in strangers.said())
-    assert await found(name="a-bot-with-a-long-name") == [script.pid]
-    assert script.pid in await found(name="a-bot-with-a-lo")
-    assert await found(name="bob-bot-4711") == [renamed.pid]
-    assert await found(name="bob-bot") == []
+    assert await found(name=path.name) == [script.pid]
+    assert await found(name=path.name[:15]) == [script.pid]
+    assert await found(name=f"bob-{mark}") == [renamed.pid]
+    assert await found(name=mark) == []
 
 
 async def test_process_is_found_by_its_command(strangers: Strangers) -> None:
