@@ -21,7 +21,7 @@ from logmonitor.one_time_code import ALPHABET, CodeKind, kind_of
 from logmonitor.records import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from logmonitor.records import Content
 
@@ -125,6 +125,9 @@ _PEM_HEAD: Final = re2.compile(
 )
 _PEM_TAIL: Final = re2.compile(rf"[A-Za-z0-9+/=]{{16,}}{_PEM_LINE}*[A-Za-z0-9+/=]*(?:[\s\"'+,]|\\+[nrt])*$")
 _LONGEST_KEY: Final = 20_000
+_PIECE_CHARACTERS: Final = 1 << 17
+_REACH_CHARACTERS: Final = 1 << 11
+_ATTEMPTS: Final = 8
 _TEXT_TYPES: Final = re2.compile(
     r"(?i)text/.*|application/(?:.*\+)?(?:json|xml|yaml|x-yaml|toml|x-ndjson|jsonl)(?:;.*)?"
 )
@@ -141,11 +144,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     surrogate comes back as its escape.
     """
     clean = _without_private_keys(_without_values(_encodable(text), secrets))
-    for pattern in _PATTERNS:
-        clean = pattern.sub(rf"\g<before>{REDACTED}\g<behind>", clean)
-    clean = _replace(_LONG_VALUE, clean, _has_digit)
-    clean = _replace(_BASIC, clean, _is_basic)
-    return _replace(_RECOVERY, clean, lambda code: kind_of(code) is CodeKind.RECOVERY)
+    return "".join(map(_without_shapes, _pieces(clean)))
 
 
 def redact_content(content: Content, secrets: Iterable[str] = ()) -> Content:
@@ -216,6 +215,30 @@ def _without_private_keys(text: str) -> str:
             at = next_start
         kept.append(REDACTED if at > end else "")
     return "".join((*kept, text[at:]))
+
+
+def _without_shapes(text: str) -> str:
+    """Take out what is known by its shape."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\g<before>{REDACTED}\g<behind>", text)
+    text = _replace(_LONG_VALUE, text, _has_digit)
+    text = _replace(_BASIC, text, _is_basic)
+    return _replace(_RECOVERY, text, lambda code: kind_of(code) is CodeKind.RECOVERY)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Divide a long text between lines that no secret joins: while a pattern is looked for, other threads wait."""
+    start = end = 0
+    while len(text) - end > _PIECE_CHARACTERS:
+        end += _PIECE_CHARACTERS
+        for _attempt in range(_ATTEMPTS):
+            end = text.find("\n", end) + 1 or len(text)
+            before, behind = text[max(start, end - _REACH_CHARACTERS) : end], text[end : end + _REACH_CHARACTERS]
+            if _without_shapes(before + behind) == _without_shapes(before) + _without_shapes(behind):
+                yield text[start:end]
+                start = end
+                break
+    yield text[start:]
 
 
 def _replace(pattern: re2._Regexp[str], text: str, is_secret: Callable[[str], bool]) -> str:
