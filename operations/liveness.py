@@ -101,12 +101,13 @@ def liveness(
         await _tell_blindness(context, terms, translate=_)
 
     async def on_tick(context: Context) -> None:
-        context.wake_at(context.monotonic() + pulse.LOOK_SECONDS)  # also if this look does not come to its end
+        begins = {bot: moment(context, bot) for bot in context.watches}  # however long it takes, looks are as far apart
+        context.wake_at(context.monotonic() + pulse.LOOK_SECONDS)  # also if this one does not come to its end
         async with asyncio.TaskGroup() as tasks:
-            sights = {bot: tasks.create_task(_sight(context, bot)) for bot in context.watches}
+            sights = {bot: tasks.create_task(_sight(context, bot)) for bot in begins}
         for bot, sight in sights.items():
-            await carry_out(context, bot, pulse.look(pulse_of(bot), sight.result(), moment(context, bot), terms))
-            context.wake_at(pulse.wake_at(pulse_of(bot), context.monotonic(), terms))
+            await carry_out(context, bot, pulse.look(pulse_of(bot), sight.result(), begins[bot], terms))
+            context.wake_at(pulse.wake_at(pulse_of(bot), begins[bot].monotonic, terms))
 
     async def on_message(context: Context, message: Message) -> None:
         nonlocal state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 from collections import Counter
@@ -353,6 +354,16 @@ async def test_real_log_and_real_process_are_watched(tmp_path: Path) -> None:
         subprocess.run(["sh", "-c", 'sleep 1000 & echo $! >"$0"', pid_file], check=True)
         return int(pid_file.read_text())
 
+    def end(pid: int) -> None:
+        """Kill a process, and return when it has ended."""
+        descriptor = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            ended, _, _ = select.select([descriptor], [], [], 10)
+            assert ended
+        finally:
+            os.close(descriptor)
+
     pid = start()
     try:
         async with chat(operation, watches=("bob",), host=host) as here:
@@ -361,7 +372,7 @@ async def test_real_log_and_real_process_are_watched(tmp_path: Path) -> None:
             await here.settle()
             os.utime(log.path, (START.timestamp(), START.timestamp()))
             await stay_quiet(here, 600)
-            os.kill(pid, signal.SIGKILL)
+            end(pid)
             await stay_quiet(here, 60)
             await here.move_on(30)
             await ann.should_receive(re.compile("^bob: unknown.*\n.*11 min\n.*gone$"))
@@ -378,7 +389,7 @@ async def test_real_log_and_real_process_are_watched(tmp_path: Path) -> None:
             await ann.should_receive(re.compile("^bob shows life again"))
     finally:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            end(pid)
 
 
 @pytest.mark.parametrize(
