@@ -17,6 +17,7 @@ from logmonitor import (
     throttle,
     vitals,
 )
+from logmonitor.allow_list import allow_list
 from logmonitor.code_redaction import redact_codes
 from logmonitor.configuration.record import WatchConfig
 from logmonitor.display import visible
@@ -105,6 +106,7 @@ from logmonitor.restarting import (
     pids_text,
     process_text,
 )
+from logmonitor.screen_text import Excerpt, excerpt, screen_text
 from logmonitor.throttle import Newest, Throttle
 from logmonitor.time_of_day import DailyHours, end_of_hours, parse_hours, time_text
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
@@ -130,6 +132,7 @@ __all__ = [
     "Ending",
     "Event",
     "EventKind",
+    "Excerpt",
     "FileState",
     "Health",
     "Host",
@@ -194,9 +197,11 @@ __all__ = [
     "WatchConfig",
     "alert_text",
     "alerting",
+    "allow_list",
     "change_rows",
     "duration_text",
     "end_of_hours",
+    "excerpt",
     "history",
     "keeper_of",
     "kept_alerts",
@@ -217,6 +222,7 @@ __all__ = [
     "render_plot",
     "render_png",
     "render_terminal",
+    "screen_text",
     "session_text",
     "size_text",
     "stack_trace",
