@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from logmonitor.machine import FileState, Process, ProcessSelector, Usage
 
 _SHORTEST_MEASURE: Final = 5.0
+_SHORTEST_LIFE: Final = 1.0
 _STALE_SECONDS: Final = 5.0
 _SHOWN: Final = 4
 
@@ -71,7 +72,10 @@ def follow(earlier: Sight | None, sight: Sight) -> Sight:
 
 
 def processor_share(sight: Sight, *, now: datetime) -> float:
-    """Return which part of one processor the process of a sight has used: since before, else since its start."""
+    """Return which part of one processor the process of a sight has used: since before, else since its start.
+
+    In the first second of its life that says nothing yet.
+    """
     process = sight.process
     if process is None:
         return 0.0
@@ -81,7 +85,7 @@ def processor_share(sight: Sight, *, now: datetime) -> float:
     else:
         seconds = (now - process.started_at).total_seconds()
         used = process.cpu_seconds
-    return max(0.0, used / seconds) if seconds > 0 else 0.0
+    return max(0.0, used / seconds) if seconds >= _SHORTEST_LIFE else 0.0
 
 
 def process_rows(vitals: Vitals, moment: Moment) -> tuple[str, ...]:

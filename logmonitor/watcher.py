@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -125,7 +127,14 @@ class Watcher:
 
     def logs(self) -> tuple[Path, ...]:
         """Return the logs that are there now, the one written to last at the end."""
-        there = {path: path.stat().st_mtime_ns for log in self._watch.logs for path in found(log) if path.is_file()}
+        there: dict[Path, int] = {}
+        for log in self._watch.logs:
+            path = literal(log)
+            for each in found(log) if path is None else (path,):
+                with suppress(OSError):  # it is gone by now, or in a folder that may not be entered
+                    status = each.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        there[each] = status.st_mtime_ns
         return tuple(sorted(there.keys() - set(self._own_logs), key=lambda path: (there[path], path)))
 
     def log_clock(self) -> LogClock | None:

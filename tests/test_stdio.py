@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Attachment, EventKind, Link, Message, Qr, Sender
-from logmonitor.transport import CanReportOwnEvents, TextUnit
+from logmonitor.transport import CanReportOwnEvents, Limits, TextUnit
 from logmonitor.transports.stdio import Stdio
 
 if TYPE_CHECKING:
@@ -517,8 +517,9 @@ async def test_stdio_needs_both_streams(monkeypatch: pytest.MonkeyPatch, name: s
 
 def test_stdio_has_the_limits_it_is_given() -> None:
     """What the peer's chat carries is for the configuration to say."""
-    limits = Stdio(text_size=100, text_unit=TextUnit.BYTES, attachment_bytes=5).limits
-    assert (limits.text_size, limits.text_unit, limits.attachment_bytes) == (100, TextUnit.BYTES, 5)
+    limits = Stdio(text_size=100, text_unit=TextUnit.BYTES, attachment_bytes=5, per_hour=60).limits
+    assert limits == Limits(text_size=100, text_unit=TextUnit.BYTES, attachment_bytes=5, per_hour=60)
+    assert Stdio().limits.per_hour is None
 
 
 @given(st.lists(st.binary(max_size=200), max_size=5))

@@ -1,0 +1,38 @@
+"""Which files a bot's logs are."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from logmonitor.config import BotConfig, WatchConfig
+from logmonitor.watcher import Watcher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def logs_of(folder: Path, *logs: str) -> tuple[str, ...]:
+    """Return the names of the files that patterns below a folder mean, the one written to last at the end."""
+    watch = WatchConfig(name="bob", logs=tuple(str(folder / log) for log in logs))
+    bot = BotConfig(name="alice", self_log=folder / "alice.log")
+    return tuple(path.name for path in Watcher(watch, workers=(), sessions={}, bot=bot).logs())
+
+
+def test_logs_are_in_the_order_in_which_they_were_written_to(tmp_path: Path) -> None:
+    """Each file counts once, whichever patterns mean it; this bot's own log is none of another bot's."""
+    for name, at in (("a.log", 30), ("b.log", 10), ("c.log", 20), ("alice.log", 40)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (at, at))
+    assert logs_of(tmp_path, "*.log", "a.log") == ("b.log", "c.log", "a.log")
+
+
+def test_logs_are_those_that_can_be_looked_at(tmp_path: Path) -> None:
+    """What is not there, is no file, or has a name that nothing can have keeps nobody from the others."""
+    (tmp_path / "bob.log").touch()
+    (tmp_path / "folder.log").mkdir()
+    (tmp_path / "loop.log").symlink_to("loop.log")
+    os.mkfifo(tmp_path / "pipe.log")
+    names = ("missing.log", "folder.log", "loop.log", "pipe.log", "x" * 300, "bob.log/below.log", "bob.log")
+    assert logs_of(tmp_path, *names) == ("bob.log",)
+    assert logs_of(tmp_path, "*.log") == ("bob.log",)
