@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, tzinfo
 
-    from logmonitor.alerting import Alert, Digest, Group
+    from logmonitor.alerting import Alert, Digest, Group, Now, Tally
 
 KINDS_SHOWN: Final = 5
 _FIRST_CHARACTERS: Final = 500
@@ -64,6 +64,23 @@ def digest_text(
     elif hidden:
         rows.append(translate("×{count} of {kinds} other kinds").format(count=count, kinds=len(hidden)))
     return "\n".join(rows)
+
+
+def status_text(
+    tally: Tally, now: Now, *, hold: Hold | None, until: str | None, translate: Callable[[str], str]
+) -> str:
+    """Return the row that `status` shows; `until` is when what holds the alerts ends."""
+    count = tally.waiting
+    if hold is not None:
+        forms = {
+            Hold.MUTED: translate("alerts are muted until {time}; counted so far: {count}"),
+            Hold.QUIET: translate("alerts wait for the end of the quiet hours at {time}; counted so far: {count}"),
+        }
+        return forms[hold].format(time=until, count=count)
+    if not count or tally.ends_at is None:
+        return translate("alerts are on")
+    text = translate("alerts are on; counted, and told in {duration}: {count}")
+    return text.format(duration=duration_text(tally.ends_at - now.monotonic, translate), count=count)
 
 
 def _examples(group: Group) -> tuple[str, ...]:

@@ -18,10 +18,10 @@ from logmonitor.pattern import compile_pattern
 from logmonitor.redact import redact
 from logmonitor.scan import clean_text
 from logmonitor.shape import shape_of
-from logmonitor.stack_trace import LINE_CHARACTERS, add, begin, goes_on, is_beginning, role_of
+from logmonitor.stack_trace import LINE_CHARACTERS, Role, add, begin, goes_on, is_beginning, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -39,6 +39,7 @@ MOST_KINDS: Final = 100
 """So many kinds of alerts are counted each for itself, all others together."""
 
 EXAMPLE_CHARACTERS: Final = 300
+_LONGEST_TERMINATOR: Final = len(b"\r\n")
 _CHARACTER_BYTES: Final = 8  # none takes more, and colours take some
 _OPENINGS: Final = ("Traceback (", "Exception Group Traceback (")
 
@@ -184,12 +185,19 @@ def line_rules(match: str | Sequence[str], ignore: str | Sequence[str] = ()) -> 
 
 
 def gather(
-    block: Block | None, path: Path, lines: Iterable[Line], *, rules: LineRules, now: float
+    block: Block | None,
+    path: Path,
+    lines: Sequence[Line],
+    *,
+    rules: LineRules,
+    now: float,
+    end_offset: int | None = None,
 ) -> tuple[Block | None, tuple[Alert, ...]]:
     """Make alerts of the next lines of the log at `path`, of which `block` is what may go on.
 
     `lines` are those that match the rules or `TRACE_PATTERN`, so that lines between which none was left out are known
-    by their numbers. How they are divided among calls makes no difference, but that `flush` may come in between.
+    by their numbers; others follow the last if it does not end at `end_offset`. How they are divided among calls makes
+    no difference, but that `flush` may come in between.
     """
     alerts: list[Alert] = []
     for line in lines:
@@ -204,6 +212,9 @@ def gather(
         alerts += _finished(block, path)
         is_begun = is_match or is_beginning(role)
         block = begin(text, role, line.number, is_match=is_match, is_ignored=is_ignored, now=now) if is_begun else None
+    if block is not None and block.role is not Role.LOCATION and _is_followed(lines[-1:], end_offset):
+        alerts += _finished(block, path)
+        block = None
     return block, tuple(alerts)
 
 
@@ -279,6 +290,13 @@ def shortened(text: str, characters: int) -> str:
         return text
     head, _, rest = text[: characters - 1].rpartition(" ")
     return f"{head if len(rest) < characters // 2 else text[: characters - 1]}…"
+
+
+def _is_followed(last: Sequence[Line], end_offset: int | None) -> bool:
+    """Tell whether a line stands behind the last one that was left out; an empty one never is."""
+    return end_offset is not None and any(
+        end_offset - line.offset - len(line.raw) > _LONGEST_TERMINATOR for line in last if not line.truncated
+    )
 
 
 def _counted(group: Group | None, count: int, at: datetime, alert: Alert | None = None) -> Group:

@@ -19,7 +19,6 @@ from logmonitor import (
     StoreError,
     alert_text,
     alerting,
-    duration_text,
     end_of_hours,
     kept_alerts,
     muting,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
-    from logmonitor import Context, DailyHours, Invocation, Line, LogBatch, Outcome
+    from logmonitor import Context, DailyHours, Invocation, LogBatch, Outcome
 
     _Handler: TypeAlias = Callable[[Context, Invocation], Awaitable[Outcome | None]]
 
@@ -131,8 +130,8 @@ def log_alert(
         for start in range(0, len(batch.lines), _LINES_AT_ONCE):
             if start:
                 await context.sleep(0)  # let others go on in between
-            lines = batch.lines[start : start + _LINES_AT_ONCE]
-            bot, alerts = take(state.of(batch.watch), batch.path, lines, context.monotonic(), rules=settings.rules)
+            part = _part(batch, start)
+            bot, alerts = take(state.of(batch.watch), part, context.monotonic(), rules=settings.rules)
             state = put(state, batch.watch, bot)
             await carry_on(context, batch.watch, alerts)
         await on_tick(context)
@@ -150,7 +149,10 @@ def log_alert(
         state = _save(context, state, is_end=True)
 
     def status(context: Context, watch: str) -> tuple[str, ...]:
-        return (status_text(state.of(watch), _now(context), settings),)
+        bot, now = state.of(watch), _now(context)
+        hold, until = hold_of(bot, now.at, settings)
+        time = None if until is None else time_text(until, now=now.at, zone=settings.zone)
+        return (alert_text.status_text(bot.tally, now, hold=hold, until=time, translate=_),)
 
     async def mute(context: Context, invocation: Invocation) -> None:
         nonlocal state
@@ -179,10 +181,13 @@ def log_alert(
 
 
 def take(
-    bot: BotAlerts, path: Path, lines: Sequence[Line], monotonic: float, *, rules: alerting.LineRules
+    bot: BotAlerts, batch: LogBatch, monotonic: float, *, rules: alerting.LineRules
 ) -> tuple[BotAlerts, tuple[alerting.Alert, ...]]:
     """Make alerts of the next lines of a log; what may go on stays behind."""
-    block, alerts = alerting.gather(bot.blocks.get(path), path, lines, rules=rules, now=monotonic)
+    path = batch.path
+    block, alerts = alerting.gather(
+        bot.blocks.get(path), path, batch.lines, rules=rules, now=monotonic, end_offset=batch.end_offset
+    )
     blocks = {other: kept for other, kept in bot.blocks.items() if other != path}
     return replace(bot, blocks=blocks if block is None else {**blocks, path: block}), alerts
 
@@ -228,22 +233,11 @@ def dues(state: State, now: alerting.Now, settings: Settings) -> tuple[float, ..
     return tuple(found)
 
 
-def status_text(bot: BotAlerts, now: alerting.Now, settings: Settings) -> str:
-    """Return the row that `status` shows."""
-    _ = settings.translate
-    hold, until = hold_of(bot, now.at, settings)
-    count = bot.tally.waiting
-    if until is not None:
-        text = (
-            _("alerts are muted until {time}; counted so far: {count}")
-            if hold is alerting.Hold.MUTED
-            else _("alerts wait for the end of the quiet hours at {time}; counted so far: {count}")
-        )
-        return text.format(time=time_text(until, now=now.at, zone=settings.zone), count=count)
-    if not count or bot.tally.ends_at is None:
-        return _("alerts are on")
-    text = _("alerts are on; counted, and told in {duration}: {count}")
-    return text.format(duration=duration_text(bot.tally.ends_at - now.monotonic, _), count=count)
+def _part(batch: LogBatch, start: int) -> LogBatch:
+    """Return the next lines of a batch that is too large to be taken at once."""
+    end = start + _LINES_AT_ONCE
+    end_offset = batch.lines[end].offset if end < len(batch.lines) else batch.end_offset
+    return replace(batch, lines=batch.lines[start:end], end_offset=end_offset)
 
 
 def _commands(
