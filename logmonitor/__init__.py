@@ -12,6 +12,7 @@ from logmonitor import (
     kept_alerts,
     muting,
     pulse,
+    service,
     stack_trace,
     succession,
     throttle,
@@ -107,6 +108,7 @@ from logmonitor.restarting import (
     process_text,
 )
 from logmonitor.screen_text import Excerpt, excerpt, screen_text
+from logmonitor.service import Service
 from logmonitor.throttle import Newest, Throttle
 from logmonitor.time_of_day import DailyHours, end_of_hours, parse_hours, time_text
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
@@ -177,6 +179,7 @@ __all__ = [
     "SecurityRule",
     "Selection",
     "Sender",
+    "Service",
     "Session",
     "SessionState",
     "Shell",
@@ -223,6 +226,7 @@ __all__ = [
     "render_png",
     "render_terminal",
     "screen_text",
+    "service",
     "session_text",
     "size_text",
     "stack_trace",
