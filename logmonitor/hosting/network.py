@@ -38,7 +38,7 @@ async def fetch(url: str, *, timeout: float, limit_bytes: int) -> Response:  # n
 
     A user and password in the URL are sent as basic authentication. A certificate has to be one that the machine
     trusts. `timeout` is for all of it, from the name's look-up to the end of the answer or the first `limit_bytes` of
-    its body, which are returned as they come: it is asked for without compression.
+    its body, which are returned as they come: it is asked for without compression. For 0 no body is waited for.
 
     Raises:
         HostError: the URL is none, or there is no answer, or none that is HTTP.
@@ -130,10 +130,8 @@ async def _exchange(
         async with client:
             response = await client.handle_async_request(request)
             async with aclosing(response), aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as pieces:
-                async for piece in pieces:
+                while len(body) < limit_bytes and (piece := await anext(pieces, b"")):
                     body += piece[: limit_bytes - len(body)]
-                    if len(body) >= limit_bytes:
-                        break
     finally:
         for stream in opened:  # who is cancelled in the middle of a handshake leaves it open
             await stream.aclose()

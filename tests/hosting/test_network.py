@@ -176,6 +176,19 @@ async def test_fetch_takes_a_bounded_part_of_an_endless_body() -> None:
             await closed.wait()
 
 
+async def test_fetch_waits_for_no_body_where_none_is_wanted() -> None:
+    """A service that says its status and then streams, or hangs, has answered who asks for nothing more."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + b"Transfer-Encoding: chunked\r\n\r\n")
+        await reader.read()
+
+    async with serving(talk) as port:
+        response = await fetch(f"http://127.0.0.1:{port}/", timeout=DEADLINE, limit_bytes=0)
+    assert (response.status, response.body) == (200, b"")
+
+
 @pytest.mark.parametrize(
     "drips", [(), (OK,), (OK, b"\r\n"), (b"HTTP/1.1 100 Continue\r\n\r\n",)], ids=["none", "head", "body", "never"]
 )
