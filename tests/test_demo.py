@@ -33,6 +33,7 @@ QR = "https://login.weixin.qq.com/l/0123456789=="
 DEADLINE: Final = 60.0
 DEMO: Final = (sys.executable, "-m", "logmonitor", "demo")
 HELLO: Frame = {"type": "hello", "protocol": 1}
+ANSWERS: Final = ("accepted", "refused")
 
 
 def logged_in() -> World:
@@ -161,17 +162,46 @@ def test_world_ignores_frames_it_does_not_know() -> None:
     assert worlds.receive(world, "alice", {"type": "typing"}) == (world, ())
 
 
+def test_world_keeps_what_comes_for_a_bot_whose_process_has_ended() -> None:
+    """A bot that begins anew is logged in as before, and receives what was written meanwhile."""
+    world, effects = worlds.leave(logged_in(), "bob")
+    assert effects == (Said(bot="bob", remark=Remark.LEFT),)
+    world, effects = worlds.write(world, "bob", "status")
+    assert effects == ()
+    world, effects = worlds.receive(world, "bob", HELLO)
+    assert [frame["type"] for frame in frames(effects, "bob")] == ["contacts", "up", "login", "message"]
+    assert remarks(effects) == [("bob", Remark.LOGGED_IN)]
+
+
+def test_world_asks_a_bot_that_begins_anew_for_the_scan_that_it_needs() -> None:
+    """An account that is logged out stays so whatever becomes of the process, which learns of it and of the QR."""
+    world, effects = worlds.log_out(worlds.leave(logged_in(), "bob")[0], "bob", qr=QR)
+    assert (remarks(effects), frames(effects, "bob")) == ([("bob", Remark.LOGGED_OUT)], [])
+    world, effects = worlds.receive(world, "bob", HELLO)
+    assert frames(effects, "bob") == [{"type": "down", "reason": "logged out"}, {"type": "scan", "qr": QR}]
+    world, effects = worlds.scan(worlds.leave(world, "bob")[0], "bob")
+    assert (remarks(effects), frames(effects, "bob")) == (
+        [("bob", Remark.SCANNED), ("bob", Remark.LOGGED_IN)],
+        [],
+    )
+    assert [frame["type"] for frame in frames(worlds.receive(world, "bob", HELLO)[1], "bob")] == [
+        "contacts",
+        "up",
+        "login",
+    ]
+
+
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["out", "scan", "write", "send", "hello"]),
+            st.sampled_from(["out", "scan", "write", "send", "hello", "end"]),
             st.sampled_from(["alice", "bob"]),
         ),
         max_size=40,
     )
 )
 def test_world_has_a_qr_exactly_while_logged_out(steps: list[tuple[str, str]]) -> None:
-    """Whatever happens, an account that is logged in has no QR, and one that was thrown out receives no message."""
+    """Who is logged in has no QR, who was thrown out receives no message, and who is not there is told nothing."""
     world = logged_in()
     for kind, bot in steps:
         match kind:
@@ -183,10 +213,14 @@ def test_world_has_a_qr_exactly_while_logged_out(steps: list[tuple[str, str]]) -
                 world, effects = worlds.write(world, bot, "x")
             case "send":
                 world, effects = worlds.receive(world, bot, {"type": "send", "id": 1, "to": YOU, "text": "x"})
+            case "end":
+                world, effects = worlds.leave(world, bot)
             case _:
                 world, effects = worlds.receive(world, bot, HELLO)
         for account in world.accounts.values():
             assert account.is_logged_in == (account.qr is None)
+            if not account.is_there:
+                assert [one for one in frames(effects, account.name) if one["type"] not in ANSWERS] == []
             if not account.is_logged_in:
                 assert not any(frame["type"] == "message" for frame in frames(effects, account.name))
 
@@ -257,6 +291,12 @@ def test_demo_plays_its_story_without_a_terminal(tmp_path: Path) -> None:
     assert told.count("you → alice: status") == 2
     assert told.index("you → alice: qr") < told.index("· your phone scans the QR of Bob, and you confirm")
     assert "alice → you: 您好世界" in told
+    (before,) = re.findall(r"Bob \(process (\d+)\)", output)
+    assert re.search(rf"^\[.{{8}}\] alice → you: bob was restarted in .*: pid {before} → \d+, ", output, re.MULTILINE)
+    assert told.index("you → alice: tail 3 bob") < told.index("alice → you: bob.log, last lines: 3")
+    assert "StarterBot Contact<Bob> login" in output
+    code = next(line for line in told if line.startswith("· your authenticator shows for Alice: "))[38:44]
+    assert told[told.index(f"you → alice: {code}") + 1] == "alice → you: 42 is the answer"
     payloads = scanned(output)
     assert len(payloads) == 2
     assert payloads[0] == payloads[1]
@@ -290,11 +330,21 @@ def test_demo_lets_you_play_on_a_terminal(tmp_path: Path) -> None:
         terminal.press("help\r")
         terminal.wait_for("Bob is logged out and receives this when back")
         terminal.press("/scan bob\r")
-        terminal.wait_for("Bob is back. Now the other way round")
+        terminal.wait_for("Bob is back. Now the server")
         terminal.press("/logout bob\r/logout bob\r")
         terminal.wait_for("Bob is logged out already")
         terminal.press("/log bob\r")
         terminal.wait_for("│ bob.log")
+        terminal.press("/scan bob\r/to alice\rrestart bob\r")
+        terminal.wait_for("brought it back; nothing was started besides")
+        terminal.press("tail 20 bob\r")
+        terminal.wait_for("bob.log, last lines: ")
+        terminal.press("sh uptime\r")
+        terminal.wait_for("Send the code of your authenticator within")
+        terminal.press("/code\r")
+        code = re.findall(r"your authenticator shows for Alice: (\d{6})", terminal.wait_for("it works once"))[-1]
+        terminal.press(f"{code}\r")
+        terminal.wait_for("load average")
         terminal.press("/help\r/quit\r")
         assert terminal.wait() == 0
     assert not any(map(is_there, pids(opening)))
@@ -397,14 +447,29 @@ def test_demo_answers_what_is_typed_during_the_opening(tmp_path: Path) -> None:
     assert beginnings == [("alice", "bob:"), ("alice", "stat"), ("bob", "alic")]
 
 
-def test_demo_tells_of_a_bot_that_died(tmp_path: Path) -> None:
-    """A bot that ends by itself is told by name, and the other one is ended too."""
+def test_demo_brings_a_bot_back_that_was_killed(tmp_path: Path) -> None:
+    """A bot whose process is ended is started again, in the session it had, and answers."""
     with on_terminal(folder=tmp_path) as terminal:
+        alice, bob = pids(terminal.wait_for("in the log to this screen", deadline=DEADLINE))
+        os.kill(alice, signal.SIGKILL)
+        terminal.wait_for("the process of Alice has ended; the demo starts it again, as a supervisor does")
+        terminal.press("help\r")
+        terminal.wait_for("ps [BOT]: tell how")
+        terminal.press("/quit\r")
+        assert terminal.wait() == 0
+    assert not any(map(is_there, (alice, bob)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_tells_of_a_bot_that_cannot_begin(tmp_path: Path) -> None:
+    """A bot that ends with an error is told by name and with its last words, and the other one is ended too."""
+    with on_terminal("--keep", str(tmp_path / "kept"), folder=tmp_path) as terminal:
         alice, bob = pids(terminal.wait_for("follows alice.log", deadline=DEADLINE))
+        (tmp_path / "kept" / "alice.toml").write_text("nonsense")
         os.kill(alice, signal.SIGKILL)
         assert terminal.wait() == 1
-        assert f"alice has ended by itself, exit code {-signal.SIGKILL}" in terminal.wait_for("ended by itself")
-    assert not is_there(bob)
+        assert "alice has ended by itself, exit code 2" in terminal.wait_for("not valid TOML")
+    assert not any(map(is_there, (alice, bob)))
 
 
 def test_demo_tells_what_did_not_happen(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
     from logmonitor.demo.stage import Seen
     from logmonitor.transports.prompt import Fragments
 
-DEADLINE: Final = 10.0
+DEADLINE: Final = 30.0
 """Seconds within which each thing that is to happen has happened."""
 
 _BOTS: Final = (ALICE, BOB)
+_WORDS: Final = ("status", "qr", "help", "restart", "ps", "log", "tail 20", "grep", "since 10m", "sh")
+_COMMAND: Final = "echo $((6 * 7)) is the answer"
+_OUTPUT: Final = "42 is the answer"
 _PANEL_WIDTH: Final = 88
 _FRAME_WIDTH: Final = len("│  ") + len("  │")
 _GAP: Final = 3
@@ -127,7 +131,21 @@ class Play:
                 count=milliseconds, total=time.monotonic() - started
             )
         )
+        await self._tell_of_the_server()
         await stage.drawn()
+
+    async def _tell_of_the_server(self) -> None:
+        """Play what an admin does on the server: restart, look into a log, run a command by a one-time code."""
+        _, stage = self._translate, self._stage
+        stage.say(_("Now the server: Alice restarts the process of Bob, shows his log, and runs what you say."))
+        stage.write(ALICE, "restart bob")
+        await self._wait_for(partial(_has_text, str(stage.pids()[BOB])), _("Alice restarts Bob"))
+        stage.write(ALICE, "tail 3 bob")
+        await self._wait_for(partial(_has_text, "StarterBot"), _("Alice shows the end of bob.log"))
+        stage.write(ALICE, f"sh {_COMMAND}")
+        await self._wait_for(partial(_has_text, _COMMAND), _("Alice asks for a code"))
+        stage.write(ALICE, stage.show_code(ALICE))
+        await self._wait_for(partial(_has_text, _OUTPUT), _("Alice runs the command"))
 
     async def _guide(self) -> None:
         """Play the beginning, and say what you could do; before the QR, which so stays in the smallest window."""
@@ -142,7 +160,11 @@ class Play:
             while not _is_login_test(await stage.next_seen()):
                 pass
             stage.say(
-                _("Bob is back. Now the other way round: /to bob, then /logout alice\nA look into a log: /log bob")
+                _(
+                    "Bob is back. Now the server: restart bob, tail 20 bob, log bob\n"
+                    "and sh uptime, for which Alice wants a code: /code shows it\n"
+                    "Or the other way round: /to bob, then /logout alice"
+                )
             )
         except LogMonitorError as error:
             stage.say(str(error))
@@ -159,6 +181,8 @@ class Play:
                 return False
             case ["/help"]:
                 stage.show(self._title())
+            case ["/code"]:
+                stage.show_code(self._talking_to)
             case ["/scan", bot] if bot.lower() in _BOTS:
                 stage.scan(bot.lower())
             case ["/logout", bot] if bot.lower() in _BOTS:
@@ -204,6 +228,9 @@ class Play:
         width = min(_PANEL_WIDTH, self._screen.size[0])
         commands = (
             ("status  qr", _("ask the bot you talk to about the other one")),
+            ("restart bob", _("have Alice restart Bob's process; also: ps, stop")),
+            ("tail 20 bob", _("have her look into his log; also: log, grep, since")),
+            ("sh uptime", _("have her run a command, for a code that /code shows")),
             ("/scan bob", _("take your phone and scan the QR of Bob")),
             ("/logout bob", _("let Bob lose his session, or Alice hers")),
             ("/to bob", _("talk to Bob from now on")),
@@ -238,11 +265,15 @@ class Play:
 
     def _words(self) -> tuple[str, ...]:
         commands = (f"{command} {bot}" for command in ("/scan", "/logout", "/to", "/log") for bot in _BOTS)
-        return ("status", "qr", "help", *commands, "/help", "/quit")
+        return (*_WORDS, *commands, "/code", "/help", "/quit")
 
 
 def _is_status(seen: Seen) -> bool:
     return seen.bot == ALICE and isinstance(seen.content, str) and seen.content.startswith(f"{BOB}:")
+
+
+def _has_text(text: str, seen: Seen) -> bool:
+    return seen.bot == ALICE and isinstance(seen.content, str) and text in seen.content
 
 
 def _is_qr(seen: Seen) -> bool:

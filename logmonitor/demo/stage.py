@@ -84,22 +84,22 @@ class Stage:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run both bots, and draw, while in this context.
+        """Run both bots, bring them back when they end, and draw, while in this context.
 
         Raises:
-            LogMonitorError: in a group, when a bot ends by itself.
+            LogMonitorError: in a group, when a bot ends by itself with an error.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
                 drawing = tasks.create_task(self._draw_all())
                 for bot in self._bots.values():
                     await bot.start()
-                listening = [tasks.create_task(bot.listen(self._receive)) for bot in self._bots.values()]
+                keeping = [tasks.create_task(bot.keep(self._receive, self._miss)) for bot in self._bots.values()]
                 try:
                     yield
                 finally:
                     await self._stop()
-                await asyncio.wait(listening)
+                await asyncio.wait(keeping)
                 drawing.cancel()
         finally:
             await self._stop()
@@ -150,6 +150,13 @@ class Stage:
         lines = self._bots[bot].last_lines(_LOG_LINES)
         self.say("\n".join((f"{bot}.log", *lines)) if lines else self._translate("{bot}.log is empty").format(bot=bot))
 
+    def show_code(self, bot: str) -> str:
+        """Draw what your authenticator shows for a bot; return the code."""
+        code, seconds = self._bots[bot].code()
+        text = self._translate("your authenticator shows for {name}: {code}, for another {count:.0f} s; it works once")
+        self.say(text.format(name=bot.capitalize(), code=code, count=seconds))
+        return code
+
     def pids(self) -> dict[str, int]:
         """Return the process id of each bot."""
         return {name: bot.pid for name, bot in self._bots.items()}
@@ -163,6 +170,10 @@ class Stage:
 
     def _receive(self, bot: Bot, frame: Frame) -> None:
         self._follow(worlds.receive(self._world, bot.name, frame))
+
+    def _miss(self, bot: Bot) -> None:
+        """Note that a bot's process has ended, which is brought back."""
+        self._follow(worlds.leave(self._world, bot.name))
 
     def _follow(self, step: Step) -> None:
         """Let happen what follows from a step."""
@@ -259,6 +270,7 @@ class Stage:
             Remark.SCANNED: _("your phone scans the QR of {name}, and you confirm"),
             Remark.NOTHING_TO_SCAN: _("{name} is logged in; there is nothing to scan"),
             Remark.MESSAGE_WAITS: _("{name} is logged out and receives this when back"),
+            Remark.LEFT: _("the process of {name} has ended; the demo starts it again, as a supervisor does"),
         }[remark]
 
 

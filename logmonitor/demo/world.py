@@ -19,13 +19,18 @@ YOU: Final = "you"
 _WAITING: Final = 20
 
 Frame = dict[str, object]
+_DOWN: Final[Frame] = {"type": "down", "reason": "logged out"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A bot's account: `qr` is what its login QR holds while it is logged out, `waiting` what it has to receive yet."""
+    """A bot's account: `qr` is what its login QR holds while it is logged out, `waiting` what it has to receive yet.
+
+    It stays logged in while the bot is not there, as between the end of its process and the start of the next.
+    """
 
     name: str
+    is_there: bool = False
     is_logged_in: bool = False
     qr: str | None = None
     waiting: tuple[Frame, ...] = ()
@@ -64,6 +69,7 @@ class Remark(StrEnum):
     SCANNED = "scanned"
     NOTHING_TO_SCAN = "nothing_to_scan"
     MESSAGE_WAITS = "message_waits"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +90,11 @@ def begin(*bots: str) -> World:
 
 
 def log_in(world: World, bot: str) -> Step:
-    """Log a bot in: it learns whom it can write to, and gets what has waited for it."""
-    account = world.accounts[bot]
+    """Log a bot in: once it is there, it learns whom it can write to, and gets what has waited for it."""
+    account = replace(world.accounts[bot], is_logged_in=True, qr=None)
+    said = Said(bot=bot, remark=Remark.LOGGED_IN)
+    if not account.is_there:
+        return _with(world, account), (said,)
     contacts = [_contact(name) for name in (YOU, *world.accounts) if name != bot]
     frames: tuple[Frame, ...] = (
         {"type": "contacts", "contacts": contacts},
@@ -93,8 +102,7 @@ def log_in(world: World, bot: str) -> Step:
         {"type": "login", "user": bot.capitalize()},
         *account.waiting,
     )
-    world = _with(world, replace(account, is_logged_in=True, qr=None, waiting=()))
-    return world, (Said(bot=bot, remark=Remark.LOGGED_IN), *(ToBot(bot=bot, frame=frame) for frame in frames))
+    return _with(world, replace(account, waiting=())), (said, *_to(bot, *frames))
 
 
 def log_out(world: World, bot: str, *, qr: str) -> Step:
@@ -102,13 +110,9 @@ def log_out(world: World, bot: str, *, qr: str) -> Step:
     account = world.accounts[bot]
     if not account.is_logged_in:
         return world, (Said(bot=bot, remark=Remark.ALREADY_OUT),)
-    frames: tuple[Frame, ...] = (
-        {"type": "down", "reason": "logged out"},
-        {"type": "logout", "user": bot.capitalize()},
-        {"type": "scan", "qr": qr},
-    )
+    frames: tuple[Frame, ...] = (_DOWN, {"type": "logout", "user": bot.capitalize()}, {"type": "scan", "qr": qr})
     world = _with(world, replace(account, is_logged_in=False, qr=qr))
-    return world, (Said(bot=bot, remark=Remark.LOGGED_OUT), *(ToBot(bot=bot, frame=frame) for frame in frames))
+    return world, (Said(bot=bot, remark=Remark.LOGGED_OUT), *(_to(bot, *frames) if account.is_there else ()))
 
 
 def scan(world: World, bot: str) -> Step:
@@ -116,8 +120,8 @@ def scan(world: World, bot: str) -> Step:
     if world.accounts[bot].qr is None:
         return world, (Said(bot=bot, remark=Remark.NOTHING_TO_SCAN),)
     world, effects = log_in(world, bot)
-    scanned = (Said(bot=bot, remark=Remark.SCANNED), ToBot(bot=bot, frame={"type": "scanned"}))
-    return world, scanned + effects
+    told = _to(bot, {"type": "scanned"}) if world.accounts[bot].is_there else ()
+    return world, (Said(bot=bot, remark=Remark.SCANNED), *told, *effects)
 
 
 def write(world: World, bot: str, text: str) -> Step:
@@ -129,14 +133,29 @@ def write(world: World, bot: str, text: str) -> Step:
 
 
 def receive(world: World, bot: str, frame: Frame) -> Step:
-    """Take a frame from a bot: the one that says it is there logs it in, and what it sends is passed on or refused."""
+    """Take a frame from a bot: one that says it is there logs it in or asks for a scan, one it sends is passed on."""
     match frame:
         case {"type": "hello"}:
-            return log_in(world, bot)
+            return _arrive(world, bot)
         case {"type": "send", "id": int(number), "to": str(to)}:
             return _pass_on(world, bot, to, frame, number)
         case _:
             return world, ()
+
+
+def leave(world: World, bot: str) -> Step:
+    """Note that a bot's process has ended."""
+    world = _with(world, replace(world.accounts[bot], is_there=False))
+    return world, (Said(bot=bot, remark=Remark.LEFT),)
+
+
+def _arrive(world: World, bot: str) -> Step:
+    """Let a bot in that has just begun, or ask for the scan that was asked for before."""
+    account = replace(world.accounts[bot], is_there=True)
+    world = _with(world, account)
+    if account.qr is None:
+        return log_in(world, bot)
+    return world, _to(bot, _DOWN, {"type": "scan", "qr": account.qr})
 
 
 def _pass_on(world: World, bot: str, to: str, frame: Frame, number: int) -> Step:
@@ -166,9 +185,13 @@ def _deliver(world: World, sender: str, bot: str, text: str) -> Step:
         "text": text,
     }
     account = world.accounts[bot]
-    if account.is_logged_in:
-        return world, (ToBot(bot=bot, frame=frame),)
+    if account.is_logged_in and account.is_there:
+        return world, _to(bot, frame)
     return _with(world, replace(account, waiting=(*account.waiting, frame)[-_WAITING:])), ()
+
+
+def _to(bot: str, *frames: Frame) -> tuple[ToBot, ...]:
+    return tuple(ToBot(bot=bot, frame=frame) for frame in frames)
 
 
 def _with(world: World, account: Account) -> World:
