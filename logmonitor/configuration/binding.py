@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from logmonitor.configuration.document import Document, Finding, Location, alternatives, expected, suggestion
-from logmonitor.errors import ConfigurationError
+from logmonitor.errors import ConfigurationError, LogMonitorError
 
 _EXPECTED: Final = {
     "string_type": "expected a text in quotes",
@@ -36,6 +36,8 @@ _EXPECTED: Final = {
     "dict_type": "expected a table",
     "dataclass_type": "expected a table",
     "model_type": "expected a table",
+    "missing": "expected the key {key!r} in it",
+    "unexpected_keyword_argument": "unknown key",
     "literal_error": "expected {expected}",
     "enum": "expected {expected}",
     "greater_than": "expected more than {gt}",
@@ -110,6 +112,8 @@ def bind(
                 values[key] = _anchored(_validated(parameter, value), folder)
             except ValidationError as error:
                 findings += _explained(error, value, place, document)
+            except LogMonitorError as error:
+                findings.append(Finding(location=place, text=document.scrub(str(error))))
             except ValueError:
                 findings.append(Finding(location=place, text="expected a finite number"))
     for parameter in parameters:
@@ -162,7 +166,8 @@ def _explained(error: ValidationError, value: object, place: Location, document:
     """Turn pydantic's errors about one value into findings: one for each spot, alternatives joined."""
     spots: dict[Location, list[str]] = {}
     for one in error.errors(include_url=False, include_input=False):
-        text = document.scrub(_expected(one["type"], one["msg"], one.get("ctx", {})))
+        context = {"key": next(reversed(one["loc"]), "")} | one.get("ctx", {})
+        text = document.scrub(_expected(one["type"], one["msg"], context))
         spot, found = _walked(value, one["loc"])
         if one["type"] in _CHOICES and isinstance(found, str):
             meant = suggestion(found, _WORDS.findall(text))

@@ -7,7 +7,7 @@ from collections.abc import Sequence  # noqa: TC003  # the factories below are r
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -17,7 +17,7 @@ from pydantic import AfterValidator
 
 from logmonitor.configuration.binding import bind, parameters_of
 from logmonitor.configuration.document import parse
-from logmonitor.errors import ConfigurationError
+from logmonitor.errors import ConfigurationError, OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +138,7 @@ def test_bind_takes_the_home_folder_as_the_shell_does(monkeypatch: pytest.Monkey
         ("mode = 1", "mode = 1: expected 'fast' or 'slow'"),
         ('colour = "blu"', "colour = 'blu': expected 'red' or 'blue'; did you mean 'blue'?"),
         ("levels = [1]", "levels #1 = 1: expected a table"),
-        ("levels = [{above = 1}]", "levels #1: field required"),
+        ("levels = [{above = 1}]", "levels #1: expected the key 'name' in it"),
         ('levels = [{name = "x", above = "y"}]', "levels #1 above = 'y': expected a number"),
         ("even_number = 3", "even_number = 3: 3 is odd"),
         ("token = 3", "token = '[redacted]': expected a text in quotes"),
@@ -149,6 +149,36 @@ def test_bind_tells_what_was_expected(line: str, sentence: str | None) -> None:
     """Each wrong value gives one sentence with its place, itself and what was expected."""
     text = line if line.startswith("match") else f'match = ""\n{line}'
     assert read(text)[1] == ([] if sentence is None else [sentence])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strict:
+    """A table of its own that takes no other keys, and judges for itself."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    port: int
+
+    def __post_init__(self) -> None:
+        """Refuse as a record of ours does."""
+        if not self.port:
+            raise OperationError(f"bad port {self.port!r}; expected 1 or more")
+
+
+def strict(*, services: tuple[Strict, ...]) -> None:
+    """Stand for the factory of an operation about several things."""
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("services = [{port = 1}, {prot = 1, port = 1}]", "services #2 prot = 1: unknown key"),
+        ("services = [{port = 1}, {port = 0}]", "services: bad port 0; expected 1 or more"),
+    ],
+)
+def test_bind_tells_what_a_record_in_a_list_refuses(line: str, sentence: str) -> None:
+    """A key that such a record does not have, and what it refuses itself, are findings as any other."""
+    assert read(line, strict) == ({}, [sentence])
 
 
 def bounded(
