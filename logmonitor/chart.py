@@ -237,7 +237,7 @@ def _draw_sessions(axes: Axes, chart: dict[str, Any], words: Words) -> None:
         axes.text(1, number + 0.28, share, size=13, color=_PALE, va="center", ha="right", transform=place)
         axes.add_patch(_patch(chart["start"], number + 0.48, whole, 0.46, "unseen"))
         for start, end, state in sorted(row["bands"], key=lambda band: band[2] != "logged_in"):
-            width = end - start if state == "logged_in" else max(end - start, _SHORTEST_SHOWN * whole)
+            width = max(end - start, _SHORTEST_SHOWN * whole)
             left = min(start, chart["end"] - width)
             axes.add_patch(_patch(left, number + 0.48, width, 0.46, state, narrow=_NARROW * whole))
 
@@ -266,8 +266,9 @@ def _draw_memory(axes: Axes, chart: dict[str, Any], words: Words) -> None:
     for line, (colour, style) in zip(chart["lines"], _LINES, strict=False):
         for points in line["points"]:
             single = "o" if len(points) == 1 else None
-            axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, linewidth=2.6, marker=single)
-            highest = max(highest, *(size for _, size in points))
+            times, sizes = zip(*points, strict=True)
+            axes.plot(times, sizes, color=colour, linestyle=style, linewidth=2.6, marker=single, clip_on=False)
+            highest = max(highest, *sizes)
     axes.set_ylim(0, 1.15 * highest or 1)
     axes.yaxis.set_major_locator(_whole_numbers())
     if not chart["lines"]:

@@ -128,6 +128,13 @@ async def test_nothing_seen_is_an_image_too(language: str) -> None:
     assert rows_of(image, COLOURS["logged_in"], least=50) == []
 
 
+async def test_no_bot_is_an_image_too() -> None:
+    """Where nothing is watched, memory and alerts are drawn all the same."""
+    plot = await render_plot(day(), (), end=END)
+    assert plot.names == ()
+    assert Image.open(io.BytesIO(plot.image)).width == WIDTH
+
+
 async def test_image_grows_with_the_bots_it_shows() -> None:
     """More bots are more rows, up to six, all of the same height."""
     one, two = await pixels(day("a"), "a"), await pixels(day("a", "b"), "a", "b")
