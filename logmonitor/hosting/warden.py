@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.02
 """How long it looks away while there are limits to be held."""
 
+LONGEST_LOOK_SECONDS: Final = 0.2
 BUSY_SHARE: Final = 20
-"""Looking takes at most one part in so many of its time."""
+"""Looking takes one part in so many of a processor's time: it looks away for longer where there is much to see."""
+
+MEMORY_SECONDS: Final = 1.0
+"""How long it is sure that nobody else has the id of somebody whom it has seen."""
 
 LINGER_SECONDS: Final = 0.05
 """How long what ends with the program by itself may take to do so, before it counts as left behind."""
@@ -86,13 +90,14 @@ class Limits(NamedTuple):
     processes: int
 
 
-def below(root: int, table: Iterable[Seen]) -> tuple[Seen, ...]:
-    """Return all processes below `root`, parents before their children."""
+def below(roots: Iterable[int], table: Iterable[Seen], *, but: int | None = None) -> tuple[Seen, ...]:
+    """Return all processes below one of `roots`, parents before their children, without `but` and who is below it."""
     children: dict[int, list[Seen]] = {}
     for seen in table:
-        children.setdefault(seen.parent, []).append(seen)
+        if seen.pid != but:
+            children.setdefault(seen.parent, []).append(seen)
     found: list[Seen] = []
-    parents = [root]
+    parents = list(roots)
     for parent in parents:
         born = children.pop(parent, [])
         found += born
@@ -143,22 +148,25 @@ def proportional_bytes(rollup: bytes) -> int:
 class Tree:
     """All processes below this one, as /proc shows them.
 
-    Who is not below it never will be: what is known not to be is looked at once.
+    Who is below somebody else will never be below this one: who is known to be is looked at once. That has to be
+    known, as a process may be seen before the parent that it has.
     """
 
     def __init__(self) -> None:
         """Know nothing yet."""
         self._pid = os.getpid()
         self._others: set[int] = set()
+        self._looked_at = 0.0
 
     def look(self, *, anew: bool = False) -> tuple[Seen, ...]:
         """Return who is there, zombies left out; with `anew` look at every process of the machine."""
+        now = time.monotonic()
         pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208  # far from cheap as it is
-        others = set() if anew else self._others & pids
+        others = set() if anew or now - self._looked_at > MEMORY_SECONDS else self._others & pids
         table = [seen for pid in pids - others if (seen := stat_of(pid)) is not None]
-        found = below(self._pid, table)
-        self._others = pids.difference((seen.pid for seen in found), (self._pid,))
-        return tuple(seen for seen in found if seen.state not in "ZX")
+        self._others = others.union(seen.pid for seen in below((0, *others), table, but=self._pid))
+        self._looked_at = now
+        return tuple(seen for seen in below((self._pid,), table) if seen.state not in "ZX")
 
 
 def stat_of(pid: int) -> Seen | None:
@@ -271,14 +279,18 @@ def write(path: str, text: str) -> None:
             os.close(descriptor)
 
 
-def become_warden(libc: ctypes.CDLL) -> None:
-    """Become the parent of whoever loses theirs below, and, where that is allowed, have turns before all of them.
+def become_parent_of_orphans(libc: ctypes.CDLL) -> None:
+    """Become the parent of whoever loses theirs below.
 
     Raises:
         OSError: the kernel has no such parents.
     """
     if libc.prctl(_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "cannot be the parent of orphans")
+
+
+def have_turns_first() -> None:
+    """Have turns before all that is below, however many they are, where that is allowed."""
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
@@ -386,7 +398,13 @@ def main() -> None:
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     libc = ctypes.CDLL(None, use_errno=True)
-    become_warden(libc)
+    become_parent_of_orphans(libc)
+    tree = Tree()
+    limits = None
+    if task["limits"] is not None:
+        limits = Limits(*task["limits"])
+        have_turns_first()
+        tree.look()  # who is there already is looked at no more while it matters
     began = time.monotonic()
     try:
         pid, failure = launch(task, libc, outputs, report)
@@ -399,8 +417,6 @@ def main() -> None:
         tell(failed=json.loads(failure))
         return
     tell(pid=pid)
-    tree = Tree()
-    limits = None if task["limits"] is None else Limits(*task["limits"])
     status, stopped_at = watch(pid, tree, limits, heard=heard)
     seconds = time.monotonic() - began
     left: tuple[Seen, ...] = ()
@@ -429,11 +445,12 @@ def watch(pid: int, tree: Tree, limits: Limits | None, *, heard: int) -> tuple[i
             return status, None
         pause = None
         if limits is not None:
-            began = time.monotonic()
+            began = time.process_time()
             stopped_at = exceeded(tree.look(), limits)
             if stopped_at is not None:
                 return None, stopped_at
-            pause = 1000 * max(LOOK_SECONDS, BUSY_SHARE * (time.monotonic() - began))
+            took = time.process_time() - began
+            pause = 1000 * min(max(LOOK_SECONDS, BUSY_SHARE * took), LONGEST_LOOK_SECONDS)
         for descriptor, _ in poll.poll(pause):
             is_told |= descriptor == control or not _TOLD.isdisjoint(os.read(heard, 1 << 10))
 

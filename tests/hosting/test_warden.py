@@ -84,12 +84,18 @@ def test_below_finds_exactly_those_whose_way_up_leads_to_the_root(parents: dict[
                 return True
         return False
 
-    found = below(ROOT, [seen(pid, parent) for pid, parent in parents.items()])
+    found = below((ROOT,), [seen(pid, parent) for pid, parent in parents.items()])
     assert sorted(one.pid for one in found) == sorted(filter(leads_up, parents))
     known = {ROOT}
     for one in found:
         assert one.parent in known
         known.add(one.pid)
+
+
+def test_below_leaves_out_one_and_who_is_below_it() -> None:
+    """Who is below several, but not below a certain one, is found too."""
+    table = [seen(2, 0), seen(3, 2), seen(4, 3), seen(5, 2), seen(6, 9), seen(7, 8)]
+    assert [one.pid for one in below((0, 9), table, but=3)] == [2, 6, 5]
 
 
 @given(st.binary(max_size=15))
@@ -109,6 +115,15 @@ def test_tree_shows_children_and_not_this_process(sleeper: int) -> None:
     tree = Tree()
     for anew in (False, False, True):
         assert [(one.pid, one.parent) for one in tree.look(anew=anew)] == [(sleeper, os.getpid())]
+
+
+def test_child_that_is_seen_before_its_parent_is_not_forgotten(sleeper: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose way up is not known is looked at again, and is no stranger for good."""
+    tree, stat = Tree(), warden.stat_of
+    monkeypatch.setattr(warden, "stat_of", lambda pid: seen(sleeper, 1 << 30) if pid == sleeper else stat(pid))
+    assert tree.look() == ()
+    monkeypatch.setattr(warden, "stat_of", stat)
+    assert [one.pid for one in tree.look()] == [sleeper]
 
 
 def test_tree_leaves_out_who_has_ended() -> None:
