@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from alert_lines import MATCH, texts
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor import OperationError, PatternError
@@ -98,12 +98,14 @@ class Recipient:
 # Lines to alerts
 
 
+@settings(deadline=None)
 @given(texts)
 def test_every_line_that_matches_is_in_one_alert(written: list[str]) -> None:
     """No line is lost, none counts twice."""
     assert sum(one.matches for one in gathered([lines_of(written)])) == sum(MATCH in text for text in written)
 
 
+@settings(deadline=None)
 @given(texts, st.data())
 def test_alerts_do_not_depend_on_batches(written: list[str], data: st.DataObject) -> None:
     """However lines are divided, the alerts are the same."""
@@ -113,6 +115,7 @@ def test_alerts_do_not_depend_on_batches(written: list[str], data: st.DataObject
     assert gathered(batches) == gathered([lines])
 
 
+@settings(deadline=None)
 @given(texts, st.integers(1, 40))
 def test_gap_in_the_lines_ends_what_stands_before(written: list[str], place: int) -> None:
     """Lines with others between them that were left out are alerts as if each part stood alone."""
@@ -120,6 +123,7 @@ def test_gap_in_the_lines_ends_what_stands_before(written: list[str], place: int
     assert gathered([[*before, *behind]]) == [*gathered([before]), *gathered([behind])]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=30).filter(lambda raw: b"\n" not in raw), max_size=10))
 def test_any_bytes_are_lines(raws: list[bytes]) -> None:
     """What is no text is no trouble."""
@@ -344,6 +348,7 @@ arrivals = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(arrivals)
 def test_every_alert_is_told_or_counted_once(coming: list[tuple[float, list[str], Hold | None]]) -> None:
     """Whatever comes whenever, and is held back: in the end each alert was told, at once or as one of many."""
@@ -357,6 +362,7 @@ def test_every_alert_is_told_or_counted_once(coming: list[tuple[float, list[str]
     assert (heard.count, heard.tally.waiting) == (total, 0)
 
 
+@settings(deadline=None)
 @given(arrivals)
 def test_messages_are_few_in_any_period(coming: list[tuple[float, list[str], Hold | None]]) -> None:
     """In no period are more told at once than there may be in two, and no two digests but at the end of a hold."""
@@ -370,6 +376,7 @@ def test_messages_are_few_in_any_period(coming: list[tuple[float, list[str], Hol
     assert all(later - earlier >= PACE.period for earlier, later in pairwise(told))
 
 
+@settings(deadline=None)
 @given(arrivals, st.data())
 def test_alerts_of_one_moment_may_come_in_any_batches(
     coming: list[tuple[float, list[str], Hold | None]], data: st.DataObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor.duration import parse_duration
@@ -37,6 +37,7 @@ def test_duration_that_is_none_is_not_guessed(text: str) -> None:
     assert parse_duration(text) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_duration_never_fails(text: str) -> None:
     """Any text is a length above 0, or none."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor.alerting import MOST_KINDS, Alert, Group, Hold, Now, Pace, Tally, meet, tick
@@ -46,6 +46,7 @@ def test_nothing_is_kept_of_nothing() -> None:
     assert keep(Tally(), at(0)) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=20), st.floats(0, 299))
 def test_what_was_kept_comes_back(kinds: list[str], seconds: float) -> None:
     """Counts, examples and times are the same after a restart, by whatever the new clock shows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor.shape import SHAPED_CHARACTERS, shape_of
@@ -59,6 +59,7 @@ def test_end_of_a_huge_line_makes_no_difference() -> None:
     assert shape_of("x " * SHAPED_CHARACTERS + "a") == shape_of("x " * SHAPED_CHARACTERS + "b")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="""aF0_ '"`“”‘’<>@.:-,/+#[]{}=7é\n\\""", max_size=60))
 def test_shape_of_a_shape_folds_no_number_any_more(text: str) -> None:
     """Whatever a line holds, no digit is left of it."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor import OperationError
@@ -73,6 +73,7 @@ def test_hours_follow_the_clocks(day: tuple[int, int, int], hours: int) -> None:
     assert end_of_hours(NIGHT, begin - timedelta(seconds=1), BERLIN) is None
 
 
+@settings(deadline=None)
 @given(
     st.integers(min_value=0, max_value=1 << 32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
     st.times().map(lambda at: at.replace(second=0, microsecond=0)),
