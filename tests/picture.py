@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 460
 _MARGIN: Final = 14
 _PAD: Final = 11
-_CELL: Final = 7.4
+_CELL: Final = 7.6
 _LINE: Final = 20
 _CELLS: Final = 46
 _IMAGE_WIDTH: Final = 340
