@@ -147,11 +147,12 @@ def test_memory_share_that_the_kernel_does_not_tell_is_refused() -> None:
         proportional_bytes(b"Rss: 900 kB\n")
 
 
-def test_memory_is_looked_at_closely_only_where_it_seems_too_much(sleeper: int) -> None:
+def test_memory_is_looked_at_closely_only_where_it_seems_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is shared with files counts at first sight alone."""
-    at_first_sight = memory_of([seen(sleeper)], 1 << 40)
-    closely = memory_of([seen(sleeper)], 1)
-    assert 0 < closely < at_first_sight
+    files = {"/proc/5/statm": b"1000 300 120 1 0 90 0\n", "/proc/5/smaps_rollup": b"Pss_Anon: 700 kB\n"}
+    monkeypatch.setattr(warden, "content", files.__getitem__)
+    assert memory_of([seen(5)], 1 << 40) == 300 * os.sysconf("SC_PAGE_SIZE")
+    assert memory_of([seen(5)], 1) == 700 * 1024
 
 
 def test_memory_of_others_is_what_nobody_else_has(monkeypatch: pytest.MonkeyPatch) -> None:
