@@ -52,8 +52,8 @@ class Service:
     """A service, and what is expected of its URL, of its TCP port on `host` (this machine without), or of a program.
 
     A URL has to answer with one of `status`, without with any below 400; a program, whose words `command` are, has to
-    end with exit code 0. In what either says the pattern `contains` (RE2 syntax) has to be found. What is given of the
-    other fields stands before that of the `Pace` of all services.
+    end with exit code 0. In a line of what either says the pattern `contains` (RE2 syntax) has to be found. What is
+    given of the other fields stands before that of the `Pace` of all services.
 
     Raises:
         OperationError: it cannot be asked so.
@@ -239,7 +239,10 @@ def _is_url(url: str) -> bool:
 
 
 def _problem_of_text(service: Service, text: str, translate: Callable[[str], str]) -> str:
-    if service.contains is None or compile_pattern(service.contains).search(text):
+    if service.contains is None:
+        return ""
+    pattern = compile_pattern(service.contains)
+    if any(map(pattern.search, text.splitlines() or [""])):
         return ""
     return translate("{pattern} is not in what it says").format(pattern=_cut(service.contains))
 

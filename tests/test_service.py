@@ -147,10 +147,13 @@ def test_end_of_a_program_is_judged(exit_code: int, stdout: str, stderr: str, pr
 def test_output_of_a_program_has_to_contain_the_pattern() -> None:
     """Exit code 0 is not enough where something is to be said."""
     service = Service(name="x", command=("a",), contains="^ok$")
-    said = Completed(argv=("x",), exit_code=0, stdout="ok", stderr="", seconds=0.1)
-    assert problem_of_program(service, said, translate=str) == ""
+    for stdout in ("ok", "ok\n", "almost\r\nok\r\nwell\n"):
+        said = Completed(argv=("x",), exit_code=0, stdout=stdout, stderr="", seconds=0.1)
+        assert problem_of_program(service, said, translate=str) == ""
+    nothing = Service(name="x", command=("a",), contains="^$")
     silent = Completed(argv=("x",), exit_code=0, stdout="", stderr="ok", seconds=0.1)
     assert problem_of_program(service, silent, translate=str) == "^ok$ is not in what it says"
+    assert problem_of_program(nothing, silent, translate=str) == ""
 
 
 BAD = Check(problem="it hangs", seconds=10.0)
