@@ -380,8 +380,8 @@ class _Program:
         *lines, self._heard = (self._heard + data).split(b"\n")
         for line in lines:
             try:
-                self._said |= json.loads(line)
-            except ValueError:
+                self._said.update(json.loads(line))
+            except (TypeError, ValueError):  # it laments, or somebody else speaks
                 self._lament += line + b"\n"
         if self._said:
             self._begun.set()

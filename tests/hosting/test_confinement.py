@@ -316,6 +316,7 @@ async def test_program_that_is_ended_from_outside_is_told() -> None:
         ),
         ("os.write(report, b'no room\\n')", "the warden of 'true' is gone: no room"),
         ("os.write(report, b'{\"pid\": 1}\\n')", "the warden of 'true' is gone: killed"),
+        ("os.write(report, b'7\\n[7]\\n')", "the warden of 'true' is gone: 7\n[7]"),
     ],
 )
 async def test_warden_that_fails_is_told(
