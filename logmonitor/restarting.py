@@ -119,7 +119,7 @@ def heirs(before: Process, found: Iterable[Process]) -> tuple[Process, ...]:
 def command_text(process: Process) -> str:
     """Return a process's words on one line, at most 200 characters of them."""
     words = " ".join(filter(None, process.argv)) or f"[{process.name}]"
-    text = _shown(words)
+    text = _shown(words[: _LONGEST_COMMAND + 1])
     return text if len(text) <= _LONGEST_COMMAND else f"{text[: _LONGEST_COMMAND - 1]}…"
 
 
