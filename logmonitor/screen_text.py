@@ -25,16 +25,20 @@ def screen_text(data: bytes) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
 
 
-def excerpt(data: bytes, *, characters: int) -> Excerpt:
+def excerpt(data: bytes, *, characters: int, lines: int) -> Excerpt:
     """Return the last lines of an output for a message, with what controls a screen shown; at least the last one's end.
 
-    It takes a time that depends on `characters`, not on the size of the output, but for counting its lines.
+    They are at most so many lines and characters.
+
+    It takes a time that depends on `characters`, not on the size of the output, but for counting what is left out.
     """
     end = data[-_LONGEST_CHARACTER_BYTES * characters :]
     text = visible(screen_text(end)).strip("\n")
-    if len(end) == len(data) and len(text) <= characters:
+    if len(end) == len(data) and len(text) <= characters and text.count("\n") < lines:
         return Excerpt(text=text)
     start = len(text) - characters
-    first = text.find("\n", max(start - 1, 0)) + 1
-    kept = text[first:] if first else text[max(start, 0) :]
+    if start > 0 or len(end) < len(data):
+        first = text.find("\n", max(start - 1, 0)) + 1
+        text = text[first:] if first else text[max(start, 0) :]
+    kept = "\n".join(text.split("\n")[-lines:])
     return Excerpt(text=kept, lines=max(data.rstrip(b"\n").count(b"\n") - kept.count("\n"), 1))

@@ -40,6 +40,7 @@ PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 32.0)
 """After how many seconds each what has come is told; when all of them are over, the rest is told at the end."""
 
 SHOWN_CHARACTERS: Final = 1500
+SHOWN_LINES: Final = 40
 """How much a message shows; when there is more, the end of it, and all of it goes as a file."""
 
 FILENAME: Final = "sh.txt"
@@ -152,7 +153,7 @@ def progress(told: Told, output: bytes | bytearray, *, translate: Callable[[str]
     end = max(output.rfind(b"\n"), output.rfind(b"\r")) + 1
     if end <= told.size_bytes:
         return told, ""
-    shown = excerpt(bytes(output[told.size_bytes : end]), characters=SHOWN_CHARACTERS)
+    shown = excerpt(bytes(output[told.size_bytes : end]), characters=SHOWN_CHARACTERS, lines=SHOWN_LINES)
     return Told(size_bytes=end, is_whole=told.is_whole and not shown.lines), _excerpt_text(shown, translate)
 
 
@@ -163,7 +164,7 @@ def result(
 
     Without an `end`, as when it was cancelled, the rest is told alone, if there is any.
     """
-    shown = excerpt(output[told.size_bytes :], characters=SHOWN_CHARACTERS)
+    shown = excerpt(output[told.size_bytes :], characters=SHOWN_CHARACTERS, lines=SHOWN_LINES)
     rows = [row for row in (_excerpt_text(shown, translate), end and end_text(end, limits, translate=translate)) if row]
     if end is not None and not output:
         rows.insert(0, translate("(no output)"))

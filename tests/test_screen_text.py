@@ -38,20 +38,21 @@ def test_screen_shows_what_was_written_last(data: bytes, text: str) -> None:
         (b"y\n" + b"x" * 25, Excerpt(text="x" * 10, lines=1)),
         (b"1\n" * 1000, Excerpt(text="1\n1\n1\n1\n1", lines=995)),
         ("志\n".encode() * 1000, Excerpt(text="志\n志\n志\n志\n志", lines=995)),
+        (b"1\n\n\n\n\n\n7", Excerpt(text="\n\n\n\n\n7", lines=1)),
         (b"a\x1b]0;title\x07b\x00\n", Excerpt(text="ab␀")),
     ],
 )
 def test_excerpt_is_the_last_lines(data: bytes, shown: Excerpt) -> None:
     """As many whole lines as there is room for, from the end, and the number of those before."""
-    assert excerpt(data, characters=10) == shown
+    assert excerpt(data, characters=10, lines=6) == shown
 
 
-@given(st.lists(st.text("ab志\r\x1b[m", max_size=15)), st.integers(1, 40))
-def test_excerpt_is_never_longer_than_asked_for(lines: list[str], characters: int) -> None:
+@given(st.lists(st.text("ab志\r\x1b[m", max_size=15)), st.integers(1, 40), st.integers(1, 9))
+def test_excerpt_is_never_longer_than_asked_for(written: list[str], characters: int, lines: int) -> None:
     """Whatever is written, what is shown fits, and is all of it unless lines are told to be left out."""
-    data = "\n".join(lines).encode()
-    shown = excerpt(data, characters=characters)
-    assert len(shown.text) <= characters or not shown.lines
+    data = "\n".join(written).encode()
+    shown = excerpt(data, characters=characters, lines=lines)
     assert len(shown.text) <= characters
+    assert len(shown.text.split("\n")) <= lines
     if not shown.lines:
-        assert len(excerpt(data, characters=1 << 20).text) == len(shown.text)
+        assert excerpt(data, characters=1 << 20, lines=1 << 20) == shown

@@ -25,7 +25,7 @@ from logmonitor import (
 )
 from logmonitor.host import LocalHost
 from logmonitor.testing import FakeHost, FakeShell, RecordingContext, chat, message
-from operations.shell_exec import SHOWN_CHARACTERS, Told, end_text, progress, result, script_of, shell_exec
+from operations.shell_exec import SHOWN_CHARACTERS, SHOWN_LINES, Told, end_text, progress, result, script_of, shell_exec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -278,8 +278,8 @@ def test_much_output_is_told_by_its_end_and_as_a_file() -> None:
     lines = b"".join(b"%d\n" % number for number in range(1000, 3000))
     told, text = progress(Told(), lines, translate=_)
     assert told == Told(size_bytes=len(lines), is_whole=False)
-    assert text.splitlines()[:2] == ["… lines before: 1700", "2700"]
-    assert len(text) < SHOWN_CHARACTERS + 30
+    assert text.splitlines()[:2] == ["… lines before: 1960", "2960"]
+    assert len(text.splitlines()) == SHOWN_LINES + 1
     content = result(told, lines + b"end\n", SUCCESS, LIMITS, translate=_)
     assert content is not None
     assert told_of(content) == ("end\n→ exit code 0 after 0.1 s", lines + b"end\n")
