@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,14 +12,22 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from logmonitor.clock import SystemClock
 from logmonitor.config import build_operations, build_transport, load
+from logmonitor.sealing import load_seal, make_key_file
+from logmonitor.store import Store
+from logmonitor.testing.authenticator import enrol
 from tests.gateway.driver import needs_gateway
 from tests.terminal import Terminal, plain, scanned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLE: Final = Path(__file__).parent.parent / "examples" / "alice_bob"
+    from logmonitor.config import Config
+
+ROOT: Final = Path(__file__).parent.parent
+EXAMPLE: Final = ROOT / "examples" / "alice_bob"
+OPERATIONS: Final = ROOT / "operations"
 START: Final = str(EXAMPLE / "start.py")
 KEY: Final = "k" * 43
 PAYLOAD: Final = "http://weixin.qq.com/x/ExampleOfALogin"
@@ -55,19 +64,58 @@ def without_qrs(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.strip() and not set(line) & set("█▀▄")]
 
 
-@pytest.mark.parametrize(("name", "twin"), [("alice", "bob"), ("bob", "alice")])
-def test_example_is_a_valid_configuration(name: str, twin: str) -> None:
-    """Each twin watches the log that the other signs, believes no line without a signature, and can be built."""
+def configurations(folder: Path, *names: str) -> list[Config]:
+    """Return what stands in the configurations of these bots, their admin being enrolled, in a folder of their own."""
     environ = {"TWIN_KEY": KEY}
-    environ |= {f"{one.upper()}_ENDPOINT": "127.0.0.1:8788" for one in (name, twin)}
-    environ |= {f"{one.upper()}_TOKEN": "secret" for one in (name, twin)}
-    config, other = (load(EXAMPLE / f"{one}.toml", environ=environ) for one in (name, twin))
+    environ |= {f"{name.upper()}_ENDPOINT": "127.0.0.1:8788" for name in names}
+    environ |= {f"{name.upper()}_TOKEN": "secret" for name in names}
+    found = []
+    for name in names:
+        path = folder / f"{name}.toml"
+        path.write_text((EXAMPLE / path.name).read_text(encoding="utf-8"), encoding="utf-8")
+        key_file = path.with_suffix(".key")
+        make_key_file(key_file)
+        with Store(path.with_suffix(".db")) as store:
+            enrol("AdminWeixin", store, load_seal(key=None, key_file=key_file), SystemClock())
+        found.append(load(path, environ=environ))
+    return found
+
+
+@pytest.mark.parametrize(("name", "twin"), [("alice", "bob"), ("bob", "alice")])
+def test_example_is_a_valid_configuration(name: str, twin: str, tmp_path: Path) -> None:
+    """Each twin watches the log that the other signs, believes no line without a signature, and can be built."""
+    config, other = configurations(tmp_path, name, twin)
     assert config.bot.name == name
     assert [(watch.name, watch.require_signed) for watch in config.watches] == [(twin, True)]
     assert config.bot.twin_key == other.bot.twin_key is not None
     assert str(other.bot.self_log) in config.watches[0].logs
-    assert [operation.name for operation in build_operations(config)] == ["qr_rescue"]
+    assert config.broken == ()
     build_transport(config)
+
+
+def test_example_uses_every_operation(tmp_path: Path) -> None:
+    """Whatever lies in `operations/` is configured, for both bots alike, and stands in both forms."""
+    every = {path.stem for path in OPERATIONS.glob("*.py")} - {"__init__"}
+    for config in configurations(tmp_path, "alice", "bob"):
+        assert {operation.name for operation in build_operations(config)} == every
+        code = (EXAMPLE / f"{config.bot.name}.py").read_text(encoding="utf-8")
+        assert {name for name in every if f"        {name}(" in code} == every
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".py"])
+def test_example_is_the_same_for_both_bots(suffix: str) -> None:
+    """With the names exchanged the files of one bot are those of the other, comments apart."""
+    alice, bob = ((EXAMPLE / f"{name}{suffix}").read_text(encoding="utf-8") for name in ("alice", "bob"))
+    names = {"alice": "bob", "Alice": "Bob", "ALICE": "BOB"}
+    exchanged = {**names, **{value: key for key, value in names.items()}}
+    turned = re.sub("|".join(exchanged), lambda match: exchanged[match[0]], alice)
+    assert statements(turned) == statements(bob)
+
+
+def statements(text: str) -> list[str]:
+    """Return the lines of a file without what is said about them."""
+    lines = (re.sub(r"(^|  +)#.*|^\"\"\".*", "", line) for line in text.splitlines())
+    return [line.rstrip() for line in lines if line.strip()]
 
 
 @needs_gateway
@@ -124,6 +172,41 @@ def test_example_plays_in_a_terminal(folder: Path) -> None:
         assert terminal.wait() == 0
         assert scanned(terminal.output) == [PAYLOAD]
         assert "Traceback" not in plain(terminal.output)
+    assert (processes(folder), list(folder.iterdir())) == ({}, [])
+
+
+@needs_gateway
+@FORMS
+def test_example_is_the_admins_hand_on_the_server(form: tuple[str, ...], folder: Path) -> None:
+    """Alice restarts Bob's process, which is brought back, shows his log, runs a command for a code, and so on."""
+    with Terminal(START, *form, folder=folder, environ={"TMPDIR": str(folder)}) as terminal:
+        terminal.wait_for("you:")
+        terminal.press("bob logout\r")
+        terminal.wait_for("bob has been logged out")
+        terminal.press("bob scan\r")
+        terminal.wait_for("bytes)")
+        terminal.press("bob expire\r")
+        terminal.wait_for("onScan: Timeout(5)")
+        terminal.press("bob login\r")
+        terminal.wait_for("alice: 您好世界")
+        terminal.press("alice say restart\r")
+        told = terminal.wait_for("brought it back; nothing was started besides")
+        before, after = re.findall(r"pid (\d+) → (\d+)", told)[-1]
+        assert set(processes(folder)) & {int(before), int(after)} == {int(after)}
+        for said, answer in (
+            ("tail 20", "onScan: Timeout(5) lm1"),
+            ("log", "alice: bob.log.txt ("),
+            ("sh CODE echo $((6 * 7))", "42"),
+            ("checks", "disk"),
+            ("mute 5m", "alerts of bob are muted"),
+            ("status", "liveness: "),
+        ):
+            terminal.press(f"alice say {said}\r")
+            terminal.wait_for(answer)
+        terminal.press("alice code\r")
+        terminal.wait_for("your authenticator shows for alice: ")
+        terminal.press("\x04")
+        assert terminal.wait() == 0
     assert (processes(folder), list(folder.iterdir())) == ({}, [])
 
 

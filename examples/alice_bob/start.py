@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from contextlib import AsyncExitStack, nullcontext, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,10 @@ try:
     from rich.console import Console
     from wechat import ADMIN, USAGE, WeChat
 
+    from logmonitor.clock import SystemClock
+    from logmonitor.sealing import load_seal, make_key_file
+    from logmonitor.store import Store
+    from logmonitor.testing.authenticator import Authenticator, enrol
     from tests.gateway.driver import LACK, Gateway
 except ModuleNotFoundError as error:
     sys.exit(f"the example needs the package {error.name!r}; `make example` installs all that it needs")
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 BOTS: Final = ("alice", "bob")
+ADMIN_WEIXIN: Final = "AdminWeixin"
 IS_TERMINAL: Final = sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -48,18 +54,21 @@ async def play(*, as_code: bool) -> None:
         gateways = {name: Gateway(name=name, token=secrets.token_urlsafe()) for name in BOTS}
         for name, gateway in gateways.items():
             await stack.enter_async_context(gateway)
-            await gateway.do("contact", id=ADMIN, name="You", weixin="AdminWeixin")
+            await gateway.do("contact", id=ADMIN, name="You", weixin=ADMIN_WEIXIN)
+            for other in set(BOTS) - {name}:
+                await gateway.do("contact", id=other, name=other.capitalize(), weixin=f"{other.capitalize()}Weixin")
             environ |= {f"{name.upper()}_ENDPOINT": gateway.endpoint, f"{name.upper()}_TOKEN": gateway.token}
-        bots = {}
+        bots, phones = {}, {}
         for name in BOTS:
             shutil.copy(HERE / f"{name}.toml", folder)
+            phones[name] = enrolled(folder / name)
             argv = [str(HERE / f"{name}.py")] if as_code else ["-m", "logmonitor", "run", f"{name}.toml"]
             bots[name] = await stack.enter_async_context(running(name, *argv, folder=folder, environ=environ))
         stack.enter_context(patch_stdout(raw=True) if IS_TERMINAL else nullcontext())
-        wechat = WeChat(gateways, Console(highlight=False))
+        wechat = WeChat(gateways, phones, Console(highlight=False))
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(wechat.show(name)) for name in BOTS]
-            background += [tasks.create_task(bot.miss()) for bot in bots.values()]
+            background += [tasks.create_task(bot.keep(partial(wechat.miss, name))) for name, bot in bots.items()]
             for name, gateway in gateways.items():
                 try:
                     await gateway.wait_for_connection()
@@ -72,6 +81,14 @@ async def play(*, as_code: bool) -> None:
                     await wechat.settle()
             for task in background:
                 task.cancel()
+
+
+def enrolled(stem: Path) -> Authenticator:
+    """Do what `logmonitor totp enroll AdminWeixin` does, and keep the authenticator."""
+    key_file = stem.with_suffix(".key")
+    make_key_file(key_file)
+    with Store(stem.with_suffix(".db")) as store:
+        return enrol(ADMIN_WEIXIN, store, load_seal(key=None, key_file=key_file), SystemClock())
 
 
 async def typed() -> AsyncIterator[str]:
