@@ -9,6 +9,7 @@ import resource
 import shutil
 import sys
 from contextlib import suppress
+from subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -336,3 +337,43 @@ async def test_user_without_rights_restarts_what_is_theirs(bobs: Bobs, user: int
     else:
         assert told.startswith(f"bob was not restarted, and runs on as pid {process.pid}: ")
         assert await bobs.running() == (process.pid,)
+
+
+async def test_program_that_is_ended_in_the_middle_of_a_restart_leaves_the_bot_running(bobs: Bobs) -> None:
+    """Told to stop while a process takes its time to end, the program starts it all the same, and says so."""
+    process = await bobs.start("--deaf")
+    configuration = bobs.strangers.folder / "alice.toml"
+    configuration.write_text(
+        '[bot]\nname = "alice"\n[chat]\ntransport = "stdio"\nadmins = ["ann"]\n'
+        '[[watch]]\nname = "bob"\nlog = "bob.log"\nprofile = "wechaty-ts"\n'
+        '[[operation]]\nuse = "operations.restart_process:restart_process"\nwatch = "bob"\n'
+        f'command = "{bobs.token}$|{bobs.token} --deaf$"\ntimeout = 60\n',
+        "utf-8",
+    )
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "logmonitor", "run", configuration, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+    try:
+        ann = {"id": "wxid_1", "alias": "ann"}
+        said = {"type": "message", "id": "1", "sender": ann, "conversation": "wxid_1", "text": "restart bob"}
+        for frame in ({"type": "contacts", "contacts": [ann]}, said):
+            program.stdin.write(json.dumps(frame).encode() + b"\n")
+        await until(lambda: bobs.count("asked"))
+        program.terminate()
+        told = []
+        async with asyncio.timeout(DEADLINE):
+            async for line in program.stdout:
+                frame = json.loads(line)
+                if frame["type"] == "send":
+                    told.append(frame["text"])
+                    program.stdin.write(json.dumps({"type": "accepted", "id": frame["id"]}).encode() + b"\n")
+            await program.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            program.kill()
+        await program.wait()
+    (pid,) = await bobs.running()
+    assert pid != process.pid
+    assert f"cancelled too late to leave bob without a process: it runs as pid {pid}" in told
