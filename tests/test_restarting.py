@@ -350,6 +350,6 @@ def test_change_is_told_in_chinese() -> None:
     """Who reads Chinese reads it here."""
     change = Change(before=(process(),), after=(process(34),), seconds=3.42, keeper="pm2 (7)")
     assert change_rows("bob", change, translate=translation("zh")) == (
-        "bob 已重启，用时3.4 秒：pid 12 → 34，50.0 MB",
+        "bob 已重启，用时 3.4 秒：pid 12 → 34，50.0 MB",
         "是 pm2 (7) 把它拉起的；没有另外启动",
     )

@@ -675,7 +675,7 @@ async def test_restart_is_told_in_chinese() -> None:
     operation = restart_process(OperationConfig(watch="bob", language="zh"), command="bob.js", stay_up=1.0)
     host = Machine()
     async with chat(operation, watches=("bob",), host=host, profile="wechaty-ts", language="zh") as here:
-        assert await ask(here, "restart") == "bob 已重启，用时1.0 秒：pid 5 → 1001，50.0 MB"
+        assert await ask(here, "restart") == "bob 已重启，用时 1.0 秒：pid 5 → 1001，50.0 MB"
         host.add_process(6, "node", "bob.js", "2")
         assert (await ask(here, "restart")).splitlines()[0] == "command bob.js 对应 2 个进程；没有执行任何操作："
 
