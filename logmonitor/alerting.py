@@ -21,12 +21,12 @@ from logmonitor.shape import shape_of
 from logmonitor.stack_trace import LINE_CHARACTERS, Role, add, begin, goes_on, is_beginning, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from logmonitor.pattern import Regex
-    from logmonitor.records import Line
+    from logmonitor.records import Line, LogBatch
     from logmonitor.stack_trace import Block
 
 QUIET_SECONDS: Final = 0.2
@@ -37,6 +37,9 @@ LONGEST_SECONDS: Final = 0.5
 
 MOST_KINDS: Final = 100
 """So many kinds of alerts are counted each for itself, all others together."""
+
+LINES_AT_ONCE: Final = 1000
+"""So many lines keep everything else waiting for a few hundredths of a second."""
 
 EXAMPLE_CHARACTERS: Final = 300
 _LONGEST_TERMINATOR: Final = len(b"\r\n")
@@ -182,6 +185,14 @@ def line_rules(match: str | Sequence[str], ignore: str | Sequence[str] = ()) -> 
     if not wanted:
         raise OperationError("bad match (); expected at least one pattern")
     return LineRules(match=tuple(map(compile_pattern, wanted)), ignore=tuple(map(compile_pattern, unwanted)))
+
+
+def parts(batch: LogBatch, *, most: int = LINES_AT_ONCE) -> Iterator[LogBatch]:
+    """Divide a batch into such of at most so many lines."""
+    for start in range(0, len(batch.lines), most):
+        end = start + most
+        end_offset = batch.lines[end].offset if end < len(batch.lines) else batch.end_offset
+        yield replace(batch, lines=batch.lines[start:end], end_offset=end_offset)
 
 
 def gather(

@@ -23,15 +23,15 @@ _STAMP: Final = r"(?:\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}[\d.,]*(?:Z|\ ?[+-]\d
 _COLOUR: Final = r"(?:\x1b\[[0-9;]*m)*"
 _CONTEXT: Final = (
     r"(?:future|task|handle|message|protocol|transport|source_traceback|client_session|connections?|conn):\ "
-    r"|Exception\ (?:in\ thread\ [^\"]|ignored\ in)"
 )
 
 TRACE_PATTERN: Final = (
     rf"^{_COLOUR}{_STAMP}{_COLOUR}(?:\s*$|[ \t]|[\^~]+{_COLOUR}$|Caused by: |Suppressed: |During handling of the above "
     rf"|The above exception was |goroutine \d+ \[|panic: |fatal error: |\[signal |created by |[^\s(]+\(.*\){_COLOUR}$"
     rf"|[}}\])]+[,;]?{_COLOUR}$|Node\.js v\d|exit status \d|(?:file://)?/[^\s:]+:\d+{_COLOUR}$|node:\S+:\d+{_COLOUR}$"
-    rf"|{_CONTEXT}|Uncaught |Unhandled |Exception in thread |\[\w+: "
-    rf"|[A-Za-z_][\w.$]*[a-z][\w.$]*(?: \[\w+\])?(?::|{_COLOUR}$))"
+    rf"|{_CONTEXT}|Uncaught |Unhandled |Exception in thread |Exception ignored in|\[\w+: "
+    rf"|(?:[A-Za-z_][\w$]*\.[\w.$]*|[A-Z][a-z\d]+[A-Z]\w*|\w*(?:Error|Exception|Throwable|Rejection|Failure))"
+    rf"(?: \[\w+\])?(?::|{_COLOUR}$))"
     r"|Traceback \(most recent call last\)"
 )
 """What every line of a trace matches (RE2 syntax), and few others do: such lines have to be seen to find the traces."""
@@ -45,6 +45,7 @@ class Role(StrEnum):
     OPENING = "opening"
     LATE_OPENING = "late_opening"
     CONTEXT = "context"
+    THREAD = "thread"
     FRAME = "frame"
     INDENTED = "indented"
     CARET = "caret"
@@ -71,11 +72,12 @@ _ROLES: Final = re.compile(
       | (?P<link> During\ handling\ of\ the\ above\ |The\ above\ exception\ was\  )
       | (?P<indented> [ \t] )
       | (?P<context> {_CONTEXT} )
+      | (?P<thread> Exception\ in\ thread\ |Exception\ ignored\ in )
       | (?P<goroutine> goroutine\ \d+\ \[ )
       | (?P<panic> panic:\ |fatal\ error:\ |\[signal\  )
       | (?P<end> [}}\])]++[,;]?\s*$ | Node\.js\ v\d | exit\ status\ \d )
       | (?P<location> (?:file://)?/[^\s:]++:\d+\s*$ | node:[^\s:]++:\d+\s*$ )
-      | (?P<exception> Exception\ in\ thread\ " | \[?(?:Uncaught\ |Unhandled\ )?(?:\w++[.$])*+
+      | (?P<exception> \[?(?:Uncaught\ |Unhandled\ )?(?:\w++[.$])*+
             \w*(?:Error|Exception|Throwable|Rejection|Failure)\w*(?:\ \[\w+\])?(?::|\]?\s*$) )
       | (?P<name> [A-Za-z_][\w.$]*+(?::|\s*$) )
       | (?P<call> created\ by\ |[^\s(]++\(.*\)\s*$ )
@@ -91,6 +93,7 @@ _BEGINNINGS: Final = frozenset(
         Role.OPENING,
         Role.LATE_OPENING,
         Role.CONTEXT,
+        Role.THREAD,
         Role.EXCEPTION,
         Role.PANIC,
         Role.GOROUTINE,
@@ -102,6 +105,7 @@ _FOLLOWERS: Final = {
         {Role.OPENING, Role.CONTEXT, Role.FRAME, Role.EXCEPTION, Role.CAUSE, Role.PANIC, Role.GOROUTINE}
     ),
     Role.CONTEXT: frozenset({Role.CONTEXT, Role.OPENING}),
+    Role.THREAD: frozenset({Role.OPENING, Role.FRAME, Role.CAUSE}),
     Role.OPENING: _BODY,
     Role.LATE_OPENING: _BODY,
     **dict.fromkeys(_BODY, _BODY | {Role.CAUSE, Role.CALL, Role.END}),
@@ -167,7 +171,7 @@ def begin(text: str, role: Role, number: int, *, is_match: bool, is_ignored: boo
         head=(text,),
         matches=int(is_match),
         is_ignored=is_ignored,
-        exception=text if role in {Role.EXCEPTION, Role.PANIC} else "",
+        exception=text if role in {Role.THREAD, Role.EXCEPTION, Role.PANIC} else "",
         is_awaited=role in {Role.OPENING, Role.LATE_OPENING},
         is_open=text.endswith("{"),
     )

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS: Final = 1.0
 SAVE_AGAIN_SECONDS: Final = 60.0
-_LINES_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +126,9 @@ def log_alert(
 
     async def on_batch(context: Context, batch: LogBatch) -> None:
         nonlocal state
-        for start in range(0, len(batch.lines), _LINES_AT_ONCE):
-            if start:
+        for index, part in enumerate(alerting.parts(batch)):
+            if index:
                 await context.sleep(0)  # let others go on in between
-            part = _part(batch, start)
             bot, alerts = take(state.of(batch.watch), part, context.monotonic(), rules=settings.rules)
             state = put(state, batch.watch, bot)
             await carry_on(context, batch.watch, alerts)
@@ -233,13 +231,6 @@ def dues(state: State, now: alerting.Now, settings: Settings) -> tuple[float, ..
     return tuple(found)
 
 
-def _part(batch: LogBatch, start: int) -> LogBatch:
-    """Return the next lines of a batch that is too large to be taken at once."""
-    end = start + _LINES_AT_ONCE
-    end_offset = batch.lines[end].offset if end < len(batch.lines) else batch.end_offset
-    return replace(batch, lines=batch.lines[start:end], end_offset=end_offset)
-
-
 def _commands(
     mute: _Handler, unmute: _Handler, config: OperationConfig, *, translate: Callable[[str], str]
 ) -> tuple[Command, ...]:
@@ -294,11 +285,18 @@ async def _tell(context: Context, watch: str, step: alerting.Step, now: alerting
     text = alert_text.first_text(
         watch,
         step.alert,
-        log=step.alert.path.name if len(context.logs(watch)) > 1 else None,
+        log=step.alert.path.name if _has_several_logs(context, watch) else None,
         until=time_text(until, now=now.at, zone=zone) if step.is_last else None,
         translate=translate,
     )
     await context.send(text, priority=Priority.ALERT)
+
+
+def _has_several_logs(context: Context, watch: str) -> bool:
+    try:
+        return len(context.logs(watch)) > 1
+    except OSError:  # one is rotated away at this moment, and no alert is to be lost for that
+        return True
 
 
 async def _tell_unreadable(context: Context, watches: Sequence[str], *, translate: Callable[[str], str]) -> None:

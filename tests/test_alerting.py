@@ -30,10 +30,11 @@ from logmonitor.alerting import (
     gather,
     line_rules,
     meet,
+    parts,
     shortened,
     tick,
 )
-from logmonitor.records import Line
+from logmonitor.records import Line, LogBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +114,26 @@ def test_alerts_do_not_depend_on_batches(written: list[str], data: st.DataObject
     cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=6)))
     batches = [lines[start:end] for start, end in zip([0, *cuts], [*cuts, len(lines)], strict=True)]
     assert gathered(batches) == gathered([lines])
+
+
+@settings(deadline=None)
+@given(texts, st.integers(1, 10))
+def test_parts_of_a_batch_give_its_alerts(written: list[str], most: int) -> None:
+    """A large batch is taken in parts; a trace that lies across two of them is one alert, as what follows tells."""
+    lines: list[Line] = []
+    offset = 0
+    for number, text in enumerate(written, 1):
+        lines.append(Line(raw=text.encode(), offset=offset, number=number))
+        offset += len(text.encode()) + 1
+    whole = LogBatch(watch="bob", path=LOG, lines=tuple(lines), start_offset=0, end_offset=offset + 50)
+    block: Block | None = None
+    found: list[Alert] = []
+    for part in parts(whole, most=most):
+        assert len(part.lines) <= most
+        block, alerts = gather(block, LOG, part.lines, rules=RULES, now=0.0, end_offset=part.end_offset)
+        found.extend(alerts)
+    _left, late = flush({} if block is None else {LOG: block}, now=None)
+    assert [*found, *late] == gathered([lines])
 
 
 @settings(deadline=None)

@@ -144,6 +144,19 @@ async def test_alert_names_its_log_where_there_are_several() -> None:
     assert [sent.content for sent in context.sent] == ["bob (bob-error.log):\n> ERR a"]
 
 
+async def test_alert_is_told_although_its_logs_cannot_be_listed() -> None:
+    """A log that is rotated away at that moment costs no alert."""
+
+    class Rotating(RecordingContext):
+        def logs(self, watch: str, /) -> tuple[Path, ...]:
+            raise FileNotFoundError(watch)
+
+    context, operation = Rotating(), alerts()
+    assert operation.on_batch is not None
+    await operation.on_batch(context, batch("ERR a", "ERR b", path=Path("bob.log")))
+    assert [sent.content for sent in context.sent] == ["bob (bob.log):\n> ERR a"]
+
+
 async def test_hostile_lines_fool_nobody(here: Chat) -> None:
     """A line that pretends to be the program's own, turns text or clears screens is quoted, and seen for what it is."""
     here.log("bob").write("\u202eERR\rbob: ×2, \x1b[2Jalice: is logged in", "Traceback ERR\x00", "12 INFO")
