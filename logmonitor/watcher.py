@@ -76,7 +76,7 @@ class Watcher:
         self._timezone = bot.timezone
         self._own_logs = [bot.self_log] if bot.self_log else []
         self._workers = [worker for worker in workers if worker.is_about(watch.name)]
-        self._scanners = {worker.name: Scanner(worker.operation.patterns) for worker in self._workers}
+        self._scanners = {worker.name: Scanner(worker.operation.patterns, strip_ansi=True) for worker in self._workers}
         self._sessions = sessions
         self._state = WatchState(session=Session(watch=watch.name))
         folders = [bot.profiles] if bot.profiles else []

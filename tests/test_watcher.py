@@ -6,10 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from logmonitor.config import BotConfig, WatchConfig
+from logmonitor.operation import Operation, OperationConfig
+from logmonitor.testing import chat
 from logmonitor.watcher import Watcher
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from logmonitor.operation import Context
+    from logmonitor.records import LogBatch
 
 
 def logs_of(folder: Path, *logs: str) -> tuple[str, ...]:
@@ -36,3 +41,17 @@ def test_logs_are_those_that_can_be_looked_at(tmp_path: Path) -> None:
     names = ("missing.log", "folder.log", "loop.log", "pipe.log", "x" * 300, "bob.log/below.log", "bob.log")
     assert logs_of(tmp_path, *names) == ("bob.log",)
     assert logs_of(tmp_path, "*.log") == ("bob.log",)
+
+
+async def test_patterns_see_no_colours() -> None:
+    """A pattern for the start of a line fits a line that a terminal would show in colours; the line is as written."""
+    lines: list[bytes] = []
+
+    async def on_batch(_context: Context, batch: LogBatch) -> None:
+        lines.extend(line.raw for line in batch.lines)
+
+    operation = Operation(name="reader", config=OperationConfig(watch="bob"), patterns=("^ERROR$",), on_batch=on_batch)
+    async with chat(operation, watches=("bob",)) as here:
+        here.log("bob").write("\x1b[31mERROR\x1b[0m", "an ERROR", "ERROR")
+        await here.settle()
+    assert lines == [b"\x1b[31mERROR\x1b[0m", b"ERROR"]
