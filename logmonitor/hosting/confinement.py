@@ -391,6 +391,8 @@ class _Program:
     def _finish(self) -> None:
         """Bury the warden, and take what is still in the pipes, whoever holds them open."""
         self._process.wait()
+        if "seconds" not in self._said:
+            self._end_group()
         for descriptor in tuple(self._outputs):
             left = _PIPE_BYTES
             while left > 0 and (taken := self._read(descriptor)):
@@ -403,6 +405,13 @@ class _Program:
         self._begun.set()
         self.is_over.set()
         self._on_over()
+
+    def _end_group(self) -> None:
+        """End what has stayed together of a program whose warden was killed, as it cannot any more."""
+        group = self._said.get("pid")
+        if isinstance(group, int) and group > 1 and group != os.getpgrp():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

@@ -417,13 +417,16 @@ def main() -> None:
         tell(failed=json.loads(failure))
         return
     tell(pid=pid)
-    status, stopped_at = watch(pid, tree, limits, heard=heard)
-    seconds = time.monotonic() - began
+    status, stopped_at = None, None
     left: tuple[Seen, ...] = ()
     survivors: tuple[int, ...] = ()
-    if status is None or not task["keeps"]:
-        left = () if status is None else lingering(tree, limits)
-        survivors = end_all(tree, task["group"])
+    try:
+        status, stopped_at = watch(pid, tree, limits, heard=heard)
+    finally:
+        seconds = time.monotonic() - began
+        if status is None or not task["keeps"]:
+            left = () if status is None else lingering(tree, limits)
+            survivors = end_all(tree, task["group"])
     if task["group"] is not None:
         if has_run_out(content(f"{task['group']}/memory.events")):
             stopped_at = "memory"

@@ -278,9 +278,12 @@ async def test_command_that_ends_its_warden_ends_with_it() -> None:
 
 @pytest.mark.usefixtures("no_group")
 async def test_command_that_kills_its_warden_is_told() -> None:
-    """Without its warden a command ends, and it is told that what it had started may go on."""
-    with pytest.raises(HostError, match=r"the warden of '/bin/sh' is gone: killed"):
-        await ran("echo $$; kill -9 $PPID; sleep 1000")
+    """Without its warden a command ends, with all that has no session of its own, and that is told."""
+    async with asyncio.timeout(DEADLINE), shell("sleep 1000 & echo $! $$; kill -9 $PPID; sleep 1000") as at_work:
+        written = b"".join([piece async for piece in at_work.output()])
+        with pytest.raises(HostError, match=r"the warden of '/bin/sh' is gone: killed"):
+            await at_work.end()
+    wait_until(lambda: not any(is_alive(int(pid)) for pid in written.split()))
 
 
 async def test_command_that_kills_its_warden_ends_with_its_group() -> None:
