@@ -6,18 +6,12 @@ An operation needs nothing but what is imported here.
 from __future__ import annotations
 
 from logmonitor import (
-    alert_text,
-    alerting,
-    history,
-    kept_alerts,
-    muting,
     pulse,
     service,
-    stack_trace,
-    succession,
     throttle,
     vitals,
 )
+from logmonitor.alert import alert_text, alerting, kept_alerts, muting, stack_trace
 from logmonitor.allow_list import allow_list
 from logmonitor.code_redaction import redact_codes
 from logmonitor.configuration.record import WatchConfig
@@ -71,7 +65,8 @@ from logmonitor.operation import (
     SecurityRule,
     Ticket,
 )
-from logmonitor.plotting import Plot, render_plot
+from logmonitor.plot import history
+from logmonitor.plot.plotting import Plot, render_plot
 from logmonitor.qr import render_png, render_terminal
 from logmonitor.records import (
     Attachment,
@@ -96,7 +91,8 @@ from logmonitor.records import (
     SessionState,
     Transition,
 )
-from logmonitor.restarting import (
+from logmonitor.restart import succession
+from logmonitor.restart.restarting import (
     Change,
     Problem,
     change_rows,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import HostError
 from logmonitor.machine import Manager
-from logmonitor.unit_command import unit_command
+from logmonitor.restart.unit_command import unit_command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -9,16 +9,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from alert_lines import MATCH, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logmonitor import LogBatch, Operation, OperationConfig
-from logmonitor.alerting import gather, line_rules
+from logmonitor.alert.alerting import gather, line_rules
 from logmonitor.lines import Rest, cut, finish
 from logmonitor.scan import Scanner
 from logmonitor.testing import MemoryKeyValue, RecordingContext
 from operations.log_alert import log_alert
+from tests.alert_lines import MATCH, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

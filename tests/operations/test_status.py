@@ -31,9 +31,9 @@ from logmonitor import (
     StoreError,
     Usage,
 )
-from logmonitor.chart import COLOURS
-from logmonitor.history import read_samples
 from logmonitor.host import LocalHost
+from logmonitor.plot.chart import COLOURS
+from logmonitor.plot.history import read_samples
 from logmonitor.testing import BOT, FakeClock, FakeHost, MemoryKeyValue, RecordingContext, chat, event, message
 from operations.qr_rescue import qr_rescue
 from operations.status import MOST_CHANGES, MOST_HOURS, caption_text, status

@@ -1,0 +1,3 @@
+"""What log_alert decides: which lines are alerts, what is alike, what is said and kept of them."""
+
+from __future__ import annotations
