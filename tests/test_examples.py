@@ -181,6 +181,8 @@ def test_example_is_the_admins_hand_on_the_server(form: tuple[str, ...], folder:
     """Alice restarts Bob's process, which is brought back, shows his log, runs a command for a code, and so on."""
     with Terminal(START, *form, folder=folder, environ={"TMPDIR": str(folder)}) as terminal:
         terminal.wait_for("you:")
+        terminal.press("alice say status\r")
+        terminal.wait_for("QR rescue is on")
         terminal.press("bob logout\r")
         terminal.wait_for("bob has been logged out")
         terminal.press("bob scan\r")
@@ -205,7 +207,7 @@ def test_example_is_the_admins_hand_on_the_server(form: tuple[str, ...], folder:
             terminal.wait_for(answer)
         terminal.press("alice code\r")
         terminal.wait_for("your authenticator shows for alice: ")
-        terminal.press("\x04")
+        terminal.process.send_signal(signal.SIGTERM)
         assert terminal.wait() == 0
     assert (processes(folder), list(folder.iterdir())) == ({}, [])
 
