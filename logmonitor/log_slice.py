@@ -77,9 +77,9 @@ class LogSlice:
     """Whole lines of a log, the last of those that were wanted.
 
     `lines` counts those in `data`. `found` counts all that were wanted, None where there may be more: of a long log the
-    end is read without what is before it, and many that match are not all counted. `is_cut` says that the first line is the end of one too long
-    to be held, or that some are the beginning of such a one. `is_timed` is False where a time was asked for and no line
-    read tells any. `size_bytes` is the size of the log.
+    end is read without what is before it, and many that match are not all counted. `is_cut` says that the first line is
+    the end of one too long to be held, or that some are the beginning of such a one. `is_timed` is False where a time
+    was asked for and no line read tells any. `size_bytes` is the size of the log.
     """
 
     data: bytes
