@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from logmonitor.config import BrokenOperation, build_operations, load
+from logmonitor.config import build_operations, load
 from logmonitor.errors import ConfigurationError
 from tests.configuration.test_factory import install
 from tests.stdio_bot import stdio_bot
@@ -39,8 +39,12 @@ use = "{use}"
 {rules}
 """
 NOT_THERE: Final = "which is not installed: install it"
+OPERATION: Final = (
+    "import logmonitor\nprint('hello')\n"
+    "def alert(config): return logmonitor.Operation(name=config.name, config=config, {})\n"
+)
 MODULES: Final = {
-    "fine": "import logmonitor\ndef alert(config): return logmonitor.Operation(name='fine', config=config)\n",
+    "fine": OPERATION.format(""),
     "unimportable": "import no_such_sdk\n",
     "raising": "raise type('VendorError', (Exception,), {})('no\\nlicence')\n",
     "leaving": "raise SystemExit('not so')\n",
@@ -49,6 +53,8 @@ MODULES: Final = {
     "untyped": "def alert(config, *, match): ...\n",
     "taken": "def alert(config, *, admins: str): ...\n",
     "number": "alert = 3\n",
+    "refused": OPERATION.format("patterns=('a(?=b)',), on_batch=print"),
+    "reserved": OPERATION.format("commands=(logmonitor.Command(name='help', handler=print, help='x'),)"),
     "chatty": "def alert(config): raise RuntimeError('\\u202e' + 'x' * 1000)\n",
     "strict": "def alert(config, *, quiet: float = 1): raise ValueError(f'bad quiet {quiet!r}')\n",
 }
@@ -96,6 +102,8 @@ def loaded(folder: Path, use: str, *, keys: str = "", rules: str = "") -> Config
         ("untyped", "has the parameter 'match' without a type"),
         ("taken", "has the parameter 'admins', which is taken; expected another"),
         ("chatty", f"failed with RuntimeError: \\u202e{'x' * 267}…"),
+        ("refused", "pattern 'a(?=b)' is refused: "),
+        ("reserved", "operation 'reserved' claims command 'help', which belongs to the runtime"),
         ("faulty_alert:alert", "failed with KeyError: 'handlers'"),
         ("unimportable_alert:alert", "needs the package 'no_such_sdk', " + NOT_THERE),
     ],
@@ -103,7 +111,9 @@ def loaded(folder: Path, use: str, *, keys: str = "", rules: str = "") -> Config
 def test_load_leaves_out_an_operation_whose_code_fails(folder: Path, use: str, reason: str) -> None:
     """Whatever its module or factory does, the others are there, and it is named with the reason, on one line."""
     config = loaded(folder, use)
-    assert config.broken == (BrokenOperation(use=use, name=use.rpartition(":")[2], reason=reason),)
+    (broken,) = config.broken
+    assert (broken.use, broken.name, broken.reason[: len(reason)]) == (use, use.rpartition(":")[2], reason)
+    assert len(broken.reason) == len(reason) or reason.endswith(" ")
     assert [operation.name for operation in build_operations(config)] == ["qr_rescue"]
 
 
@@ -157,6 +167,14 @@ async def test_run_goes_on_without_an_operation_that_fails(folder: Path) -> None
     assert code == 0
     assert f"ERROR logmonitor.runtime: {told}\n" in errors
     assert "Traceback" not in errors
+
+
+async def test_run_keeps_what_an_operation_prints_out_of_the_chat(folder: Path) -> None:
+    """A module that prints while it is imported writes nothing between the frames of a chat on standard output."""
+    environ = {**os.environ, "PYTHONPATH": str(folder)}
+    async with stdio_bot(written(folder, "fine"), environ=environ) as bot:
+        assert (await bot.answer_to("status")).startswith("bob: not known yet")
+        assert "hello\n" in (await bot.stop())[1]
 
 
 async def test_run_tells_of_an_operation_that_fails_in_chinese(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
@@ -159,10 +160,13 @@ def _callable(target: str, *, extra: str | None = None) -> Callable[..., object]
 
 
 def _tried(action: Callable[[], _Result], failure: Callable[[BaseException], ConfigurationError]) -> _Result:
-    """Return what others' code gives; whatever it raises, or ends the program with, becomes what `failure` makes."""
+    """Return what others' code gives; whatever it raises, or ends the program with, becomes what `failure` makes.
+
+    What it prints goes to standard error: standard output may be a protocol's.
+    """
     caught: list[BaseException] = []
     try:
-        with isolated(caught.append):
+        with redirect_stdout(sys.stderr), isolated(caught.append):
             return action()
     except SystemExit as error:  # a script that ends where it should be imported
         caught.append(error)

@@ -124,6 +124,24 @@ def _own_parameters(
     return own
 
 
+def _made(factory: Callable[..., object], entry: OperationEntry) -> Operation:
+    """Make an operation.
+
+    Raises:
+        ConfigurationError: it refuses its parameters.
+        BrokenCodeError: its code fails, or asks for what cannot be and nothing in the configuration has a part in.
+    """
+    operation = make_operation(factory, entry.config, entry.parameters)
+    if not entry.parameters:
+        try:
+            for pattern in operation.patterns:
+                compile_pattern(pattern)
+            build((operation,))
+        except (PatternError, OperationError) as error:
+            raise BrokenCodeError(*error.args) from error
+    return operation
+
+
 def is_lasting(location: Location) -> bool:
     """Tell whether what stands there matters to who works on what lasts, and does not run the bot."""
     table, *keys = location
@@ -253,7 +271,7 @@ class Reading:
         if factory is not None:
             self._operations[location] = entry.config.name
             operation = self._finder.attempt(
-                partial(make_operation, factory, entry.config, parameters),
+                partial(_made, factory, entry),
                 (*location, "use"),
                 on_broken=faults.append,
             )
