@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import psutil
 
 from logmonitor.hosting import (
     confinement,
@@ -20,12 +24,14 @@ from logmonitor.hosting import (
     usage,
 )
 from logmonitor.hosting.look_up import look_up
+from logmonitor.machine import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from logmonitor.hosting.process_table import Entry
     from logmonitor.log_slice import LogSlice, Selection
     from logmonitor.machine import (
         Completed,
@@ -33,13 +39,14 @@ if TYPE_CHECKING:
         FileState,
         Launch,
         Origin,
-        Process,
         ProcessSelector,
         Response,
         Shell,
         ShellLimits,
         Usage,
     )
+
+_UNSEEN: Final = (psutil.Error, FileNotFoundError)  # the latter where a process ends while it is looked at
 
 
 class LocalHost:
@@ -75,7 +82,7 @@ class LocalHost:
         Raises:
             HostError: it cannot be told.
         """
-        return await finding.find(selector, run=self.run)
+        return await finding.find(selector, run=self.run, describe=describe, listeners=listeners)
 
     async def is_running(self, process: Process, /) -> bool:
         """Tell whether this very process still runs; one that has ended and is not waited for does not."""
@@ -87,7 +94,7 @@ class LocalHost:
         Raises:
             HostError: it is gone.
         """
-        return await asyncio.to_thread(inspecting.inspect, process)
+        return await asyncio.to_thread(partial(inspecting.inspect, process, describe=describe))
 
     async def terminate(self, process: Process, /, *, timeout: float) -> Ending:  # noqa: ASYNC109  # until it is killed
         """Ask a process and all below it to end, and kill after `timeout` seconds what has not.
@@ -111,7 +118,7 @@ class LocalHost:
         Raises:
             HostError: it cannot be started.
         """
-        return await launching.start(launch)
+        return await launching.start(launch, describe=describe)
 
     async def run(self, *argv: str, timeout: float) -> Completed:  # noqa: ASYNC109  # a deadline that ends the tree
         """Run a program to its end, with nothing to read; at the deadline end it and all that it started.
@@ -150,7 +157,14 @@ class LocalHost:
 
     async def usage(self, paths: Sequence[Path], /) -> Usage:
         """Return how busy the machine is, and how full the disks are on which `paths` lie."""
-        return await usage.usage(paths)
+        memory = psutil.virtual_memory()
+        return await usage.usage(
+            paths,
+            load=psutil.getloadavg(),
+            cores=psutil.cpu_count() or 1,
+            memory=(memory.total, memory.available),
+            room=_room,
+        )
 
 
 def _read_regular(path: Path, limit_bytes: int) -> bytes:
@@ -163,3 +177,42 @@ def _read_regular(path: Path, limit_bytes: int) -> bytes:
     if len(data) > limit_bytes:
         raise OSError(f"{path} is larger than {limit_bytes} bytes")
     return data
+
+
+def describe(entry: Entry) -> Process | None:
+    """Return a process as others are shown it; None if it is gone, or another has its id."""
+    words = process_table.shown_words(entry.pid)
+    with suppress(*_UNSEEN):
+        seen = psutil.Process(entry.pid)
+        with seen.oneshot():
+            times = seen.cpu_times()
+            process = Process(
+                pid=entry.pid,
+                created=entry.created,
+                name=os.fsdecode(process_table.full_name(entry.name, words)),
+                argv=tuple(os.fsdecode(word) for word in words),
+                parent=seen.ppid(),
+                user=seen.username(),
+                started_at=datetime.fromtimestamp(process_table.started_at(entry), UTC),
+                memory_bytes=seen.memory_info().rss,
+                cpu_seconds=times.user + times.system,
+            )
+        return process if process_table.is_same(process, process_table.entry_of(entry.pid)) else None
+    return None
+
+
+def listeners(port: int) -> set[tuple[int | None, int]]:
+    """Return by which descriptor of which process each TCP socket is held that listens on a port.
+
+    Of those who share it that is any one; its id is None where this user may see none of them.
+    """
+    return {
+        (connection.pid, connection.fd)
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+    }
+
+
+def _room(path: Path) -> tuple[int, int]:
+    disk = psutil.disk_usage(os.fspath(path))
+    return disk.used, disk.free

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import HostError
 from logmonitor.hosting.process_table import (
-    Table,
     above,
     below,
-    describe,
     full_name,
     read_table,
     roots,
@@ -24,40 +22,57 @@ from logmonitor.hosting.unit import main_processes
 from logmonitor.pattern import compile_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterator
     from pathlib import Path
 
+    from logmonitor.hosting.process_table import Entry, Table
     from logmonitor.machine import Completed, Process, ProcessSelector
+
+    Listener = tuple[int | None, int]
 
 _PID_FILE_BYTES: Final = 4096
 _LONGEST_PID: Final = 10
 _SLACK: Final = 2.0
-_LISTENING: Final = b"0A"
 
 
-async def find(selector: ProcessSelector, *, run: Callable[..., Awaitable[Completed]]) -> tuple[Process, ...]:
-    """Return the processes that are meant; `run` asks managers of units.
+async def find(
+    selector: ProcessSelector,
+    *,
+    run: Callable[..., Awaitable[Completed]],
+    describe: Callable[[Entry], Process | None],
+    listeners: Callable[[int], Collection[Listener]],
+) -> tuple[Process, ...]:
+    """Return the processes that are meant.
+
+    `run` asks managers of units, `describe` tells of a process what others are shown, and `listeners` of a port by
+    which descriptor of which process each socket is held on which somebody listens, of those who share it any one.
 
     Raises:
         HostError: it cannot be told.
     """
     pids = None if selector.unit is None else await main_processes(*selector.unit, run=run)
-    return await asyncio.to_thread(_find, selector, pids)
+    return await asyncio.to_thread(_find, selector, pids, describe, listeners)
 
 
-def _find(selector: ProcessSelector, of_unit: tuple[int, ...] | None) -> tuple[Process, ...]:
+def _find(
+    selector: ProcessSelector,
+    of_unit: tuple[int, ...] | None,
+    describe: Callable[[Entry], Process | None],
+    listeners: Callable[[int], Collection[Listener]],
+) -> tuple[Process, ...]:
     table = read_table()
     ours = {os.getpid(), *above(os.getpid(), table)} | below((os.getpid(),), table)
-    meant = set(_meant(selector, table) if of_unit is None else of_unit)
-    found = (describe(entry) for entry in roots(meant - ours, table))
+    others = {pid: entry for pid, entry in table.items() if pid not in ours}
+    meant = set(_meant(selector, others, listeners) if of_unit is None else of_unit)
+    found = (describe(entry) for entry in roots(meant, others))
     return tuple(process for process in found if process is not None)
 
 
-def _meant(selector: ProcessSelector, table: Table) -> Iterator[int]:
+def _meant(selector: ProcessSelector, table: Table, listeners: Callable[[int], Collection[Listener]]) -> Iterator[int]:
     if selector.pid_file is not None:
         yield from _in_file(selector.pid_file, table)
     elif selector.port is not None:
-        yield from _listening(selector.port, table)
+        yield from _listening(selector.port, listeners(selector.port), table)
     elif selector.name is not None:
         yield from _called(os.fsencode(selector.name), table)
     elif selector.command is not None:
@@ -104,27 +119,22 @@ def _read_pid_file(path: Path) -> tuple[int, float]:
     return int(word), status.st_mtime
 
 
-def _listening(port: int, table: Table) -> set[int]:
-    sockets = set(_listening_sockets(port))
-    if not sockets:
-        return set()
-    found = {entry.pid for entry in table.values() if not sockets.isdisjoint(_descriptors(entry.pid))}
-    if not found:
+def _listening(port: int, listeners: Collection[Listener], table: Table) -> set[int]:
+    if listeners and all(pid is None for pid, _ in listeners):
         raise HostError(f"something listens on port {port}, and this user may not see what")
-    return found
+    links = (_link(b"/proc/%d/fd/%d" % (pid, number)) for pid, number in listeners if pid is not None)
+    sockets = {link for link in links if link is not None}
+    return {entry.pid for entry in table.values() if not sockets.isdisjoint(_links(entry.pid))}
 
 
-def _listening_sockets(port: int) -> Iterator[bytes]:
-    for name in ("tcp", "tcp6"):
-        with suppress(FileNotFoundError), open(f"/proc/self/net/{name}", "rb") as file:  # noqa: PTH123 - no path of ours
-            for fields in map(bytes.split, file):
-                if fields[3] == _LISTENING and int(fields[1].rpartition(b":")[2], 16) == port:
-                    yield b"socket:[%s]" % fields[9]
-
-
-def _descriptors(pid: int) -> Iterator[bytes]:
+def _links(pid: int) -> Iterator[bytes | None]:
     folder = b"/proc/%d/fd" % pid
     with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         for name in os.listdir(folder):  # noqa: PTH208 - thousands of names
-            with suppress(FileNotFoundError, ProcessLookupError):
-                yield os.readlink(folder + b"/" + name)  # noqa: PTH115 - as the kernel writes it, which is no path
+            yield _link(folder + b"/" + name)
+
+
+def _link(path: bytes) -> bytes | None:
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        return os.readlink(path)  # noqa: PTH115 - as the kernel writes it, which is no path
+    return None

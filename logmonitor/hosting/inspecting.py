@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import HostError
-from logmonitor.hosting.process_table import describe, entry_of, is_same, read_of, status_of, words_of
+from logmonitor.hosting.process_table import entry_of, is_same, read_of, status_of, words_of
 from logmonitor.machine import Origin, Stream, StreamKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from logmonitor.hosting.process_table import Entry
     from logmonitor.machine import Process
 
 _WORDS_START: Final = 45
@@ -47,20 +48,20 @@ _NULL: Final = os.makedev(1, 3)
 _DEFAULT_PATH: Final = b"/bin:/usr/bin"
 
 
-def inspect(process: Process) -> Origin:
-    """Return what a process was started with.
+def inspect(process: Process, *, describe: Callable[[Entry], Process | None]) -> Origin:
+    """Return what a process was started with; `describe` tells of one what others are shown.
 
     Raises:
         HostError: it is gone.
     """
-    origin = _inspect(process)
+    origin = _inspect(process, describe)
     entry = entry_of(process.pid)
     if origin is None or entry is None or not is_same(process, entry) or entry.is_ended:
         raise HostError(f"process {process.pid} is gone")
     return origin
 
 
-def _inspect(process: Process) -> Origin | None:
+def _inspect(process: Process, describe: Callable[[Entry], Process | None]) -> Origin | None:
     pid = process.pid
     entry = entry_of(pid)
     now = None if entry is None else describe(entry)

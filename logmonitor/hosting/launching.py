@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from logmonitor.errors import HostError
 from logmonitor.hosting import launcher
-from logmonitor.hosting.process_table import describe, entry_of, parse_entry, started_at, user_name
+from logmonitor.hosting.process_table import entry_of, parse_entry, started_at
 from logmonitor.machine import Process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from logmonitor.hosting.process_table import Entry
@@ -33,16 +36,18 @@ async def rehearse(launch: Launch) -> None:
     await asyncio.to_thread(_ask, launch, is_rehearsal=True)
 
 
-async def start(launch: Launch) -> Process:
+async def start(launch: Launch, *, describe: Callable[[Entry], Process | None]) -> Process:
     """Start a process that outlives this program; who is cancelled meanwhile has started it all the same.
+
+    `describe` tells of a process what others are shown.
 
     Raises:
         HostError: it cannot be started.
     """
-    return await asyncio.to_thread(_start, launch)
+    return await asyncio.to_thread(_start, launch, describe)
 
 
-def _start(launch: Launch) -> Process:
+def _start(launch: Launch, describe: Callable[[Entry], Process | None]) -> Process:
     started = parse_entry(_ask(launch, is_rehearsal=False).encode("latin-1"))
     now = entry_of(started.pid)
     if now is None or now.ticks != started.ticks or now.is_ended:
@@ -100,8 +105,14 @@ def _describe_ended(entry: Entry, launch: Launch) -> Process:
         name=launch.executable.name,
         argv=tuple(os.fsdecode(word) for word in launch.argv),
         parent=1,
-        user=user_name(launch.uid),
+        user=_user_name(launch.uid),
         started_at=datetime.fromtimestamp(started_at(entry), UTC),
         memory_bytes=0,
         cpu_seconds=0.0,
     )
+
+
+def _user_name(uid: int) -> str:
+    with suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return str(uid)

@@ -2,25 +2,23 @@
 
 A process is known by its id and by when it was started, in the kernel's own ticks since the machine came up: no step of
 a clock changes that. `Process.created` is made from it with one and the same time of the machine's start for as long as
-this program runs.
+this program runs. That, sessions, bytes as they are and threads of the kernel are what a library of processes does not
+tell; what it does tell is read by it, in `host`.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import pwd
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.machine import Process
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+    from logmonitor.machine import Process
 
 _ENDED: Final = frozenset({"Z", "X", "x"})
 _KERNEL_THREAD: Final = 0x0020_0000
@@ -30,7 +28,7 @@ _UNSEEN: Final = frozenset({errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What `/proc/PID/stat` says of a process; `ticks` is when it was started, `cpu_ticks` the time it has used."""
+    """What `/proc/PID/stat` says of a process; `ticks` is when it was started."""
 
     pid: int
     parent: int
@@ -40,7 +38,6 @@ class Entry:
     session: int
     threads: int
     ticks: int
-    cpu_ticks: int
     is_kernel_thread: bool
 
     @property
@@ -71,7 +68,6 @@ def parse_entry(data: bytes) -> Entry:
         session=int(fields[3]),
         threads=int(fields[17]),
         ticks=int(fields[19]),
-        cpu_ticks=int(fields[11]) + int(fields[12]),
         is_kernel_thread=bool(int(fields[6]) & _KERNEL_THREAD),
     )
 
@@ -136,38 +132,11 @@ def full_name(name: bytes, words: tuple[bytes, ...]) -> bytes:
     return next((candidate for candidate in candidates if candidate.startswith(name)), name)
 
 
-def describe(entry: Entry) -> Process | None:
-    """Return a process as others are shown it; None if it is gone."""
-    words = shown_words(entry.pid)
-    status = status_of(entry.pid)
-    memory = read_of(entry.pid, "statm")
-    if not status or not memory:
-        return None
-    return Process(
-        pid=entry.pid,
-        created=entry.created,
-        name=os.fsdecode(full_name(entry.name, words)),
-        argv=tuple(os.fsdecode(word) for word in words),
-        parent=entry.parent,
-        user=user_name(int(status["Uid"].split()[0])),
-        started_at=datetime.fromtimestamp(started_at(entry), UTC),
-        memory_bytes=int(memory.split()[1]) * os.sysconf("SC_PAGE_SIZE"),
-        cpu_seconds=entry.cpu_ticks / _ticks_per_second(),
-    )
-
-
 def status_of(pid: int) -> Mapping[str, str]:
     """Return the rows of `/proc/PID/status`; none if the process is gone."""
     text = (read_of(pid, "status") or b"").decode("ascii", "replace")
     rows = (line.partition(":") for line in text.splitlines())
     return {name: value.strip() for name, _, value in rows}
-
-
-def user_name(uid: int) -> str:
-    """Return what a user is called, the number of one who has no name."""
-    with suppress(KeyError):
-        return pwd.getpwuid(uid).pw_name
-    return str(uid)
 
 
 def started_at(entry: Entry) -> float:

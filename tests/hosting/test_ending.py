@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor.errors import HostError
-from logmonitor.host import LocalHost
-from logmonitor.hosting.process_table import describe, entry_of, is_running, read_table
+from logmonitor.host import LocalHost, describe
+from logmonitor.hosting.process_table import entry_of, is_running, read_table
 from tests.hosting.strangers import NOBODY, as_nobody, child, interpreter, until
 
 if TYPE_CHECKING:
@@ -222,8 +222,8 @@ async def test_cancelled_ending_leaves_nothing_stopped(strangers: Strangers) -> 
 BY_NOBODY = """
 import asyncio, sys
 from logmonitor.errors import HostError
-from logmonitor.host import LocalHost
-from logmonitor.hosting.process_table import describe, read_table
+from logmonitor.host import LocalHost, describe
+from logmonitor.hosting.process_table import read_table
 try:
     ending = asyncio.run(LocalHost().terminate(describe(read_table()[int(sys.argv[1])]), timeout=0.5))
     print(ending.killed, ending.survivors, ending.seconds < 5)

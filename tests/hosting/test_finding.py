@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from logmonitor.errors import HostError
 from logmonitor.host import LocalHost
-from logmonitor.hosting.process_table import is_running
+from logmonitor.hosting.process_table import entry_of, is_running
 from logmonitor.machine import ProcessSelector
 from tests.hosting.strangers import as_nobody, child, interpreter, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from logmonitor.machine import Process
     from tests.hosting.strangers import Strangers
 
 SLEEP = "echo ready; sleep 1000; exit"
@@ -26,6 +29,40 @@ import os, socket, time
 server = socket.create_server(("127.0.0.1", 0))
 if os.fork() == 0: os.fork()
 print("ready", server.getsockname()[1], flush=True)
+time.sleep(1000)
+"""
+ORPHANED = """
+import os, socket, sys, time
+server = socket.create_server(("127.0.0.1", 0))
+said = [server.getsockname()[1]]
+for _ in range(2):
+    worker = os.fork()
+    if worker == 0:
+        time.sleep(1000)
+    said.append(worker)
+if sys.argv[1] == "alive":
+    server.close()
+print("ready", *said, flush=True)
+if sys.argv[1] == "alive":
+    time.sleep(1000)
+"""
+APART = """
+import os, socket, sys, time
+server = socket.create_server(("127.0.0.1", 0))
+reading, writing = os.pipe()
+between = os.fork()
+if between == 0:
+    if os.fork():
+        if sys.argv[1] == "gone":
+            os._exit(0)
+        server.close()
+    else:
+        os.setsid()
+        os.write(writing, b"%d" % os.getpid())
+    time.sleep(1000)
+if sys.argv[1] == "gone":
+    os.waitpid(between, 0)
+print("ready", server.getsockname()[1], int(os.read(reading, 99)), flush=True)
 time.sleep(1000)
 """
 AS_SEEN = """
@@ -63,6 +100,22 @@ async def test_process_is_found_by_its_name(strangers: Strangers) -> None:
     assert await found(name=path.name[:15]) == [script.pid]
     assert await found(name=f"bob-{mark}") == [renamed.pid]
     assert await found(name=mark) == []
+
+
+async def test_long_name_in_chinese_is_found_whole(strangers: Strangers) -> None:
+    """The kernel cuts a name at fifteen bytes, which may be in the middle of a character."""
+    mark = strangers.mark[-3:].decode()
+    for name in (f"鲍勃机器人助手{mark}", f"a鲍勃机器人助手{mark}"):
+        program = strangers.folder / name
+        shutil.copy("/bin/sleep", program)
+        process = await strangers.start(os.fsencode(program), "1000")
+        await until(partial(_runs, process, program))
+        (same,) = await LocalHost().find(ProcessSelector(name=name))
+        assert (same.pid, same.name) == (process.pid, name)
+
+
+def _runs(process: Process, program: Path) -> bool:
+    return Path(f"/proc/{process.pid}/exe").readlink() == program
 
 
 async def test_process_is_found_by_its_command(strangers: Strangers) -> None:
@@ -159,6 +212,30 @@ async def test_process_is_found_by_its_port_of_six(strangers: Strangers) -> None
     """An address of either kind will do."""
     process = await strangers.python(LISTENING.replace('"127.0.0.1", 0)', '"::1", 0), family=socket.AF_INET6'))
     assert await found(port=int(strangers.said().split()[1])) == [process.pid]
+
+
+@pytest.mark.parametrize("parent", ["alive", "gone"])
+async def test_workers_that_share_a_port_are_all_found(strangers: Strangers, parent: str) -> None:
+    """Those left by the one that forked them stand beside each other, as those do whose parent listens no more."""
+    process = await strangers.python(ORPHANED, parent)
+    port, *workers = (int(word) for word in strangers.said().split()[1:])
+    await until(lambda: parent == "alive" or not is_running(process))
+    assert sorted(await found(port=port)) == sorted(workers)
+
+
+async def test_relative_that_went_its_own_way_is_found_above(strangers: Strangers) -> None:
+    """One that listens, in a session of its own, is below the one that listens too, with another between them."""
+    process = await strangers.python(APART, "alive")
+    port = int(strangers.said().split()[1])
+    assert await found(port=port) == [process.pid]
+
+
+async def test_what_took_a_port_away_does_not_hide_whose_it_is(strangers: Strangers) -> None:
+    """One that got the socket with all else and has nothing to do with the others any more is not meant alone."""
+    process = await strangers.python(APART, "gone")
+    port, helper = (int(word) for word in strangers.said().split()[1:])
+    await until(lambda: (now := entry_of(helper)) is not None and now.parent != process.pid and now.session == helper)
+    assert sorted(await found(port=port)) == sorted((process.pid, helper))
 
 
 @pytest.fixture

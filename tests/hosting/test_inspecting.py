@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor.errors import HostError
-from logmonitor.host import LocalHost
+from logmonitor.host import LocalHost, describe
 from logmonitor.hosting.inspecting import unit_of
-from logmonitor.hosting.process_table import describe, read_table
+from logmonitor.hosting.process_table import read_table
 from logmonitor.machine import ProcessSelector, Stream, StreamKind
 from tests.hosting.strangers import NOBODY, as_nobody, child, interpreter, until
 
@@ -275,8 +275,8 @@ async def test_origin_of_another_user_is_none_where_it_cannot_be_seen(strangers:
     process = await strangers.shell(SLEEP, "bob", umask=0o27)
     script = """
 import asyncio, sys
-from logmonitor.host import LocalHost
-from logmonitor.hosting.process_table import describe, read_table
+from logmonitor.host import LocalHost, describe
+from logmonitor.hosting.process_table import read_table
 origin = asyncio.run(LocalHost().inspect(describe(read_table()[int(sys.argv[1])])))
 print(origin.argv[-1], origin.executable, origin.is_executable_gone, origin.environ, origin.folder, origin.uid)
 print(origin.umask, len(origin.limits), origin.stdout.kind, origin.is_contained, origin.parent.pid)

@@ -11,12 +11,14 @@ import stat
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from pwd import getpwuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from logmonitor.errors import HostError
 from logmonitor.host import LocalHost
+from logmonitor.hosting.launching import start
 from logmonitor.hosting.process_table import entry_of, is_running, read_of, read_table, status_of
 from logmonitor.machine import Launch, StreamKind
 from tests.hosting.strangers import NOBODY, as_nobody, interpreter, until
@@ -145,6 +147,17 @@ async def test_process_that_ends_at_once_was_started(strangers: Strangers) -> No
 
 def _has_ended(process: Process) -> bool:
     return not is_running(process)
+
+
+@pytest.mark.parametrize(
+    ("uid", "user"), [(os.getuid(), getpwuid(os.getuid()).pw_name), *([(64_123, "64123")] if IS_ROOT else [])]
+)
+async def test_process_that_nobody_saw_is_known_by_its_launch(strangers: Strangers, uid: int, user: str) -> None:
+    """What ended before anybody could look at it is shown as it was started; a user without a name is a number."""
+    launch = strangers.launch("/bin/true", "a", uid=uid)
+    process = await start(launch, describe=lambda _: None)
+    assert (process.name, process.argv, process.user) == ("true", ("/bin/true", "a"), user)
+    assert (process.memory_bytes, process.cpu_seconds) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +351,7 @@ async def test_process_outlives_who_started_it(strangers: Strangers) -> None:
     script = f"""
 import asyncio, os, signal, sys
 from pathlib import Path
+from pwd import getpwuid
 from logmonitor.host import LocalHost
 from logmonitor.machine import Launch
 launch = Launch(executable=Path("/bin/sleep"), argv=(b"sleep", b"1000"), environ=({strangers.mark!r},),

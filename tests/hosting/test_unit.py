@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from logmonitor.errors import HostError
+from logmonitor.host import describe, listeners
 from logmonitor.hosting.finding import find
 from logmonitor.hosting.unit import main_processes
 from logmonitor.machine import Completed, Manager, ProcessSelector
-from logmonitor.unit_command import unit_command
+from logmonitor.restart.unit_command import unit_command
 
 if TYPE_CHECKING:
     from tests.hosting.strangers import Strangers
@@ -119,11 +121,12 @@ async def test_unit_is_found_unless_it_is_ours(strangers: Strangers) -> None:
     """The main process of a unit is described; this program's own is not found, nor one that is gone."""
     process = await strangers.shell("echo ready; sleep 1000; exit")
     programs = Programs(f"LoadState=loaded\nMainPID={process.pid}\n")
-    assert [one.pid for one in await find(ProcessSelector(systemd="bob"), run=programs.run)] == [process.pid]
+    found = partial(find, run=programs.run, describe=describe, listeners=listeners)
+    assert [one.pid for one in await found(ProcessSelector(systemd="bob"))] == [process.pid]
     programs.stdout = f"LoadState=loaded\nMainPID={os.getpid()}\n"
-    assert await find(ProcessSelector(systemd="bob"), run=programs.run) == ()
+    assert await found(ProcessSelector(systemd="bob")) == ()
     programs.stdout = "LoadState=loaded\nMainPID=4194305\n"
-    assert await find(ProcessSelector(systemd="bob"), run=programs.run) == ()
+    assert await found(ProcessSelector(systemd="bob")) == ()
 
 
 def test_unit_command_names_the_unit_last() -> None:
