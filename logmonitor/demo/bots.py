@@ -62,7 +62,7 @@ watch = "{twin}"
 pid_file = "{twin}.pid"
 stdout = "{twin}.out"       # where nothing brings the twin back, as the demo does
 respawn = {respawn:.0f}
-stay_up = 1
+stay_up = 0.5
 wait_for_login = true
 
 [[operation]]
