@@ -94,7 +94,7 @@ def log_alert(
 
     The first of a kind is told at once, `most` of them at most in `period` seconds; the others are counted and told
     together at its end. In `quiet_hours`, such as `22:00-07:00`, all are counted and told at their end. Of several such
-    operations about one bot only one `has_commands`.
+    operations about one bot only one `has_commands`. A line that begins with `> `, as alerts quote, is never told.
     """
     state = State()
     _ = translation(config.language)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from hypothesis import strategies as st
@@ -31,8 +32,17 @@ TEXTS: Final = (
     "throw new ERRError({number})",
     "}}",
     "Node.js v20",
+    "> 12:00:01 ERR disk {number} full",
+    "> ERRError: {number}",
 )
 MATCH: Final = "ERR"
+_WANTED: Final = re.compile(rf"^(?!> ).*{MATCH}")
+
+
+def is_wanted(text: str) -> bool:
+    """Tell whether somebody wants to hear of a line: what is quoted was told before."""
+    return _WANTED.search(text) is not None
+
 
 texts = st.lists(
     st.builds(lambda text, number: text.format(number=number), st.sampled_from(TEXTS), st.integers(0, 20)), max_size=40

@@ -39,7 +39,8 @@ MOST_KINDS: Final = 100
 """So many kinds of alerts are counted each for itself, all others together."""
 
 LINES_AT_ONCE: Final = 1000
-"""So many lines keep everything else waiting for a few hundredths of a second."""
+BYTES_AT_ONCE: Final = 200_000
+"""So many lines, of so many bytes together, keep everything else waiting for a few hundredths of a second."""
 
 EXAMPLE_CHARACTERS: Final = 300
 _LONGEST_TERMINATOR: Final = len(b"\r\n")
@@ -49,7 +50,10 @@ _OPENINGS: Final = ("Traceback (", "Exception Group Traceback (")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRules:
-    """Which lines are wanted: those in which a pattern of `match` is found, without traces with one of `ignore`."""
+    """Which lines are wanted: those in which a pattern of `match` is found, without traces with one of `ignore`.
+
+    A line is not unwanted for what stands before it.
+    """
 
     match: tuple[Regex, ...]
     ignore: tuple[Regex, ...] = ()
@@ -187,12 +191,16 @@ def line_rules(match: str | Sequence[str], ignore: str | Sequence[str] = ()) -> 
     return LineRules(match=tuple(map(compile_pattern, wanted)), ignore=tuple(map(compile_pattern, unwanted)))
 
 
-def parts(batch: LogBatch, *, most: int = LINES_AT_ONCE) -> Iterator[LogBatch]:
-    """Divide a batch into such of at most so many lines."""
-    for start in range(0, len(batch.lines), most):
-        end = start + most
-        end_offset = batch.lines[end].offset if end < len(batch.lines) else batch.end_offset
-        yield replace(batch, lines=batch.lines[start:end], end_offset=end_offset)
+def parts(batch: LogBatch, *, most: int = LINES_AT_ONCE, most_bytes: int = BYTES_AT_ONCE) -> Iterator[LogBatch]:
+    """Divide a batch into such of at most so many lines, and so many bytes unless a single line has more."""
+    start, size_bytes = 0, 0
+    for end, line in enumerate(batch.lines):
+        size_bytes += len(line.raw)
+        if end > start and (end - start == most or size_bytes > most_bytes):
+            yield replace(batch, lines=batch.lines[start:end], end_offset=line.offset)
+            start, size_bytes = end, len(line.raw)
+    if start < len(batch.lines):
+        yield replace(batch, lines=batch.lines[start:])
 
 
 def gather(
@@ -209,15 +217,20 @@ def gather(
     `lines` are those that match the rules or `TRACE_PATTERN`, so that lines between which none was left out are known
     by their numbers; others follow the last if it does not end at `end_offset`. How they are divided among calls makes
     no difference, but that `flush` may come in between.
+
+    A wanted line behind an ignored one begins a block of its own: what a stranger makes a bot log would otherwise
+    be a trace that a real alert belongs to and is lost with. A line that quotes another one is no alert: it is what a
+    twin told of, in the log of who told or heard it, and alerts would answer alerts.
     """
     alerts: list[Alert] = []
     for line in lines:
         data = line.raw if line.raw.isascii() else line.text.encode()
-        is_match = rules.is_match(data)
-        is_ignored = bool(rules.ignore) and rules.is_ignored(data)
         text = clean_text(line.raw[: _CHARACTER_BYTES * LINE_CHARACTERS], strip_ansi=True)
         role = role_of(text)
-        if block is not None and goes_on(block, text, role, line.number):
+        is_match = role is not Role.QUOTE and rules.is_match(data)
+        is_ignored = bool(rules.ignore) and rules.is_ignored(data)
+        is_lost = block is not None and block.is_ignored and is_match and not is_ignored
+        if block is not None and not is_lost and goes_on(block, text, role, line.number):
             block = add(block, text, role, line.number, is_match=is_match, is_ignored=is_ignored, now=now)
             continue
         alerts += _finished(block, path)

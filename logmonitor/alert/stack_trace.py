@@ -38,9 +38,10 @@ TRACE_PATTERN: Final = (
 
 
 class Role(StrEnum):
-    """What a line is to a trace."""
+    """What a line is to a trace; a quote is none of it, but a line that an alert of ours has told of."""
 
     PLAIN = "plain"
+    QUOTE = "quote"
     BLANK = "blank"
     OPENING = "opening"
     LATE_OPENING = "late_opening"
@@ -65,6 +66,7 @@ _ROLES: Final = re.compile(
     _STAMP
     + rf"""
     (?: (?P<blank> \s*+$ )
+      | (?P<quote> >\  )
       | (?P<opening> [ \t|+]*+(?:Exception\ Group\ )?Traceback\ \(most\ recent\ call\ last\) )
       | (?P<caret> [ \t]*+[\^~]++\s*$ )
       | (?P<frame> [ \t]++(?:at\ \S|File\ "|\.\.\.\ \d|/\S+:\d) )
@@ -78,7 +80,7 @@ _ROLES: Final = re.compile(
       | (?P<end> [}}\])]++[,;]?\s*$ | Node\.js\ v\d | exit\ status\ \d )
       | (?P<location> (?:file://)?/[^\s:]++:\d+\s*$ | node:[^\s:]++:\d+\s*$ )
       | (?P<exception> \[?(?:Uncaught\ |Unhandled\ )?(?:\w++[.$])*+
-            \w*(?:Error|Exception|Throwable|Rejection|Failure)\w*(?:\ \[\w+\])?(?::|\]?\s*$) )
+            (?=\w*(?:Error|Exception|Throwable|Rejection|Failure))\w++(?:\ \[\w++\])?+(?::|\]?\s*$) )
       | (?P<name> [A-Za-z_][\w.$]*+(?::|\s*$) )
       | (?P<call> created\ by\ |[^\s(]++\(.*\)\s*$ )
     )
@@ -179,6 +181,8 @@ def begin(text: str, role: Role, number: int, *, is_match: bool, is_ignored: boo
 
 def goes_on(block: Block, text: str, role: Role, number: int) -> bool:
     """Tell whether the line of that number belongs to a block."""
+    if role is Role.QUOTE:
+        return False
     if number != block.number + 1:
         return block.role is Role.LOCATION and role is Role.CARET and number == block.number + 2
     if block.role is Role.LOCATION:

@@ -34,7 +34,7 @@ from logmonitor.alert.alerting import (
     tick,
 )
 from logmonitor.records import Line, LogBatch
-from tests.alert_lines import MATCH, texts
+from tests.alert_lines import MATCH, is_wanted, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ class Recipient:
 @given(texts)
 def test_every_line_that_matches_is_in_one_alert(written: list[str]) -> None:
     """No line is lost, none counts twice."""
-    assert sum(one.matches for one in gathered([lines_of(written)])) == sum(MATCH in text for text in written)
+    assert sum(one.matches for one in gathered([lines_of(written)])) == sum(map(is_wanted, written))
 
 
 @settings(deadline=None)
@@ -134,6 +134,21 @@ def test_parts_of_a_batch_give_its_alerts(written: list[str], most: int) -> None
         found.extend(alerts)
     _left, late = flush({} if block is None else {LOG: block}, now=None)
     assert [*found, *late] == gathered([lines])
+
+
+@given(st.lists(st.integers(0, 30), max_size=20), st.integers(1, 5), st.integers(1, 40))
+def test_parts_of_a_batch_are_bound_in_lines_and_bytes(sizes: list[int], most: int, most_bytes: int) -> None:
+    """They are the batch, none is empty, and none has more bytes unless in a single line."""
+    offsets = [sum(sizes[:index]) for index in range(len(sizes) + 1)]
+    lines = tuple(Line(raw=b"a" * size, offset=offset, number=1) for size, offset in zip(sizes, offsets, strict=False))
+    whole = LogBatch(watch="bob", path=LOG, lines=lines, start_offset=0, end_offset=offsets[-1])
+    divided = list(parts(whole, most=most, most_bytes=most_bytes))
+    assert tuple(line for part in divided for line in part.lines) == lines
+    assert [part.end_offset for part in divided[:-1]] == [part.lines[0].offset for part in divided[1:]]
+    assert [part.end_offset for part in divided[-1:]] == [whole.end_offset for _ in divided[-1:]]
+    for part in divided:
+        assert 1 <= len(part.lines) <= most
+        assert len(part.lines) == 1 or sum(len(line.raw) for line in part.lines) <= most_bytes
 
 
 @settings(deadline=None)

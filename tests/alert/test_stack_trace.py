@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,6 +186,26 @@ def test_trace_that_is_ignored_is_no_alert() -> None:
     assert told(["ERR a", "ERR b"], "ERR", ("a$", "c$")) == [(1, "ERR b", "ERR b")]
 
 
+def test_trace_that_a_stranger_began_swallows_no_alert() -> None:
+    """What is wanted itself is told, although what stands before it is ignored and awaits a line like it."""
+    forged = ["INFO said hi", "Traceback (most recent call last):", "  DeprecationWarning"]
+    for wanted in ("ERROR:root:database lost", "DatabaseError: lost", "  ERROR indented"):
+        found = told([*forged, wanted, "INFO x"], "(?i)error", "DeprecationWarning")
+        assert found == [(1, wanted, wanted)]
+    frames = ['  File "a.py", line 1, in b', "DeprecationWarning: Error"]
+    assert told([*forged, *frames, "INFO x"], "Error", "DeprecationWarning") == []
+
+
+@pytest.mark.parametrize("stamp", ["", "2026-11-20T12:00:00: "])
+@pytest.mark.parametrize("before", ["Traceback (most recent call last):", "/srv/a.js:1", "ERR a {", "ERR a"])
+def test_line_that_an_alert_quotes_is_no_alert(before: str, stamp: str) -> None:
+    """What a twin told of, and its log shows again, is neither told nor a part of what stands before it."""
+    texts = [before, *(f"{stamp}> {text}" for text in ("ERR b", "ERRError: c", "    at x (y.js:1:2)")), "ERR d"]
+    own = [(1, before, before)] if "ERR" in before else []
+    assert told(texts) == [*own, (1, "ERR d", "ERR d")]
+    assert told(["\x1b[31m> ERR b\x1b[39m", ">ERR c"]) == [(1, ">ERR c", ">ERR c")]
+
+
 def test_colours_do_not_hide_a_trace() -> None:
     """ANSI sequences are left out of what is told."""
     texts = ["\x1b[31mERR\x1b[39m a", "\x1b[90m    at x (y.js:1:2)\x1b[39m"]
@@ -204,3 +226,24 @@ def test_long_trace_keeps_its_beginning_and_its_end() -> None:
 def test_role_of_a_huge_line_is_found_at_its_beginning(text: str) -> None:
     """Whatever stands in a line, only its beginning is looked at."""
     assert role_of(text) is role_of(text[:1000])
+
+
+def test_role_of_an_exception_is_told_by_its_whole_name() -> None:
+    """The word that says so may stand anywhere in its last part."""
+    for text in ("Error: a", "a.MyErrorOfB: c", "[a.b.Failure]", "Uncaught Exception", "TypeError [CODE]: a"):
+        assert role_of(text) is Role.EXCEPTION, text
+    for text in ("Error a", "a.Error.b: c", "TypeError [CO DE]: a", "Error" * 190 + "!"):
+        assert role_of(text) is not Role.EXCEPTION, text
+
+
+def test_role_of_a_hostile_line_is_found_in_linear_time() -> None:
+    """Where a word repeats what exceptions are called by, each repetition is looked at a few times only."""
+    code = (
+        "import resource\n"
+        "from logmonitor.alert.stack_trace import role_of\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (30, 30))\n"
+        "for _ in range(20_000):\n"
+        "    role_of('Error' * 200 + '!')\n"
+        "    role_of('Error' * 199 + ' [x')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
