@@ -5,6 +5,9 @@ An operation needs nothing but what is imported here.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from logmonitor import (
     pulse,
     service,
@@ -66,7 +69,6 @@ from logmonitor.operation import (
     Ticket,
 )
 from logmonitor.plot import history
-from logmonitor.plot.plotting import Plot, render_plot
 from logmonitor.qr import render_png, render_terminal
 from logmonitor.records import (
     Attachment,
@@ -91,7 +93,6 @@ from logmonitor.records import (
     SessionState,
     Transition,
 )
-from logmonitor.restart import succession
 from logmonitor.restart.restarting import (
     Change,
     Problem,
@@ -110,6 +111,10 @@ from logmonitor.time_of_day import DailyHours, end_of_hours, parse_hours, time_t
 from logmonitor.transport import CanRecall, CanReportOwnEvents, CanVisit, CanWait, Limits, TextUnit, Transport
 from logmonitor.typed import straightened
 from logmonitor.wording import duration_text, person_text, quoted, session_text, size_text
+
+if TYPE_CHECKING:
+    from logmonitor.plot.plotting import Plot, render_plot
+    from logmonitor.restart import succession
 
 __all__ = [
     "Attachment",
@@ -234,3 +239,17 @@ __all__ = [
     "visible",
     "vitals",
 ]
+
+_WITH_LOOP: Final = {
+    "Plot": "logmonitor.plot.plotting",
+    "render_plot": "logmonitor.plot.plotting",
+    "succession": "logmonitor.restart",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what runs in an event loop when it is first asked for: who counts lines needs none, and none is cheap."""
+    if name not in _WITH_LOOP:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_WITH_LOOP[name])
+    return import_module(f"{module.__name__}.{name}") if name == "succession" else getattr(module, name)
