@@ -200,8 +200,11 @@ def status_text(pulse: Pulse, moment: Moment, *, sources: int) -> str:
     if pulse.told_at is not None:
         ago = duration_text((moment.now - pulse.told_at).total_seconds(), _)
         return _("liveness unknown for {duration}: {signs}").format(duration=ago, signs=", ".join(texts))
-    if pulse.sizes is not None and Sign.SILENT not in pulse.signs:
-        texts.append(_("its log grew {duration} ago").format(duration=duration_text(at - pulse.grew_at, _)))
+    if pulse.sizes == ():
+        texts.append(_("it has no log"))
+    elif pulse.sizes is not None and Sign.SILENT not in pulse.signs:
+        longest = at - pulse.grew_at + LOOK_SECONDS  # a look tells that it has grown since the one before
+        texts.append(_("its log grew in the last {duration}").format(duration=duration_text(longest, _)))
     if pulse.can_find is False:
         texts.append(_("its process cannot be looked for"))
     elif pulse.can_find and pulse.missing_since is None:

@@ -270,15 +270,20 @@ def test_alarm_needs_two_signs_and_alternates_with_relief(happenings: list[tuple
     ("pulse", "sources", "expected"),
     [
         (Pulse(), 2, "liveness: not looked at yet"),
+        (Pulse(sizes=()), 2, "liveness: it has no log"),
         (Pulse(), 1, "liveness: one sign alone alarms nobody"),
-        (Pulse(sizes=(1,)), 2, "liveness: its log grew 10 min ago"),
+        (Pulse(sizes=(1,)), 2, "liveness: its log grew in the last 10 min"),
         (
             Pulse(sizes=(1,), can_find=True, heard_at=590.0),
             3,
-            "liveness: its log grew 10 min ago, its process runs, it answered 10 s ago",
+            "liveness: its log grew in the last 10 min, its process runs, it answered 10 s ago",
         ),
-        (Pulse(sizes=(1,), can_find=False), 2, "liveness: its log grew 10 min ago, its process cannot be looked for"),
-        (Pulse(sizes=(1,), can_find=True, missing_since=590.0), 2, "liveness: its log grew 10 min ago"),
+        (
+            Pulse(sizes=(1,), can_find=False),
+            2,
+            "liveness: its log grew in the last 10 min, its process cannot be looked for",
+        ),
+        (Pulse(sizes=(1,), can_find=True, missing_since=590.0), 2, "liveness: its log grew in the last 10 min"),
         (
             Pulse(sizes=(1,), can_find=True, signs=frozenset({Sign.SILENT})),
             2,
@@ -294,6 +299,15 @@ def test_alarm_needs_two_signs_and_alternates_with_relief(happenings: list[tuple
 def test_status_tells_what_is_known(pulse: Pulse, sources: int, expected: str) -> None:
     """The row says what speaks for and against the bot's life."""
     assert status_text(pulse, moment(600), sources=sources) == expected
+
+
+@pytest.mark.parametrize("written_at", [1.0, 29.0, 45.0])
+def test_status_claims_no_growth_that_was_not(written_at: float) -> None:
+    """However long before a look or behind it a log was written to, the time that is told holds it."""
+    pulse, _steps = seen((0, WELL), (30, replace(WELL, sizes=(20,)) if written_at < 30 else WELL))
+    assert status_text(pulse, moment(46), sources=2).startswith(
+        "liveness: its log grew in the last 46 s" if written_at < 30 else "liveness: its log grew in the last 1 min"
+    )
 
 
 @pytest.mark.parametrize("parameter", ["silence", "ping_every", "ping_timeout"])
