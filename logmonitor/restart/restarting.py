@@ -104,11 +104,15 @@ def is_same(one: Process, other: Process) -> bool:
 
 
 def heirs(before: Process, found: Iterable[Process]) -> tuple[Process, ...]:
-    """Return which of `found` took the place of `before`: others of the same words, or a parent's new child."""
+    """Return which of `found` took the place of `before`: others of the same words, or a parent's new child.
+
+    What another user runs never does: anybody may show the same words.
+    """
     return tuple(
         other
         for other in found
         if not is_same(before, other)
+        and other.user == before.user
         and (
             other.argv == before.argv
             or (other.parent == before.parent and before.parent > 1 and other.name == before.name)

@@ -193,9 +193,9 @@ async def _await_heir(succession: Succession, origin: Origin) -> Process | None:
     host, clock = succession.context.host, succession.context.monotonic
     until = clock() + succession.terms.respawn
     while True:
-        found = heirs(origin.process, await _seen(succession))
-        if found:
-            return found[0]
+        heir = await _heir(succession, origin.process, uid=origin.uid)
+        if heir is not None:
+            return heir
         is_left = origin.unit is None and origin.parent is not None and not await host.is_running(origin.parent)
         if is_left or clock() >= until:
             return None
@@ -228,11 +228,11 @@ async def _stay(succession: Succession, change: Change) -> Change:
         is_up = await _is_up(succession, change)
         if change.launch is not None:
             (ours,) = change.after
-            others = (process for process in await _seen(succession) if not is_same(process, ours))
-            rivals = heirs(change.before[0] if change.before else ours, others)
-            if rivals:
+            before = change.before[0] if change.before else ours
+            rival = await _heir(succession, before, uid=change.launch.uid, besides=ours)
+            if rival is not None:
                 await host.terminate(ours, timeout=succession.terms.timeout)
-                change, is_up = replace(change, after=rivals[:1], launch=None), True
+                change, is_up = replace(change, after=(rival,), launch=None), True
         if not is_up:
             return replace(change, problem=Problem.ENDED)
         if clock() >= until:
@@ -277,6 +277,16 @@ async def _seen(succession: Succession) -> tuple[Process, ...]:
     return ()
 
 
+async def _heir(succession: Succession, before: Process, *, uid: int, besides: Process | None = None) -> Process | None:
+    """Return what took the place of a process, `besides` excepted, and is user `uid`'s: two may share a name."""
+    for heir in heirs(before, await _seen(succession)):
+        if besides is None or not is_same(heir, besides):
+            with suppress(HostError):  # it is gone already
+                if (await succession.context.host.inspect(heir)).uid == uid:
+                    return heir
+    return None
+
+
 async def _step(succession: Succession, until: float) -> None:
     """Wait a little, and not beyond `until`."""
     await succession.context.sleep(min(_STEP_SECONDS, until - succession.context.monotonic()))
@@ -287,8 +297,8 @@ async def _hasten(succession: Succession, before: Process, launch: Launch) -> Pr
     ending = await succession.context.host.terminate(before, timeout=HASTE_SECONDS)
     if ending.survivors:
         raise HostError(f"process {before.pid} does not end")
-    back = heirs(before, await _seen(succession))
-    return back[0] if back else await succession.context.host.start(launch)
+    back = await _heir(succession, before, uid=launch.uid)
+    return await succession.context.host.start(launch) if back is None else back
 
 
 async def _tell_late(succession: Succession, starting: asyncio.Future[Process]) -> None:

@@ -247,6 +247,42 @@ async def test_when_a_supervisor_comes_late_ours_is_ended() -> None:
     assert [process.pid for process in host.processes] == [1000, 60]
 
 
+@pytest.mark.parametrize("changes", [{"user": "eve"}, {}], ids=["another user", "a user of the same name"])
+async def test_look_alike_of_another_user_is_never_taken_for_the_bot(changes: dict[str, Any]) -> None:
+    """A stranger who shows the bot's words neither keeps it from being started nor has ours ended."""
+    host = Machine()
+    host.keep_bob()
+    early, late = (replace(host.succeed(pid), **changes) for pid in (6, 60))
+    for one in (early, late):
+        host.origins[one.pid] = replace(host.origin_of(one), uid=4321)
+    host.successors[5] = early
+    host.on_start = lambda _process: host.processes.append(late)
+    async with at_bobs(host, respawn=2.0) as here:
+        said = here.user("Ann").says("restart")
+        await here.move_on(2)
+        await here.move_on(2)
+        await said.should_reply("bob was restarted in 3.0 s: pid 5 → 1001, 50.0 MB")
+        here.ignore_so_far()
+    assert [process.pid for process in host.processes] == [1000, 6, 1001, 60]
+
+
+async def test_cancelled_restart_takes_no_look_alike_for_the_bot() -> None:
+    """What a stranger has put in the place of what was ended does not keep it from being started."""
+    host = Machine()
+    host.keep_bob()
+    host.is_ended = is_ended = asyncio.Event()
+    host.successors[5] = replace(host.succeed(), user="eve")
+    async with at_bobs(host) as here:
+        ann = here.user("Ann")
+        said = ann.says("restart")
+        await here.settle()
+        ann.says("cancel")
+        await here.settle()
+        is_ended.set()
+        await said.should_reply("cancelled too late to leave bob without a process: it runs as pid 1001")
+        here.ignore_so_far()
+
+
 async def test_program_that_goes_to_the_background_is_followed() -> None:
     """A process that ends at once because it leaves the work to another of the same words has not failed."""
     host = Machine()

@@ -235,6 +235,12 @@ def test_heirs_are_others_of_the_same_words_or_parent() -> None:
     assert heirs(orphan, [process(34, "node", "other.js", parent=1)]) == ()
 
 
+def test_what_another_user_runs_is_no_heir() -> None:
+    """Neither the same words nor the same parent make another user's process the bot's."""
+    before = process(12, parent=7)
+    assert heirs(before, [process(34, user="eve"), process(35, "node", "renamed", parent=7, user="eve")]) == ()
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.integers(1, 3))
 def test_process_of_the_same_id_is_another_when_created_at_another_time(
     pid: int, other_pid: int, created: int, other_created: int
