@@ -113,11 +113,12 @@ def _environ(pid: int) -> tuple[bytes, ...] | None:
 
 
 def _folder(pid: int) -> Path | None:
+    """Return where a process works, unless something else stands there now: anybody may have put it there."""
     link = _link(pid, "cwd")
     if link is None:
         return None
     path = Path(os.fsdecode(_opened(link)))
-    return path if path.is_dir() else None
+    return path if _is_there(path, Path(f"/proc/{pid}/cwd")) else None
 
 
 def _executable(
@@ -144,8 +145,12 @@ def _called(word: bytes, environ: tuple[bytes, ...], folder: Path) -> Iterator[P
 
 
 def _is_one_file(candidate: Path, path: Path) -> bool:
+    return os.access(candidate, os.X_OK) and _is_there(candidate, path)
+
+
+def _is_there(path: Path, opened: Path) -> bool:
     with suppress(OSError):
-        return os.access(candidate, os.X_OK) and candidate.samefile(path)
+        return path.samefile(opened)
     return False
 
 

@@ -69,8 +69,6 @@ def _prepare(wanted: Fields, step: list[str]) -> None:
     step[0] = "lead a session"
     os.setsid()
     _let_signals_through()
-    folder = _bytes(wanted["folder"])
-    is_there = _enter(folder)
     _set_limits(wanted["limits"], step, is_hard=True)
     step[0] = f"give it groups {wanted['groups']}"
     if sorted(set(os.getgroups())) != sorted(set(wanted["groups"])):
@@ -83,8 +81,7 @@ def _prepare(wanted: Fields, step: list[str]) -> None:
         os.setresuid(wanted["uid"], wanted["uid"], wanted["uid"])
     os.umask(wanted["umask"])
     step[0] = f"enter folder {_shown(wanted['folder'])}"
-    if not is_there:
-        os.chdir(folder)
+    os.chdir(_bytes(wanted["folder"]))  # as who it is now: what its user may not enter, it does not get
     _set_streams(wanted, step)
     _set_limits(wanted["limits"], step, is_hard=False)
 
@@ -93,15 +90,6 @@ def _let_signals_through() -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _enter(folder: bytes) -> bool:
-    """Enter a folder as who we are: what was entered before rights were given up can be so again."""
-    try:
-        os.chdir(folder)
-    except OSError:
-        return False
-    return True
 
 
 def _set_limits(limits: list[list[int]], step: list[str], *, is_hard: bool) -> None:

@@ -67,6 +67,8 @@ def launch_of(origin: Origin, *, stdout: Path | None, translate: Callable[[str],
     obstacle = _obstacle(origin, stdout, translate)
     if obstacle is not None:
         return obstacle
+    if origin.folder is None and origin.environ is not None:
+        return translate("the folder that it works in was deleted or moved, or something else has taken its place")
     if origin.executable is None or origin.folder is None or origin.environ is None or origin.umask is None:
         return translate("it cannot be seen how it was started: it is a process of {user}").format(
             user=_shown(origin.process.user)

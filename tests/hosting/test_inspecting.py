@@ -209,7 +209,7 @@ async def test_executable_that_is_gone_is_told(strangers: Strangers) -> None:
 
 
 async def test_folder_that_is_gone_is_none(strangers: Strangers) -> None:
-    """Where a process works cannot be said once that folder was deleted."""
+    """Where a process works cannot be said once that folder was deleted, whatever stands in its place then."""
     folder = strangers.folder / "work"
     folder.mkdir()
     process = await strangers.shell(SLEEP, folder=folder)
@@ -217,7 +217,10 @@ async def test_folder_that_is_gone_is_none(strangers: Strangers) -> None:
     folder.rmdir()
     assert (await inspect(process)).folder is None
     folder.mkdir()
-    assert (await inspect(process)).folder == folder
+    assert (await inspect(process)).folder is None
+    folder.rmdir()
+    folder.symlink_to("/")
+    assert (await inspect(process)).folder is None
 
 
 @pytest.mark.parametrize("title", [b"bob: at work", b"bob"])

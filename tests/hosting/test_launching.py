@@ -253,13 +253,13 @@ async def test_rights_are_given_up_for_good(strangers: Strangers) -> None:
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root has folders that others may not enter")
-async def test_folder_that_only_root_may_enter_is_kept(strangers: Strangers) -> None:
-    """Who gave its rights up after it had entered a folder is there again; its files it must be able to write to."""
+async def test_folder_that_its_user_may_not_enter_is_refused(strangers: Strangers) -> None:
+    """A user's process is led into no folder, and writes to no file, that are closed to that user."""
     folder = strangers.folder / "closed"
     folder.mkdir(mode=0o700)
     rights: dict[str, Any] = {"uid": NOBODY, "gid": NOBODY, "groups": ()}
-    process = await strangers.shell(SLEEP, folder=folder, **rights)
-    assert (await strangers.host.inspect(process)).folder == folder
+    refused = strangers.launch("/bin/sh", "-c", SLEEP, folder=folder, **rights)
+    assert await refusal(refused) == f"cannot enter folder {folder}: Permission denied"
     refused = strangers.launch("/bin/sh", "-c", SLEEP, stdout=folder / "bob.log", **rights)
     assert await refusal(refused) == f"cannot open {folder}/bob.log to append to it: Permission denied"
     (strangers.folder / "bob.log").write_text("")

@@ -155,7 +155,11 @@ REMEDY = 'configure a file for it, as stdout = "bot.log"'
         ),
         ({"executable": None}, "it cannot be seen how it was started: it is a process of ann"),
         ({"environ": None}, "it cannot be seen how it was started: it is a process of ann"),
-        ({"folder": None}, "it cannot be seen how it was started: it is a process of ann"),
+        ({"folder": None, "environ": None}, "it cannot be seen how it was started: it is a process of ann"),
+        (
+            {"folder": None},
+            "the folder that it works in was deleted or moved, or something else has taken its place",
+        ),
         ({"umask": None}, "it cannot be seen how it was started: it is a process of ann"),
         ({"stdout": PIPE}, f"its output goes to a pipe, which cannot be kept: {REMEDY}"),
         (
