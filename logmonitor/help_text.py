@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.command import REPLACEABLE
 from logmonitor.operation import Command, Right, SecurityRule
 from logmonitor.typed import name_of
 from logmonitor.wording import duration_text
@@ -28,6 +29,8 @@ def help_lines(
 ) -> tuple[str, ...]:
     """Return the help: one row for each command, or with `name` all about that one; empty if it is not known.
 
+    Whoever offers `status`, it is the first of them.
+
     `rules` tells what a command asks for before it runs, those of a configuration included; without it, its own.
     """
     by_name: dict[str, list[Entry]] = {}
@@ -38,7 +41,7 @@ def help_lines(
             translate("{command}: {help}").format(
                 command=_usage(same[0], translate), help=translate(same[0].command.help)
             )
-            for same in by_name.values()
+            for same in sorted(by_name.values(), key=lambda same: same[0].command.name != REPLACEABLE)
         )
     same = by_name.get(name_of(name), [])
     if not same:

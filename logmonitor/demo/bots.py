@@ -66,6 +66,9 @@ stay_up = 0.5
 wait_for_login = true
 
 [[operation]]
+use = "status"
+
+[[operation]]
 use = "log_view"
 watch = "{twin}"
 
