@@ -1,7 +1,8 @@
 """Services asked whether they answer: over HTTP, or by a TCP port that accepts.
 
-Whatever is on the other side, an answer is bound in size and, as a whole, in time. Nothing of a URL but its host and
-port is in an error: the rest may hold a key.
+Whatever is on the other side, an answer is bound in size and, as a whole, in time. Names are looked up so that a
+resolver that hangs holds nothing but who asks for that name. Nothing of a URL but its host and port is in an error: the
+rest may hold a key.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import socket
 import ssl
 import time
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from urllib.parse import unquote
 
 from logmonitor.errors import HostError
+from logmonitor.hosting.look_up import look_up
 from logmonitor.machine import Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     import httpcore
     import httpx
@@ -30,7 +33,7 @@ _BAD_URL: Final = "bad URL; expected http://HOST/... or https://HOST/..."
 _NO_ANSWER: Final = "what comes is no whole answer in HTTP"
 _PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65535
-_NEXT_ADDRESS_SECONDS: Final = 0.25
+_T = TypeVar("_T")
 
 
 async def fetch(url: str, *, timeout: float, limit_bytes: int) -> Response:  # noqa: ASYNC109  # of all of it
@@ -43,12 +46,20 @@ async def fetch(url: str, *, timeout: float, limit_bytes: int) -> Response:  # n
     Raises:
         HostError: the URL is none, or there is no answer, or none that is HTTP.
     """
-    client, request = await asyncio.to_thread(_prepare, url)
+    context, request = await asyncio.to_thread(_prepare, url)
     place = _place(request.url.host, request.url.port or _PORTS[request.url.scheme])
     began = time.monotonic()
+    host = request.url.raw_host.decode("ascii")
+    request.extensions["sni_hostname"] = host  # the name is asked for and proved, also where an address is called
+
+    async def ask(address: str, seconds: float | None) -> Response:
+        request.url = request.url.copy_with(host=address)
+        request.extensions["timeout"] = {"connect": seconds}
+        return await _exchange(context, request, limit_bytes, began)
+
     try:
         async with asyncio.timeout(timeout):
-            return await _exchange(client, request, limit_bytes, began)
+            return await _first(await _addresses(host), ask, end=began + timeout, failures=_failures())
     except TimeoutError:
         raise HostError(f"{place} does not answer within {timeout:g} s") from None
     except _errors() as error:
@@ -65,9 +76,15 @@ async def connect(host: str, port: int, *, timeout: float) -> float:  # noqa: AS
     if not 0 < port <= _LAST_PORT:
         raise HostError(f"bad port {port!r}; expected 1 to {_LAST_PORT}")
     began = time.monotonic()
+
+    async def ask(address: str, seconds: float | None) -> asyncio.StreamWriter:
+        async with asyncio.timeout(seconds):
+            _reader, writer = await asyncio.open_connection(address, port)
+        return writer
+
     try:
         async with asyncio.timeout(timeout):
-            _reader, writer = await asyncio.open_connection(host, port, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS)
+            writer = await _first(await _addresses(host), ask, end=began + timeout, failures=(OSError,))
     except TimeoutError:
         raise HostError(f"{place} does not answer within {timeout:g} s") from None
     except (OSError, ValueError) as error:
@@ -83,7 +100,30 @@ async def connect(host: str, port: int, *, timeout: float) -> float:  # noqa: AS
     return seconds
 
 
-def _prepare(url: str) -> tuple[httpx.AsyncHTTPTransport, httpx.Request]:
+async def _addresses(host: str) -> tuple[str, ...]:
+    """Return the addresses of a host, the preferred one first.
+
+    Event loops look names up in the threads that all else shares, and some seconds without a resolver hold them all.
+    """
+    found = await look_up(("host", host), partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM))
+    return tuple(dict.fromkeys(str(address[0]) for *_kind, address in found))
+
+
+async def _first(
+    addresses: tuple[str, ...],
+    ask: Callable[[str, float | None], Awaitable[_T]],
+    *,
+    end: float,
+    failures: tuple[type[Exception], ...],
+) -> _T:
+    """Return what the first address that can be reached gives; none may take the time of those behind it."""
+    for index, address in enumerate(addresses[:-1]):
+        with suppress(*failures):
+            return await ask(address, (end - time.monotonic()) / (len(addresses) - index))
+    return await ask(addresses[-1], None)
+
+
+def _prepare(url: str) -> tuple[ssl.SSLContext, httpx.Request]:
     """Load what is needed, which takes a moment; make the request.
 
     The certificates are loaded for each request, so that new ones count at once.
@@ -102,7 +142,7 @@ def _prepare(url: str) -> tuple[httpx.AsyncHTTPTransport, httpx.Request]:
         user, _, password = request.url.userinfo.decode("ascii").partition(":")
         request = next(httpx.BasicAuth(unquote(user), unquote(password)).auth_flow(request))
     context = _trust() if request.url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.AsyncHTTPTransport(verify=context, trust_env=False), request
+    return context, request
 
 
 def _trust() -> ssl.SSLContext:
@@ -114,10 +154,11 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context() if is_told else httpx.create_ssl_context(trust_env=False)
 
 
-async def _exchange(
-    client: httpx.AsyncHTTPTransport, request: httpx.Request, limit_bytes: int, began: float
-) -> Response:
+async def _exchange(context: ssl.SSLContext, request: httpx.Request, limit_bytes: int, began: float) -> Response:
     """Send the request, and read the answer as far as it is wanted."""
+    import httpx  # noqa: PLC0415  # as above
+
+    client = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
     opened: list[httpcore.AsyncNetworkStream] = []
 
     async def note(step: str, about: Mapping[str, object]) -> None:
@@ -136,6 +177,13 @@ async def _exchange(
         for stream in opened:  # who is cancelled in the middle of a handshake leaves it open
             await stream.aclose()
     return Response(status=response.status_code, body=bytes(body), seconds=time.monotonic() - began)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what an exchange ends with that has not begun."""
+    import httpx  # noqa: PLC0415  # as above
+
+    return httpx.ConnectError, httpx.ConnectTimeout
 
 
 def _errors() -> tuple[type[Exception], ...]:

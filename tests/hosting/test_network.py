@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -33,8 +34,9 @@ async def serving(
     *,
     context: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncIterator[int]:
-    """Listen on a free port and talk so to whoever connects; give the port, and end every talk at the end."""
+    """Listen, by default on a free port, and talk so to whoever connects; give it, and end every talk at the end."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,7 +53,7 @@ async def serving(
             with suppress(OSError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(meet, host, 0, ssl=context)
+    server = await asyncio.start_server(meet, host, port, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -254,6 +256,71 @@ async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch)
     assert await failure_of(url) == f"twice.example.org:{port} does not answer: connection refused"
     with pytest.raises(HostError, match=rf"^twice\.example\.org:{port} does not answer: "):
         await connect("twice.example.org", port, timeout=DEADLINE)
+
+
+async def test_service_is_asked_by_its_name(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although an address is called, the name stands in the request and has to be the certificate's."""
+    heard: list[bytes] = []
+    look_up_of = socket.getaddrinfo
+
+    def here(host: str, *arguments: object, **keywords: object) -> object:
+        return look_up_of("127.0.0.1" if host.endswith(".example.org") else host, *arguments, **keywords)  # type: ignore[arg-type]  # as it came
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(HELLO)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+    async with serving(talk, context=tls(authority, "one.example.org")) as port:
+        url = f"https://one.example.org:{port}/"
+        assert (await fetch(url, timeout=DEADLINE, limit_bytes=10)).body == b"hello"
+        other = await failure_of(f"https://other.example.org:{port}/")
+    assert b"Host: one.example.org:%d" % port in heard[0].splitlines()
+    assert goes_on(other, f"other.example.org:{port} does not answer: its certificate is not trusted: ")
+
+
+async def test_resolver_that_hangs_holds_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many names are waited for, the threads that all else shares are free, and the deadline holds."""
+    released = threading.Event()
+
+    def hang(*_arguments: object, **_keywords: object) -> None:
+        released.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
+            asking = [
+                *(tasks.create_task(failure_of(f"http://s{number}.invalid/", timeout=0.5)) for number in range(40)),
+                *(tasks.create_task(failure_of_connect(f"t{number}.invalid")) for number in range(40)),
+            ]
+        assert await asyncio.wait_for(asyncio.to_thread(int), DEADLINE) == 0
+        assert all(task.result().endswith(" does not answer within 0.5 s") for task in asking)
+    finally:
+        released.set()
+
+
+async def test_address_that_says_nothing_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose queue is full does not keep a service from being reached at its other address."""
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.2", 0))
+        full.listen(0)
+        for one in (first, second):
+            one.setblocking(False)  # noqa: FBT003  # that is the socket's own signature
+            with suppress(BlockingIOError):
+                one.connect(full.getsockname())
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in ("127.0.0.2", "127.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_keywords: found)
+        async with serving(saying(HELLO), port=full.getsockname()[1]) as port:
+            assert (await fetch(f"http://a.invalid:{port}/", timeout=4, limit_bytes=0)).status == 200
+            assert await connect("a.invalid", port, timeout=4) > 0
+
+
+async def failure_of_connect(host: str) -> str:
+    """Return the error that a host gives."""
+    with pytest.raises(HostError) as caught:
+        await connect(host, 80, timeout=0.5)
+    return str(caught.value)
 
 
 def goes_on(text: str, start: str) -> bool:
