@@ -29,9 +29,8 @@ def help_lines(
 ) -> tuple[str, ...]:
     """Return the help: one row for each command, or with `name` all about that one; empty if it is not known.
 
-    Whoever offers `status`, it is the first of them.
-
-    `rules` tells what a command asks for before it runs, those of a configuration included; without it, its own.
+    Whoever offers `status`, it is the first of them. `rules` tells what a command asks for before it runs, those of a
+    configuration included; without it, its own.
     """
     by_name: dict[str, list[Entry]] = {}
     for entry in entries:

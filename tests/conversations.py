@@ -170,7 +170,7 @@ async def status_of_everything() -> Conversation:
         here.transcript.entries.clear()
         ann = here.user("Ann")
         await ann.says("status").should_reply()
-        await ann.says("status plot").should_reply()
+        await ann.says("status plot").should_reply(deadline=60)
         return tuple(here.transcript.entries)
 
 
