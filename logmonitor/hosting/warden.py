@@ -54,6 +54,8 @@ MORE_THAN_USED: Final = 2
 
 _SUBREAPER: Final = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 _DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG
+_DUMPABLE: Final = 4  # PR_SET_DUMPABLE
+_ENDED: Final = frozenset("ZXx")
 _TOLD: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 
 
@@ -66,6 +68,11 @@ class Seen(NamedTuple):
     state: str
     threads: int
     started: int
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it only waits to be noticed; a process whose first thread has left the others behind does not."""
+        return self.state in _ENDED and self.threads <= 1
 
 
 class Task(TypedDict):
@@ -159,14 +166,14 @@ class Tree:
         self._looked_at = 0.0
 
     def look(self, *, anew: bool = False) -> tuple[Seen, ...]:
-        """Return who is there, zombies left out; with `anew` look at every process of the machine."""
+        """Return who is there and has not ended; with `anew` look at every process of the machine."""
         now = time.monotonic()
         pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208  # far from cheap as it is
         others = set() if anew or now - self._looked_at > MEMORY_SECONDS else self._others & pids
         table = [seen for pid in pids - others if (seen := stat_of(pid)) is not None]
         self._others = others.union(seen.pid for seen in below((0, *others), table, but=self._pid))
         self._looked_at = now
-        return tuple(seen for seen in below((self._pid,), table) if seen.state not in "ZX")
+        return tuple(seen for seen in below((self._pid,), table) if not seen.is_ended)
 
 
 def stat_of(pid: int) -> Seen | None:
@@ -192,17 +199,33 @@ def content(path: str) -> bytes:
 def memory_of(tree: Iterable[Seen], limit_bytes: int) -> int:
     """Return how many bytes processes use together: too much at first sight, unless that is over `limit_bytes`."""
     page = resource.getpagesize()
-    statms = {seen.pid: statm for seen in tree if (statm := content(f"/proc/{seen.pid}/statm"))}
+    statms = {place: statm for seen in tree for place, statm in [statm_of(seen)] if statm}
     at_most = page * sum(map(pages_of, statms.values()))
     if at_most <= limit_bytes:
         return at_most
     total = 0
-    for pid, statm in statms.items():
+    for place in statms:
         try:
-            total += proportional_bytes(content(f"/proc/{pid}/smaps_rollup"))
-        except ValueError:
-            total += page * own_pages_of(statm)
+            total += proportional_bytes(content(f"{place}/smaps_rollup"))
+        except ValueError:  # nor does it tell of who has ended meanwhile, and uses nothing any more
+            total += page * own_pages_of(content(f"{place}/statm") or b"0 0 0")
     return total
+
+
+def statm_of(seen: Seen) -> tuple[str, bytes]:
+    """Return where the kernel tells of a process's memory, and what; nothing if it is gone.
+
+    Of a process whose first thread has ended it tells by the others alone.
+    """
+    place = f"/proc/{seen.pid}"
+    statm = content(f"{place}/statm")
+    if statm and seen.threads > 1 and not pages_of(statm):
+        with suppress(OSError):
+            for task in os.listdir(f"{place}/task"):  # noqa: PTH208  # pathlib takes its time to load
+                of_task = content(f"{place}/task/{task}/statm")
+                if of_task and pages_of(of_task):
+                    return f"{place}/task/{task}", of_task
+    return place, statm
 
 
 def has_run_out(events: bytes) -> bool:
@@ -295,6 +318,11 @@ def have_turns_first() -> None:
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
+def shut_out_others(libc: ctypes.CDLL) -> None:
+    """Let nobody of the same user, the program first of all, get at this process's memory and descriptors."""
+    libc.prctl(_DUMPABLE, 0, 0, 0, 0)
+
+
 def set_limits(limits: Limits) -> None:
     """Set the limits that hold for each process, and those that hold for all of the user's.
 
@@ -340,16 +368,27 @@ def limit_tasks(more: int) -> None:
 
 
 def launch(task: Task, libc: ctypes.CDLL, outputs: tuple[int, int], report: int) -> tuple[int, bytes]:
-    """Start the program; return its id, and which step to it failed, with the error's number: nothing if none did."""
+    """Start the program; return its id, and which step to it failed, with the error's number: nothing if none did.
+
+    Its id is told before it begins, as it may stop or end this process at once.
+    """
     reading, writing = os.pipe()
+    held, go = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(report)
+        os.close(go)
         try:
-            become(task, libc, outputs, failing=writing)
+            if os.read(held, 1):
+                become(task, libc, outputs, failing=writing)
         finally:
             os._exit(127)
     os.close(writing)
+    os.close(held)
+    tell(pid=pid)
+    with suppress(BrokenPipeError):  # it was ended meanwhile
+        os.write(go, b".")
+    os.close(go)
     with os.fdopen(reading, "rb") as failing:
         return pid, failing.read()
 
@@ -367,6 +406,7 @@ def become(task: Task, libc: ctypes.CDLL, outputs: tuple[int, int], *, failing: 
                 signal.signal(number, signal.SIG_DFL)
         for target, source in enumerate((os.open(os.devnull, os.O_RDONLY), *outputs)):
             os.dup2(source, target)
+        libc.prctl(_DUMPABLE, 1, 0, 0, 0)  # or its own files in /proc are not its user's
         if task["limits"] is not None:
             step = "limits"
             set_limits(Limits(*task["limits"]))
@@ -385,6 +425,8 @@ def become(task: Task, libc: ctypes.CDLL, outputs: tuple[int, int], *, failing: 
 
 def main() -> None:
     """Do as the file on one descriptor says, and tell on the other."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    shut_out_others(libc)
     specification, report = map(int, sys.argv[1:])
     outputs = os.dup(1), os.dup(2)
     for stream in (1, 2):
@@ -397,7 +439,6 @@ def main() -> None:
     for number in (*_TOLD, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    libc = ctypes.CDLL(None, use_errno=True)
     become_parent_of_orphans(libc)
     tree = Tree()
     limits = None
@@ -416,7 +457,7 @@ def main() -> None:
     if failure:
         tell(failed=json.loads(failure))
         return
-    tell(pid=pid)
+    tell(has_begun=True)
     status, stopped_at = None, None
     left: tuple[Seen, ...] = ()
     survivors: tuple[int, ...] = ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import pwd
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logmonitor.errors import HostError
 from logmonitor.hosting import confinement
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from logmonitor.machine import Shell
 
 DEADLINE = 30.0
+END = {"status": 0, "stopped_at": None, "seconds": 1.5, "left": 0, "survivors": [7]}
+BEGINNING = b'{"pid": 2147483647}\n{"has_begun": true}\n'
 
 
 @asynccontextmanager
@@ -297,6 +303,12 @@ def test_environment_of_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -
     }
 
 
+def test_home_is_what_the_machine_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's own idea of a home is none of a script's."""
+    monkeypatch.setenv("HOME", "/home/of/a/service")
+    assert confinement.plain_environ()["HOME"] == pwd.getpwuid(os.geteuid()).pw_dir
+
+
 async def test_program_whose_warden_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no interpreter any more a sentence says that nothing can be started."""
     monkeypatch.setattr(sys, "executable", "/no/such/python")
@@ -318,7 +330,8 @@ async def test_program_that_is_ended_from_outside_is_told() -> None:
             "cannot start 'true', at its limits: Operation not permitted",
         ),
         ("os.write(report, b'no room\\n')", "the warden of 'true' is gone: no room"),
-        ("os.write(report, b'{\"pid\": 0}\\n')", "the warden of 'true' is gone: killed"),
+        (f"os.write(report, {BEGINNING!r})", "the warden of 'true' is gone: killed"),
+        ("os.write(report, b'{\"pid\": 0}\\n')", "the warden of 'true' is gone: {\"pid\": 0}"),
         ("os.write(report, b'7\\n[7]\\n')", "the warden of 'true' is gone: 7\n[7]"),
     ],
 )
@@ -332,3 +345,148 @@ async def test_warden_that_fails_is_told(
     with pytest.raises(HostError) as caught:
         await confinement.run("true", timeout=DEADLINE)
     assert str(caught.value) == reason
+
+
+def let_warden(deed: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a warden that does something else."""
+    script = folder / "warden.py"
+    script.write_text(f"import os, signal, sys, time\nreport = int(sys.argv[2])\n{deed}\n")
+    monkeypatch.setattr(confinement, "WARDEN", script)
+
+
+async def test_warden_that_is_killed_is_noticed_though_its_report_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has got hold of what a warden speaks on keeps nobody waiting."""
+    holder = tmp_path / "holder"
+    deed = f"""
+if pid := os.fork():
+    open({str(holder)!r}, "w").write(str(pid))
+    os.write(report, {BEGINNING!r})
+    os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(1000)
+"""
+    let_warden(deed, tmp_path, monkeypatch)
+    try:
+        with pytest.raises(HostError, match="the warden of 'true' is gone: killed"):
+            async with asyncio.timeout(DEADLINE):
+                await confinement.run("true", timeout=1000)
+        assert is_alive(int(holder.read_text()))
+    finally:
+        os.kill(int(holder.read_text()), signal.SIGKILL)
+
+
+async def test_end_that_a_killed_warden_has_told_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warden ends by itself once it has told an end; else somebody has told it for it."""
+    forged = BEGINNING + json.dumps(END).encode() + b"\n"
+    let_warden(f"os.write(report, {forged!r})\nos.kill(os.getpid(), signal.SIGKILL)", tmp_path, monkeypatch)
+    with pytest.raises(HostError, match="the warden of 'true' is gone: killed"):
+        await confinement.run("true", timeout=DEADLINE)
+
+
+async def test_last_end_that_a_warden_tells_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was told before, of an end or of another beginning, was told by others."""
+    ends = [json.dumps(END | {"status": status << 8}).encode() for status in (0, 5)]
+    forged = b"\n".join((BEGINNING + ends[0], b'{"failed": ["program", 2]}', b'{"pid": 2}', ends[1], b""))
+    let_warden(f"os.write(report, {forged!r})", tmp_path, monkeypatch)
+    assert (await confinement.run("true", timeout=DEADLINE)).exit_code == 5
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+async def test_warden_that_talks_without_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    """What nobody understands is kept up to a limit; at that everything is ended, and nothing more is believed."""
+    told = b"\n" + BEGINNING + json.dumps(END).encode() + b"\n"
+    deed = f"os.write(report, (b'x' * 999 + {end!r}) * 1000)\nos.read(0, 1)\nos.write(report, {told!r})"
+    let_warden(deed, tmp_path, monkeypatch)
+    with pytest.raises(HostError, match="the warden of 'true' is gone: ") as caught:
+        async with asyncio.timeout(DEADLINE):
+            await confinement.run("true", timeout=1000)
+    assert len(str(caught.value)) < 3000
+
+
+async def test_warden_that_is_stopped_early_goes_on_at_the_limit_of_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program's time runs as soon as its id is told, whether it is told or not that it has begun."""
+    monkeypatch.setattr(confinement, "START_SECONDS", 1000.0)
+    said = [json.dumps(line).encode() + b"\n" for line in ({"has_begun": True}, END | {"status": None})]
+    deed = f"""
+os.write(report, b'{{"pid": 2147483647}}\\n')
+os.kill(os.getpid(), signal.SIGSTOP)
+os.write(report, {said[0]!r})
+os.read(0, 1)
+os.write(report, {said[1]!r})
+"""
+    let_warden(deed, tmp_path, monkeypatch)
+    with pytest.raises(TimeoutError, match=r"'true' was ended after 0\.3 s, but what belongs to others goes on: 7"):
+        async with asyncio.timeout(DEADLINE):
+            await confinement.run("true", timeout=0.3)
+
+
+async def test_program_ends_where_no_process_has_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old kernel, or one that forbids it, tells of a warden's end by its silence."""
+
+    def refuse(_: int) -> int:
+        raise OSError
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    assert (await confinement.run("sh", "-c", "exit 3", timeout=DEADLINE)).exit_code == 3
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*END, "pid", "failed", "has_begun"]), inner),
+    )
+)
+def test_whatever_is_said_is_understood_or_refused(said: object) -> None:
+    """Nothing that somebody else says gets further than what a warden could have said."""
+    try:
+        understood = confinement.spoken(json.dumps(said).encode())
+    except ValueError:
+        return
+    assert isinstance(said, dict)
+    assert understood.keys() == said.keys()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 60_000,
+        b"\xff",
+        b'{"pid": 1}',
+        b'{"pid": 4294967296}',
+        b'{"pid": 7, "has_begun": true}',
+        b'{"failed": ["program", -1]}',
+        b'{"failed": ["program", 1e3]}',
+        *(
+            json.dumps(END | change).encode()
+            for change in (
+                {"status": 0x137F},
+                {"status": 1 << 40},
+                {"status": "0"},
+                {"stopped_at": "time"},
+                {"seconds": float("nan")},
+                {"seconds": 10**400},
+                {"seconds": None},
+                {"left": -1},
+                {"survivors": ["7"]},
+                {"survivors": 7},
+                {"more": 0},
+            )
+        ),
+    ],
+)
+def test_what_no_warden_would_say_is_refused(line: bytes) -> None:
+    """A word of another type, or of no meaning, is not taken for a warden's."""
+    with pytest.raises(ValueError):  # noqa: PT011  # of whatever reason
+        confinement.spoken(line)
+
+
+def test_end_is_understood() -> None:
+    """What a warden says of an end comes as it is."""
+    assert confinement.spoken(json.dumps(END).encode()) == END | {"survivors": (7,)}

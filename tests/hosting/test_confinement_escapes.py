@@ -56,6 +56,18 @@ HOGS: Final = {
         f"exec {PYTHON} -c 'import mmap\na = mmap.mmap(-1, 1 << 30)\nfor i in range(0, 1 << 30, 4096): a[i] = 1'"
     ),
 }
+HEADLESS: Final = (
+    f"exec {PYTHON} -c 'import ctypes, threading, time\n"
+    "def work():\n"
+    '  while not open("/proc/self/statm").read().startswith("0 "): time.sleep(0.01)\n'
+    "  kept = bytes(range(1, 251)) * (USED // 250)\n"
+    '  print("ready", flush=True)\n'
+    "  time.sleep(1000)\n"
+    "threading.Thread(target=work).start()\n"
+    "ctypes.CDLL(None).pthread_exit(None)'"
+)
+"""A process that lives on in another thread than its first, whose state is that of one that has ended."""
+
 AS_NOBODY: Final = textwrap.dedent(
     """
     import asyncio, json, os, sys
@@ -255,6 +267,49 @@ async def test_output_held_open_from_outside_ends_nevertheless() -> None:
             assert (await at_work.end()).exit_code == -signal.SIGKILL
         finally:
             os.close(descriptor)
+
+
+@pytest.mark.usefixtures("no_group")
+async def test_command_without_its_first_thread_is_ended() -> None:
+    """A process that goes on in other threads ends at the limit of time, and on leaving."""
+    async with asyncio.timeout(DEADLINE), shell(f"echo $$; {HEADLESS.replace('USED', '0')}") as at_work:
+        written = b""
+        async for piece in at_work.output():
+            written += piece
+            if written.endswith(b"ready\n"):
+                break
+    assert not os.access(f"/proc/{int(written.split()[0])}", os.F_OK)
+    _, end = await ran(HEADLESS.replace("USED", "0"), seconds=1)
+    assert (end.exit_code, end.stopped_at, end.survivors) == (None, ShellStop.TIME, ())
+
+
+@pytest.mark.usefixtures("no_group")
+async def test_hog_without_its_first_thread_is_ended() -> None:
+    """Its memory counts."""
+    _, end = await ran(HEADLESS.replace("USED", "250_000_000"), memory_bytes=MEMORY_BYTES)
+    assert (end.exit_code, end.stopped_at) == (None, ShellStop.MEMORY)
+
+
+async def test_command_cannot_speak_for_its_warden() -> None:
+    """Nobody, root neither, gets into what a warden hears and speaks on by its descriptors."""
+    script = "for i in 0 1 2; do { echo '{}' >/proc/$PPID/fd/$i; } 2>/dev/null || echo no; done"
+    written, end = await ran(script)
+    assert (written, end.exit_code) == (b"no\nno\nno\n", 0)
+
+
+def test_command_of_nobody_cannot_see_its_wardens_descriptors() -> None:
+    """A warden is shut to others of its user, while what it runs is not, and is the first to go without memory."""
+    script = "ls /proc/$PPID/fd >/dev/null 2>&1 || echo shut; ls /proc/$$/fd >/dev/null && cat /proc/$$/oom_score_adj"
+    written, end = ran_by_nobody(script)
+    assert (written, end.exit_code) == (b"shut\n1000\n", 0)
+
+
+def test_command_of_nobody_that_stops_its_warden_is_ended() -> None:
+    """However early it does so."""
+    for _ in range(3):
+        _, end = ran_by_nobody("kill -STOP $PPID; sleep 1000", seconds=0.3)
+        assert end.stopped_at is ShellStop.TIME
+        assert end.seconds < confinement.START_SECONDS
 
 
 async def test_stopped_command_is_ended() -> None:

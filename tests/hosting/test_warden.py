@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = 1
+DEADLINE = 30.0
+HEADLESS = """
+import ctypes, threading, time
+def work():
+    while not open("/proc/self/statm").read().startswith("0 "):
+        time.sleep(0.01)
+    kept = b"a" * 50_000_000
+    print("ready", flush=True)
+    time.sleep(1000)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 AMPLE = Limits(memory_bytes=1 << 40, processes=10)
 
 
@@ -49,6 +62,18 @@ def sleeper() -> Iterator[int]:
     with subprocess.Popen(("sleep", "1000")) as child:
         yield child.pid
         child.kill()
+
+
+@pytest.fixture
+def headless() -> Iterator[int]:
+    """Have a child that goes on without its first thread, and uses 50 MB."""
+    with subprocess.Popen((sys.executable, "-c", HEADLESS), stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ready\n"
+            yield child.pid
+        finally:
+            child.kill()
 
 
 def test_warden_needs_nothing_that_is_installed() -> None:
@@ -131,6 +156,41 @@ def test_tree_leaves_out_who_has_ended() -> None:
     with subprocess.Popen("true") as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert Tree().look() == ()
+
+
+def test_tree_keeps_who_goes_on_without_its_first_thread(headless: int) -> None:
+    """A process whose first thread has ended has not, as long as there are others."""
+    (found,) = Tree().look()
+    assert (found.pid, found.state, found.threads) == (headless, "Z", 2)
+
+
+@pytest.mark.usefixtures("headless")
+@pytest.mark.parametrize("limit_bytes", [1, 1 << 40])
+def test_memory_of_who_goes_on_without_its_first_thread_counts(limit_bytes: int) -> None:
+    """The kernel shows it by the other threads alone, at first sight and closely."""
+    assert memory_of(Tree().look(), limit_bytes) >= 50_000_000
+
+
+def test_program_is_held_until_its_id_is_told() -> None:
+    """It does nothing before that, such as to stop its warden."""
+    program = textwrap.dedent(
+        """
+        import os, signal
+        from logmonitor.hosting import warden
+
+        def tell(pid):
+            os.kill(pid, signal.SIGKILL)
+            print("told", os.WTERMSIG(os.waitpid(pid, 0)[1]), flush=True)
+
+        warden.tell = tell
+        warden.become = lambda *_, **__: print("begun", flush=True)
+        pid, failure = warden.launch({}, None, (1, 2), os.dup(1))
+        print(failure)
+        """
+    )
+    command = (sys.executable, "-c", program)
+    completed = subprocess.run(command, stdout=subprocess.PIPE, timeout=DEADLINE, check=True)
+    assert completed.stdout == b"told 9\nb''\n"
 
 
 def test_memory_is_read_as_the_kernel_writes_it() -> None:
