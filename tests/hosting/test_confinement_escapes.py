@@ -190,9 +190,11 @@ async def test_bomb_is_ended_without_a_control_group(name: str) -> None:
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bomb_of_nobody_is_ended(name: str) -> None:
-    """It needs no rights for that either."""
+    """It needs no rights for that either; one that the kernel refuses more processes may be over before it is told."""
     _, end = ran_by_nobody(f"exec 2>/dev/null; {BOMBS[name]}", processes=24)
-    assert (end.exit_code, end.stopped_at, end.survivors) == (None, ShellStop.PROCESSES, ())
+    is_refused = end.stopped_at is None and end.exit_code not in (None, 0)
+    assert is_refused or (end.exit_code, end.stopped_at) == (None, ShellStop.PROCESSES)
+    assert end.survivors == ()
 
 
 @pytest.mark.parametrize("name", HOGS)
