@@ -17,6 +17,7 @@ from logmonitor.hosting.process_table import (
     roots,
     shown_words,
     started_at,
+    status_of,
 )
 from logmonitor.hosting.unit import main_processes
 from logmonitor.pattern import compile_pattern
@@ -63,6 +64,8 @@ def _find(
     table = read_table()
     ours = {os.getpid(), *above(os.getpid(), table)} | below((os.getpid(),), table)
     others = {pid: entry for pid, entry in table.items() if pid not in ours}
+    if not ours.isdisjoint(of_unit or ()):
+        raise HostError(f"{selector.text} is what logmonitor itself runs in; expected a bot's")
     meant = set(_meant(selector, others, listeners) if of_unit is None else of_unit)
     found = (describe(entry) for entry in roots(meant, others))
     return tuple(process for process in found if process is not None)
@@ -97,26 +100,39 @@ def _showing(pattern: str, table: Table) -> Iterator[int]:
 
 def _in_file(path: Path, table: Table) -> Iterator[int]:
     try:
-        pid, written_at = _read_pid_file(path)
+        pid, written_at, owners = _read_pid_file(path)
     except FileNotFoundError:  # a bot that ends in order takes it away
         return
     except OSError as error:
         raise HostError(f"cannot read pid file {path}: {error.strerror}") from None
     entry = table.get(pid)
-    if entry is not None and started_at(entry) <= written_at + _SLACK:
-        yield pid
+    if entry is None or started_at(entry) > written_at + _SLACK:
+        return
+    user = status_of(pid).get("Uid", "").split()[:1]
+    if user and any(user != [str(owner)] for owner in owners):
+        raise HostError(f"pid file {path} can be written by others than the user of process {pid}, which it names")
+    yield pid
 
 
-def _read_pid_file(path: Path) -> tuple[int, float]:
+def _read_pid_file(path: Path) -> tuple[int, float, set[int]]:
+    """Return the id in a pid file, when that was written, and the users of whom alone it may name a process.
+
+    Who else than root and this user may write it, or lead to it by a link, could have this program end anybody's.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise HostError(f"pid file {path} is not a regular file")
+        if status.st_mode & stat.S_IWOTH:
+            raise HostError(f"pid file {path} can be written by others; expected its owner alone to")
+        owners = {owner for owner in (status.st_uid, path.lstat().st_uid) if owner not in (0, os.geteuid())}
+        if status.st_mode & stat.S_IWGRP:
+            owners.add(status.st_uid)
         word = next(iter(file.read(_PID_FILE_BYTES).split()), b"")
     if not word.isdigit() or len(word) > _LONGEST_PID or int(word) == 0:
         raise HostError(f"pid file {path} begins with {word.decode('utf-8', 'replace')!r}; expected a process id")
-    return int(word), status.st_mtime
+    return int(word), status.st_mtime, owners
 
 
 def _listening(port: int, listeners: Collection[Listener], table: Table) -> set[int]:

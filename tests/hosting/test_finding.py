@@ -15,7 +15,7 @@ from logmonitor.errors import HostError
 from logmonitor.host import LocalHost
 from logmonitor.hosting.process_table import entry_of, is_running
 from logmonitor.machine import ProcessSelector
-from tests.hosting.strangers import as_nobody, child, interpreter, until
+from tests.hosting.strangers import NOBODY, as_nobody, child, interpreter, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,6 +185,45 @@ async def test_pid_file_without_an_id_is_told(tmp_path: Path, content: bytes) ->
     path.write_bytes(content)
     with pytest.raises(HostError, match=r"bob\.pid begins with .*; expected a process id"):
         await found(pid_file=path)
+
+
+async def test_pid_file_that_anybody_may_write_is_refused(strangers: Strangers, tmp_path: Path) -> None:
+    """Whoever may write it could have any process ended; a group may write what names a process of its owner."""
+    process = await strangers.shell(SLEEP)
+    path = tmp_path / "bob.pid"
+    path.write_text(str(process.pid))
+    path.chmod(0o664)
+    assert await found(pid_file=path) == [process.pid]
+    path.chmod(0o646)
+    with pytest.raises(HostError, match=r"bob\.pid can be written by others; expected its owner alone to$"):
+        await found(pid_file=path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("way", ["owner", "group", "link"])
+async def test_pid_file_of_a_user_names_that_users_processes_alone(
+    way: str, strangers: Strangers, tmp_path: Path
+) -> None:
+    """Who owns a pid file or a link to it, or shares it with a group, leads to no process of somebody else."""
+    ours, theirs = await strangers.shell(SLEEP), await strangers.shell(SLEEP, uid=NOBODY, gid=NOBODY, groups=())
+    path = link = tmp_path / "bob.pid"
+    path.write_text(str(ours.pid))
+    if way == "link":
+        link = tmp_path / "link.pid"
+        link.symlink_to(path)
+        assert await found(pid_file=link) == [ours.pid]
+    if way == "group":
+        path.chmod(0o664)
+        path.write_text(str(theirs.pid))
+    else:
+        os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+    refused = theirs if way == "group" else ours
+    expected = f"can be written by others than the user of process {refused.pid}, which it names"
+    with pytest.raises(HostError, match=expected):
+        await found(pid_file=link)
+    accepted = ours if way == "group" else theirs
+    path.write_text(str(accepted.pid))
+    assert await found(pid_file=link) == [accepted.pid]
 
 
 async def test_pid_file_that_is_no_file_is_told(tmp_path: Path) -> None:

@@ -118,13 +118,14 @@ async def test_manager_that_does_not_answer_is_told() -> None:
 
 
 async def test_unit_is_found_unless_it_is_ours(strangers: Strangers) -> None:
-    """The main process of a unit is described; this program's own is not found, nor one that is gone."""
+    """The main process of a unit is described; one that is gone is not found, and this program's own is refused."""
     process = await strangers.shell("echo ready; sleep 1000; exit")
     programs = Programs(f"LoadState=loaded\nMainPID={process.pid}\n")
     found = partial(find, run=programs.run, describe=describe, listeners=listeners)
     assert [one.pid for one in await found(ProcessSelector(systemd="bob"))] == [process.pid]
     programs.stdout = f"LoadState=loaded\nMainPID={os.getpid()}\n"
-    assert await found(ProcessSelector(systemd="bob")) == ()
+    with pytest.raises(HostError, match=r"^systemd bob is what logmonitor itself runs in; expected a bot's$"):
+        await found(ProcessSelector(systemd="bob"))
     programs.stdout = "LoadState=loaded\nMainPID=4194305\n"
     assert await found(ProcessSelector(systemd="bob")) == ()
 

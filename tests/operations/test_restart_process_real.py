@@ -108,7 +108,7 @@ def bobs() -> Iterator[Bobs]:
 
 def pids_of(told: str) -> tuple[int, int]:
     """Return the old and the new pid that were told."""
-    found = re.match(r"bob was restarted in [\d.]+ s: pid (\d+) → (\d+), [\d.]+ MB", told)
+    found = re.match(r"bob was restarted in [\d.]+ s: pid (\d+) → (\d+), [\d.]+ [KM]B", told)
     assert found, told
     return int(found[1]), int(found[2])
 
