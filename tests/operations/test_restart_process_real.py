@@ -20,7 +20,7 @@ from logmonitor.host import LocalHost
 from logmonitor.testing import chat
 from operations.restart_process import restart_process
 from tests.gateway.driver import free_port
-from tests.hosting.strangers import DEADLINE, NOBODY, Strangers, as_nobody, interpreter, until
+from tests.hosting.strangers import DEADLINE, NOBODY, Strangers, as_nobody, bare_interpreter, until
 from tests.operations.real_context import RealContext
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Bobs:
     @property
     def words(self) -> tuple[str, ...]:
         """What starts a Bob."""
-        return interpreter() or sys.executable, str(self.script), str(self.log), self.token
+        return bare_interpreter(), str(self.script), str(self.log), self.token
 
     async def start(self, *words: bytes | str, **changes: Any) -> Process:  # noqa: ANN401  # any field of a launch
         """Start a Bob, and wait until he is ready."""
