@@ -68,13 +68,17 @@ class LocalHost:
         """
         return await look_up(("file", path), partial(log_reading.file_state, path))
 
-    async def read_log(self, path: Path, selection: Selection, /, *, limit_bytes: int) -> LogSlice:
+    async def read_log(
+        self, path: Path, selection: Selection, /, *, limit_bytes: int, owner: int | None = None
+    ) -> LogSlice:
         """Return the selected lines of a log, at most the last `limit_bytes` of them.
 
+        Where `owner` is given, the log has to be one that this user could have written, and no link in its place.
+
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read, or is not that user's.
         """
-        return await log_reading.read_log(path, selection, limit_bytes=limit_bytes)
+        return await log_reading.read_log(path, selection, limit_bytes=limit_bytes, owner=owner)
 
     async def find(self, selector: ProcessSelector, /) -> tuple[Process, ...]:
         """Return the processes that are meant, of those in one tree the root alone; for a unit, its main process.

@@ -292,11 +292,15 @@ class Host(Protocol):
             OSError: it is not there, or cannot be looked at.
         """
 
-    async def read_log(self, path: Path, selection: Selection, /, *, limit_bytes: int) -> LogSlice:
+    async def read_log(
+        self, path: Path, selection: Selection, /, *, limit_bytes: int, owner: int | None = None
+    ) -> LogSlice:
         """Return the selected lines of a log, at most the last `limit_bytes` of them.
 
+        Where `owner` is given, the log has to be one that this user could have written, and no link in its place.
+
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read, or is not that user's.
         """
 
     async def find(self, selector: ProcessSelector, /) -> tuple[Process, ...]:

@@ -108,25 +108,26 @@ def file_state(path: Path) -> FileState:
     return FileState(size_bytes=status.st_size, modified_at=datetime.fromtimestamp(status.st_mtime, UTC))
 
 
-async def read_log(path: Path, selection: Selection, *, limit_bytes: int) -> LogSlice:
+async def read_log(path: Path, selection: Selection, *, limit_bytes: int, owner: int | None = None) -> LogSlice:
     """Return the selected lines of a log, at most the last `limit_bytes` of them.
 
-    A hole at its beginning, behind which a truncated log goes on, is left out.
+    A hole at its beginning, behind which a truncated log goes on, is left out. Where `owner` is given, it is read if it
+    is that user's, or root's and open to others for writing, and no link: this program may read more than others.
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, is no regular file, or is not that user's.
         PatternError: how the lines tell their time is refused.
     """
     unwanted = threading.Event()
     try:
-        return await asyncio.to_thread(_read, path, selection, limit_bytes, unwanted)
+        return await asyncio.to_thread(_read, path, selection, limit_bytes, owner, unwanted)
     finally:
         unwanted.set()
 
 
-def _read(path: Path, selection: Selection, limit_bytes: int, unwanted: threading.Event) -> LogSlice:
+def _read(path: Path, selection: Selection, limit_bytes: int, owner: int | None, unwanted: threading.Event) -> LogSlice:
     for _attempt in range(_ATTEMPTS):
-        with _opened(path, unwanted) as log:
+        with _opened(path, owner, unwanted) as log:
             try:
                 return _select(log, selection, limit_bytes)
             except _CutMeanwhileError:
@@ -135,13 +136,16 @@ def _read(path: Path, selection: Selection, limit_bytes: int, unwanted: threadin
 
 
 @contextmanager
-def _opened(path: Path, unwanted: threading.Event) -> Iterator[_Log]:
+def _opened(path: Path, owner: int | None, unwanted: threading.Event) -> Iterator[_Log]:
     """Open a log; one that is no regular file is refused, and not waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    follow = os.O_NOFOLLOW if owner is not None else 0
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | follow)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        if owner is not None and not _could_write(owner, status):
+            raise PermissionError(errno.EPERM, "it is another user's", str(path))
         yield _Log(
             path=path,
             descriptor=descriptor,
@@ -151,6 +155,11 @@ def _opened(path: Path, unwanted: threading.Event) -> Iterator[_Log]:
         )
     finally:
         os.close(descriptor)
+
+
+def _could_write(uid: int, status: os.stat_result) -> bool:
+    is_open = bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    return status.st_uid == uid or (status.st_uid == 0 and is_open)
 
 
 def _select(log: _Log, selection: Selection, limit_bytes: int) -> LogSlice:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.display import visible
 from logmonitor.machine import Launch, StreamKind
+from logmonitor.redact import REDACTED
 from logmonitor.wording import duration_text, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -21,6 +23,15 @@ _INITS: Final = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init"
 _NOWHERE: Final = (StreamKind.NULL, StreamKind.CLOSED)
 _LONGEST_COMMAND: Final = 200
 _MINUTE: Final = 60
+_PASSWORD_OPTIONS: Final = {
+    **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mysqlcheck"), ("-p",)),
+    **dict.fromkeys(("mariadb", "mariadb-dump", "mariadb-admin", "sshpass"), ("-p",)),
+    **dict.fromkeys(("mongo", "mongosh", "mongodump", "mongorestore"), ("-p",)),
+    **dict.fromkeys(("redis-cli", "redis-benchmark"), ("-a", "--pass")),
+}
+_LIKELY_OPTIONS: Final = frozenset({"-p", "-P", "-pw"})
+_WORD: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[^\s"']|["'])+""")
+_PLAIN: Final = re.compile(r"""["']?(?:-.*|[\d.:,/-]+(?:tcp|udp)?|[.~]{0,2}/.*)["']?""", re.DOTALL)
 
 
 class Problem(StrEnum):
@@ -41,7 +52,8 @@ class Change:
 
     `launch` is how it was started here, None for what something else has started, as `keeper` may have. `sizes` are
     those of its output files before; `logins` is how many its log had shown. `began` is when, by a clock that never
-    steps, and `seconds` how long it took. `problem` is what went wrong, `reason` why, `last_words` what was written.
+    steps, and `seconds` how long it took. `problem` is what went wrong, `reason` why, `last_words` what was written,
+    None where that may not be read.
     """
 
     before: tuple[Process, ...] = ()
@@ -55,7 +67,7 @@ class Change:
     seconds: float = 0.0
     problem: Problem | None = None
     reason: str = ""
-    last_words: str = ""
+    last_words: str | None = ""
 
 
 def launch_of(origin: Origin, *, stdout: Path | None, translate: Callable[[str], str]) -> Launch | str:
@@ -123,10 +135,39 @@ def heirs(before: Process, found: Iterable[Process]) -> tuple[Process, ...]:
 
 
 def command_text(process: Process) -> str:
-    """Return a process's words on one line, at most 200 characters of them."""
-    words = " ".join(filter(None, process.argv)) or f"[{process.name}]"
+    """Return a process's words on one line, at most 200 characters of them, without the passwords among them."""
+    words = " ".join(filter(None, _without_passwords(process.argv))) or f"[{process.name}]"
     text = _shown(words[: _LONGEST_COMMAND + 1])
     return text if len(text) <= _LONGEST_COMMAND else f"{text[: _LONGEST_COMMAND - 1]}…"
+
+
+def _without_passwords(argv: Iterable[str]) -> Iterator[str]:
+    """Yield words, and for a password the mark that redaction leaves.
+
+    That is what stands behind `-p` and the like, or in one word with it for programs known to read it so. For
+    all others a number or a path is none: it is a port, a process or a place. A word may be a whole line, as a shell's.
+    """
+    options: tuple[str, ...] = ()
+    before = ""
+
+    def shown(word: str) -> str:
+        nonlocal options, before
+        bare = word.strip("\"'")
+        option, before = before, bare
+        if option in options or (option in _LIKELY_OPTIONS and not _PLAIN.fullmatch(word)):
+            return REDACTED
+        for known in options:
+            if bare.startswith(known) and bare != known and not known.startswith("--"):
+                return known + REDACTED
+        options = _PASSWORD_OPTIONS.get(bare.rpartition("/")[2], options)
+        return word
+
+    for word in argv:
+        is_secret = before in options or any(word.startswith(known) and known == "-p" for known in options)
+        if is_secret or (before in _LIKELY_OPTIONS and not _PLAIN.fullmatch(word)):
+            yield shown(word)
+        else:
+            yield _WORD.sub(lambda found: shown(found[0]), word)
 
 
 def process_text(process: Process, *, now: datetime, translate: Callable[[str], str]) -> str:
@@ -257,6 +298,8 @@ def _last_rows(change: Change, translate: Callable[[str], str]) -> tuple[str, ..
     """Return what a process that was started here, and failed, has written."""
     launch = change.launch
     if change.problem is None or launch is None or not change.after or launch.stdout is launch.stderr is None:
+        return ()
+    if change.last_words is None:
         return ()
     if change.last_words:
         return translate("the last it has written:"), change.last_words

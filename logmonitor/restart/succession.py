@@ -331,18 +331,25 @@ async def _sizes(succession: Succession, launch: Launch) -> Mapping[Path, int]:
     return sizes
 
 
-async def _last_words(succession: Succession, change: Change) -> str:
-    """Return the last lines that what was started here has written, of those that are its own."""
-    paths = () if change.launch is None else (change.launch.stderr, change.launch.stdout)
-    for path in filter(None, paths):
-        with suppress(OSError):
-            found = await succession.context.host.read_log(path, LastLines(count=_LAST_LINES), limit_bytes=_LAST_BYTES)
+async def _last_words(succession: Succession, change: Change) -> str | None:
+    """Return the last lines that what was started here has written, of those that are its own; None if unreadable."""
+    launch, host, is_read = change.launch, succession.context.host, True
+    if launch is None:
+        return ""
+    for path in filter(None, (launch.stderr, launch.stdout)):
+        try:
+            found = await host.read_log(path, LastLines(count=_LAST_LINES), limit_bytes=_LAST_BYTES, owner=launch.uid)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            is_read = False
+        else:
             before = change.sizes.get(path, 0)
             own_bytes = found.size_bytes - before if found.size_bytes >= before else found.size_bytes
             words = found.data[max(0, len(found.data) - own_bytes) :].decode("utf-8", "replace").strip()
             if words:
                 return visible(words)
-    return ""
+    return "" if is_read else None
 
 
 def _said(completed: Completed) -> str:

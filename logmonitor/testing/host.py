@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,15 +62,17 @@ class FakeShell:
 class FakeHost:
     """A machine that consists of what a test puts into it, and that records what is done to it.
 
-    `files` are contents by path. `processes` are those that run, `origins` what they were started with where that
-    matters, `obstacles` what keeps a program from being started, by its path, `successors` what takes the place of one
-    that is terminated, as a supervisor brings it back. A program that is run gives the first of `answers` whose words
-    begin its own; a URL or an address gives what stands in `services`, an error of which is raised.
+    `files` are contents by path, `owners` the users of those that not everybody may write. `processes` are those that
+    run, `origins` what they were started with where that matters, `obstacles` what keeps a program from being started,
+    by its path, `successors` what takes the place of one that is terminated, as a supervisor brings it back. A program
+    that is run gives the first of `answers` whose words begin its own; a URL or an address gives what stands in
+    `services`, an error of which is raised.
     """
 
     def __init__(self) -> None:
         """Start without anything."""
         self.files: dict[Path, bytes] = {}
+        self.owners: dict[Path, int] = {}
         self.processes: list[Process] = []
         self.matching: Callable[[ProcessSelector, Process], bool] = lambda _selector, _process: True
         self.origins: dict[int, Origin] = {}
@@ -113,8 +117,12 @@ class FakeHost:
         """Return the size of what the test put at `path`."""
         return FileState(size_bytes=len(self._content(path)), modified_at=START)
 
-    async def read_log(self, path: Path, selection: Selection, /, *, limit_bytes: int) -> LogSlice:
+    async def read_log(
+        self, path: Path, selection: Selection, /, *, limit_bytes: int, owner: int | None = None
+    ) -> LogSlice:
         """Return the selected lines of what the test put at `path`; all of them for a selection by time."""
+        if owner is not None and self.owners.get(path, owner) != owner:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
         data = self._content(path)
         lines = data.splitlines(keepends=True)
         if isinstance(selection, MatchingLines):

@@ -38,6 +38,25 @@ def read(path: Path, selection: Selection, *, limit_bytes: int = MEBIBYTE) -> Lo
     return asyncio.run(read_log(path, selection, limit_bytes=limit_bytes))
 
 
+def test_log_is_read_for_a_user_if_it_is_that_users(tmp_path: Path) -> None:
+    """Neither a link nor a file of somebody else is read for a user, but one of root's that others may write is."""
+    path, link = tmp_path / "bob.log", tmp_path / "link.log"
+    path.write_text("ready\n")
+    link.symlink_to(path)
+
+    def read_for(owner: int, path: Path) -> bytes:
+        return asyncio.run(read_log(path, LastLines(count=1), limit_bytes=99, owner=owner)).data
+
+    assert read_for(os.getuid(), path) == b"ready\n"
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        read_for(os.getuid(), link)
+    with pytest.raises(PermissionError, match="it is another user's"):
+        read_for(os.getuid() + 1, path)
+    if os.getuid() == 0:
+        path.chmod(0o664)
+        assert read_for(1, path) == b"ready\n"
+
+
 def lines_of(data: bytes) -> list[bytes]:
     """Return lines with their ends; only a newline ends one."""
     return re.findall(rb"[^\n]*\n|[^\n]+\Z", data)

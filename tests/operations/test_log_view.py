@@ -272,8 +272,11 @@ class BadHost(FakeHost):
         super().__init__()
         self.error = error
 
-    async def read_log(self, path: Path, selection: Selection, /, *, limit_bytes: int) -> LogSlice:
+    async def read_log(
+        self, path: Path, selection: Selection, /, *, limit_bytes: int, owner: int | None = None
+    ) -> LogSlice:
         """Return the end of a log, if anything."""
+        assert owner is None
         if self.error is not None:
             raise self.error
         if isinstance(selection, MatchingLines):

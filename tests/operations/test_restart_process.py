@@ -316,6 +316,22 @@ async def test_process_that_dies_at_once_is_told_with_its_last_words() -> None:
         ]
 
 
+async def test_words_in_a_file_that_is_not_the_bots_are_left_out() -> None:
+    """What this program may read and the bot's user may not is neither shown nor said to be empty."""
+    host = Machine()
+    host.origins[5] = replace(host.origin_of(host.bob), stdout=Stream(kind=StreamKind.FILE, path=LOG))
+    host.files[LOG], host.owners[LOG] = b"", 4321
+
+    def die(process: Process) -> None:
+        host.processes.remove(process)
+        host.files[LOG] = b"somebody's secret\n"
+
+    host.on_start = die
+    async with at_bobs(host) as here:
+        told = await ask(here, "restart")
+    assert told == "bob does not run: it was started as pid 1001 and ended within 0.0 s"
+
+
 async def test_process_that_dies_without_a_word_is_told() -> None:
     """Where nothing was written, that is told; a file that has become shorter is another one."""
     host = Machine()

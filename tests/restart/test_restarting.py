@@ -263,6 +263,28 @@ def test_process_is_told_on_one_line() -> None:
     assert command_text(replace(process(), argv=(), name="kworker")) == "[kworker]"
 
 
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["/usr/bin/mysql", "-uroot", "-phunter2", "-P", "3306", "db"], "-uroot -p[redacted] -P 3306 db"),
+        (["mysqldump", "-p", "123456"], "-p [redacted]"),
+        (["mysql", "-phunter 2"], "-p[redacted]"),
+        (["sshpass", "-p", "hunter 2", "ssh", "bob"], "-p [redacted] ssh bob"),
+        (["sudo", "redis-cli", "-p", "6379", "-a", "hunter2"], "redis-cli -p 6379 -a [redacted]"),
+        (["redis-cli", "--pass", "hunter2"], "--pass [redacted]"),
+        (["sh", "-c", "mysql -p'hunter 2' db"], "-c mysql -p[redacted] db"),
+        (["bot", "-p", "hunter2", "-P", "hunter3", "-pw", "hunter4"], "-p [redacted] -P [redacted] -pw [redacted]"),
+        (["psql", "-p", "5432"], "-p 5432"),
+        (["docker", "run", "-p", "127.0.0.1:80:8080/tcp"], "run -p 127.0.0.1:80:8080/tcp"),
+        (["bot", "-p", "/run/bob.pid", "-p", "-v"], "-p /run/bob.pid -p -v"),
+        (["node", "bob.js", "-path", "--port", "a"], "bob.js -path --port a"),
+    ],
+)
+def test_command_is_told_without_passwords(argv: list[str], shown: str) -> None:
+    """What stands behind a short option for a password is hidden, ports and paths are not."""
+    assert command_text(process(12, *argv)) == f"{argv[0]} {shown}"
+
+
 def test_origin_is_told_as_far_as_it_is_known() -> None:
     """What cannot be seen is left out."""
     known = origin(unit="bob.service", stderr=PIPE)
