@@ -93,11 +93,13 @@ def bands(samples: Sequence[Sample], watch: str, *, end: datetime) -> tuple[Band
     for number, (at, state) in enumerate(seen, start=1):
         next_at = seen[number][0] if number < len(seen) else end
         until = next_at if next_at - at <= _GAP else at + _INTERVAL
+        if until <= at:  # changed again in the same moment
+            continue
         if found and found[-1].state is state and found[-1].end == at:
             found[-1] = Band(start=found[-1].start, end=until, state=state)
         else:
             found.append(Band(start=at, end=until, state=state))
-    return tuple(band for band in found if band.start < band.end)
+    return tuple(found)
 
 
 def share_logged_in(seen: Sequence[Band]) -> float:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logmonitor import SessionState
@@ -150,6 +150,7 @@ def test_bands_are_those_of_the_bot() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1440), st.sampled_from(SessionState)), max_size=30))
+@example([(910, IN), (911, UNKNOWN), (911, IN)])
 def test_bands_never_overlap(seen: list[tuple[float, SessionState]]) -> None:
     """Bands are in order, have a length, end where the next begins at the latest, and touch only another state's."""
     found = bands(within([sample(*one) for one in seen], START, after(1440)), "bob", end=after(1440))
