@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from logmonitor.isolation import isolated
 from logmonitor.operation import Command, Right
 from logmonitor.wording import broken_text, duration_text, session_text
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from logmonitor.transport import Transport
     from logmonitor.watcher import Watcher
     from logmonitor.worker import Worker
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +54,24 @@ class Overview:
             rows.append(session_text(self.sessions[watcher.name], now=context.now(), translate=_))
             rows.extend(f"  {remark}" for remark in watcher.remarks(_))
             for worker in self.workers:
-                if worker.is_about(watcher.name) and worker.operation.status is not None:
-                    rows.extend(f"  {row}" for row in worker.operation.status(context, watcher.name))
+                if worker.is_about(watcher.name):
+                    rows.extend(f"  {row}" for row in self._rows_of(worker, context, watcher.name))
         if asked is None:
             rows.extend(self._program_rows(context.now()))
         return tuple(rows)
+
+    def _rows_of(self, worker: Worker, context: Context, watch: str) -> tuple[str, ...]:
+        """Return what an operation says of a bot; where its own code fails, that."""
+        status = worker.operation.status
+        rows: tuple[str, ...] = ()
+        errors: list[Exception] = []
+        with isolated(errors.append):
+            rows = () if status is None else tuple(map(str, status(context, watch)))
+        for error in errors:
+            _log.error("status of operation %s failed", worker.name, exc_info=error)
+            form = self.translate("{job} of {operation} failed: {reason}; the log of logmonitor tells more")
+            rows = (form.format(job="status", operation=worker.name, reason=type(error).__name__),)
+        return rows
 
     def command(self) -> Command:
         """Return the command that tells how things stand, where no operation has one that tells more."""

@@ -207,7 +207,7 @@ async def a_service_that_fails() -> Conversation:
     async with chat(service_check(OperationConfig(timezone=UTC), services=services), host=host, strict=False) as here:
         ann = here.user("Ann")
         await here.clock.move_on(60, settle=here.settle)
-        host.services["127.0.0.1:27017"] = HostError("nobody answers on port 27017 of '127.0.0.1': Connection refused")
+        host.services["127.0.0.1:27017"] = HostError("127.0.0.1:27017 does not answer: connection refused")
         await here.clock.move_on(180, settle=here.settle)
         await ann.says("checks").should_reply()
         await here.clock.move_on(600, settle=here.settle)

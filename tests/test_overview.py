@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from logmonitor.operation import Operation, OperationConfig
 from logmonitor.records import Health
 from logmonitor.testing import MemoryTransport
+from logmonitor.testing import chat as whole_chat
 from logmonitor.transport import Limits
 from tests.test_runtime import configuration, ready, serving
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from logmonitor.config import Config
+    from logmonitor.operation import Context
 
 
 async def status_until(chat: MemoryTransport, row: str, *, is_there: bool = True) -> list[str]:
@@ -149,3 +152,27 @@ async def test_status_tells_that_the_chat_is_down(tmp_path: Path, age: timedelta
         chat.receive("status")
         ((_to, content),) = await chat.wait_for(1)
     assert str(content).splitlines()[1] == row
+
+
+async def test_status_goes_on_where_an_operations_own_code_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """What fails says so in its place, by its own name; the bot and the other operations are told of."""
+
+    def fail(_context: Context, _bot: str) -> tuple[str, ...]:
+        raise RuntimeError("boom")
+
+    def tell(_context: Context, bot: str) -> tuple[str, ...]:
+        return (f"{bot} is fine",)
+
+    config = OperationConfig(watch="bob")
+    operations = (
+        Operation(name="broken", config=config, status=fail),
+        Operation(name="whole", config=config, status=tell),
+    )
+    async with whole_chat(*operations, watches=("bob",), profile="wechaty-ts") as here:
+        heard = await here.user("Ann").says("status bob").should_reply()
+    assert str(heard.text).splitlines() == [
+        "bob: not known yet",
+        "  status of broken failed: RuntimeError; the log of logmonitor tells more",
+        "  bob is fine",
+    ]
+    assert "boom" in caplog.text

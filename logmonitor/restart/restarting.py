@@ -76,7 +76,7 @@ def launch_of(origin: Origin, *, stdout: Path | None, translate: Callable[[str],
     Its output goes to `stdout` where that is given; what it complains of goes there with it, unless that has a file of
     its own.
     """
-    obstacle = _obstacle(origin, stdout, translate)
+    obstacle = None if origin.environ is None else _obstacle(origin, stdout, translate)
     if obstacle is not None:
         return obstacle
     if origin.folder is None and origin.environ is not None:
