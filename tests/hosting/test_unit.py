@@ -86,7 +86,7 @@ async def test_pm2_tells_each_instance() -> None:
         ]
     )
     programs = Programs(
-        f"[PM2] Spawning PM2 daemon with pm2_home=/root/.pm2\n[PM2] PM2 Successfully daemonized\n{listed}\n"
+        f"[PM2] Spawning PM2 daemon with pm2_home=/home/ann/.pm2\n[PM2] PM2 Successfully daemonized\n{listed}\n"
     )
     assert await pids(Manager.PM2, "bob", programs) == (11, 12)
     assert await pids(Manager.PM2, "1", programs) == (12,)
