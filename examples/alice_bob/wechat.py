@@ -107,11 +107,13 @@ class WeChat:
         return text.replace("CODE", self._phones[bot].code())
 
     def _draw(self, bot: str, sent: Sent) -> None:
+        """Show a message, with its QR in one piece: nothing that is typed meanwhile comes between."""
         what = sent.text if sent.data is None else f"{sent.filename} ({len(sent.data):,} bytes)"
-        self._console.print(Text.assemble((f"{bot}: ", "bold green"), what), soft_wrap=True)
-        if sent.data is None or not (sent.filename or "").endswith(".png"):
-            return
-        is_coloured = self._console.color_system is not None
-        for code in zxingcpp.read_barcodes(Image.open(io.BytesIO(sent.data))):
-            for row in render_terminal(Qr(payload=code.text), dark_blocks=is_coloured):
-                self._console.print(Text(row, style="black on bright_white" if is_coloured else ""), soft_wrap=True)
+        rows = [Text.assemble((f"{bot}: ", "bold green"), what)]
+        if sent.data is not None and (sent.filename or "").endswith(".png"):
+            is_coloured = self._console.color_system is not None
+            style = "black on bright_white" if is_coloured else ""
+            for code in zxingcpp.read_barcodes(Image.open(io.BytesIO(sent.data))):
+                qr = render_terminal(Qr(payload=code.text), dark_blocks=is_coloured)
+                rows.extend(Text(row, style=style) for row in qr)
+        self._console.print(Text("\n").join(rows), soft_wrap=True)
