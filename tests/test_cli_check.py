@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor import cli
-from logmonitor.cli import check
+from logmonitor.cli import check, check_logs
 from logmonitor.cli.row import Row, user_name
 from logmonitor.config import ChatConfig, WatchConfig
 from logmonitor.records import Event, EventKind, Signature
@@ -467,7 +467,7 @@ def test_check_tells_who_signed_a_log(
 def test_check_awaits_the_first_signed_line() -> None:
     """A log in which no session line stands yet is no finding."""
     watch = WatchConfig(name="bob", logs=("bob.log",), require_signed=True)
-    assert check.signed_row(watch, SignedLines()) == Row(
+    assert check_logs.signed_row(watch, SignedLines()) == Row(
         subject="watch bob", text="no session line to be signed stands in its log yet"
     )
 
