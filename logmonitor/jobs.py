@@ -247,12 +247,13 @@ class Jobs:
             self._answer(job.request, worker.failure(call, error))
         elif job.is_acknowledged:
             took = duration_text(self._clock.monotonic() - job.began, self._translate)
-            self._answer(
-                job.request,
-                self._translate("job {id} ({command}) is done after {duration}").format(
-                    id=job.id, command=job.text, duration=took
-                ),
+            has_failed = outcome is not None and outcome.exit_code not in (None, 0)
+            form = (
+                self._translate("job {id} ({command}) is over after {duration}, without success")
+                if has_failed
+                else self._translate("job {id} ({command}) is done after {duration}")
             )
+            self._answer(job.request, form.format(id=job.id, command=job.text, duration=took))
 
     async def _is_done_within(self, seconds: float, task: asyncio.Task[Any]) -> bool:
         """Wait for a task, for so long at most; tell whether it is done."""

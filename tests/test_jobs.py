@@ -45,6 +45,7 @@ class Bench:
     began: list[str] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
+    exit_code: int | None = 3
 
     def ask(self, text: str, *, sender: Sender = ADMIN, operation: str = "shop", **fields: object) -> Request:
         """Submit a command of that text."""
@@ -54,7 +55,7 @@ class Bench:
             await self.gates.setdefault(text, asyncio.Event()).wait()
             if text in self.errors:
                 raise self.errors[text]
-            return Outcome(exit_code=3)
+            return Outcome(exit_code=self.exit_code)
 
         command = Command(name="work", handler=work, help="work", timeout=60.0)
         command = replace(command, **fields)  # type: ignore[arg-type]
@@ -142,16 +143,27 @@ async def test_quick_command_is_acknowledged_by_its_answer_alone(tmp_path: Path)
     assert here.records()[0]["job"] == here.records()[1]["job"]
 
 
-async def test_slow_command_is_acknowledged_within_two_seconds_and_told_when_it_ends(tmp_path: Path) -> None:
-    """After two seconds who asked knows that it runs and how to end it, and later that it is done."""
+@pytest.mark.parametrize(
+    ("exit_code", "told"),
+    [
+        (0, "job 1 (work a) is done after 12 s"),
+        (None, "job 1 (work a) is done after 12 s"),
+        (3, "job 1 (work a) is over after 12 s, without success"),
+    ],
+)
+async def test_slow_command_is_acknowledged_within_two_seconds_and_told_when_it_ends(
+    tmp_path: Path, exit_code: int | None, told: str
+) -> None:
+    """After two seconds who asked knows that it runs and how to end it, and later how it ended."""
     async with bench(tmp_path / "audit") as here:
+        here.exit_code = exit_code
         here.ask("a")
         await here.settle()
         await here.clock.move_on(2)
         assert here.answers == ["job 1 (work a) is running; you are told when it ends. `cancel 1` ends it now"]
         await here.clock.move_on(10)
         await here.let_go("a")
-    assert here.answers[1:] == ["job 1 (work a) is done after 12 s"]
+    assert here.answers[1:] == [told]
 
 
 async def test_one_command_of_a_user_runs_at_a_time(tmp_path: Path) -> None:
