@@ -55,6 +55,7 @@ from logmonitor.machine import (
     Stream,
     StreamKind,
     Usage,
+    selector_of,
 )
 from logmonitor.operation import (
     Command,
@@ -227,6 +228,7 @@ __all__ = [
     "render_png",
     "render_terminal",
     "screen_text",
+    "selector_of",
     "service",
     "session_text",
     "size_text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from logmonitor.errors import OperationError
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
-    from pathlib import Path
 
     from logmonitor.log_slice import LogSlice, Selection
 
@@ -32,16 +32,16 @@ class Manager(StrEnum):
 class ProcessSelector:
     """Which process is meant, by exactly one of these.
 
-    `name` is a process's own, `command` a pattern (RE2 syntax) for its words joined by spaces, `pid_file` a file that
-    holds its id, `port` a TCP port on which it listens; the others are names of units, for systemd `user:NAME` for one
-    of this user's own.
+    `process` is its name, `command` a pattern (RE2 syntax) for its words joined by spaces, `pid_file` a file that holds
+    its id, `port` a TCP port on which it listens; the others are names of units, for systemd `user:NAME` for one of
+    this user's own.
 
     Raises:
         OperationError: none or several are given, or one cannot be.
         PatternError: `command` is refused.
     """
 
-    name: str | None = None
+    process: str | None = None
     command: str | None = None
     pid_file: Path | None = None
     port: int | None = None
@@ -75,6 +75,30 @@ class ProcessSelector:
     def text(self) -> str:
         """What was given, as `port 8080`."""
         return next(f"{name} {value}" for name in self.__slots__ if (value := getattr(self, name)) is not None)
+
+
+def selector_of(
+    *,
+    process: str | None = None,
+    command: str | None = None,
+    pid_file: str | Path | None = None,
+    port: int | None = None,
+    systemd: str | None = None,
+    pm2: str | None = None,
+    supervisor: str | None = None,
+) -> ProcessSelector | None:
+    """Return which process is meant by what an operation was given; None where that is nothing.
+
+    Raises:
+        OperationError: several are given, or one cannot be.
+        PatternError: `command` is refused.
+    """
+    path = None if pid_file is None else Path(pid_file)
+    if all(given is None for given in (process, command, path, port, systemd, pm2, supervisor)):
+        return None
+    return ProcessSelector(
+        process=process, command=command, pid_file=path, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +216,7 @@ class Completed:
 class ShellLimits:
     """What a shell command may use, with all that it starts: memory as a whole, what it writes, time, processes."""
 
-    seconds: float = 60.0
+    timeout: float = 60.0
     output_bytes: int = 1 << 20
     memory_bytes: int = 1 << 29
     processes: int = 64

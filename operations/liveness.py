@@ -17,9 +17,9 @@ from logmonitor import (
     OperationConfig,
     OperationError,
     Priority,
-    ProcessSelector,
     Throttle,
     pulse,
+    selector_of,
     throttle,
     translation,
 )
@@ -73,8 +73,8 @@ def liveness(
     terms = pulse.Terms(silence=silence, ping=ping, ping_every=ping_every, ping_timeout=ping_timeout)
     if ping is not None and config.watch is None:
         raise OperationError("liveness pings the account of one bot, and is about every bot; expected a watch")
-    selector = _selector(
-        name=process, command=command, pid_file=pid_file, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
+    selector = selector_of(
+        process=process, command=command, pid_file=pid_file, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
     )
     state = Watchfulness()
     _ = translation(config.language)
@@ -135,25 +135,6 @@ def liveness(
         contacts=() if ping is None else (ping,),
         status=status,
         process=selector,
-    )
-
-
-def _selector(
-    *,
-    name: str | None,
-    command: str | None,
-    pid_file: Path | None,
-    port: int | None,
-    systemd: str | None,
-    pm2: str | None,
-    supervisor: str | None,
-) -> ProcessSelector | None:
-    """Return which process is the bot's, None where another operation has to say it."""
-    given = (name, command, pid_file, port, systemd, pm2, supervisor)
-    if all(one is None for one in given):
-        return None
-    return ProcessSelector(
-        name=name, command=command, pid_file=pid_file, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
     )
 
 

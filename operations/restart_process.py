@@ -20,6 +20,7 @@ from logmonitor import (
     OperationConfig,
     OperationError,
     Outcome,
+    Priority,
     Problem,
     ProcessSelector,
     Right,
@@ -29,6 +30,7 @@ from logmonitor import (
     origin_rows,
     pids_text,
     process_text,
+    selector_of,
     session_text,
     succession,
     translation,
@@ -157,11 +159,10 @@ def restart_process(
     bring it back by itself is given `respawn` seconds for that. `stdout` is the file that its output goes to from then
     on; without it the outputs have to be files, for nothing else can be kept.
     """
-    selector = None
-    if any(given is not None for given in (process, command, pid_file, port, systemd, pm2, supervisor)):
-        selector = ProcessSelector(
-            name=process, command=command, pid_file=pid_file, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
-        )
+    selector = selector_of(
+        process=process, command=command, pid_file=pid_file, port=port, systemd=systemd, pm2=pm2, supervisor=supervisor
+    )
+    if selector is not None:
         _check_unit(selector)
     terms = succession.Terms(
         timeout=timeout,
@@ -224,6 +225,13 @@ def restart_process(
             await _look(errand)
         context.wake_at(context.monotonic() + LOOK_SECONDS)
 
+    async def on_start(context: Context) -> None:
+        unnamed = [bot for bot in context.watches if errand_of(context, bot) is None]
+        if unnamed:
+            text = _("restart_process can do nothing: no operation says which process is that of {bot}")
+            await context.send(text.format(bot=", ".join(unnamed)), priority=Priority.ALERT)
+        await look(context)
+
     async def on_event(_context: Context, event: Event) -> None:
         nonlocal memory
         if event.kind is EventKind.LOGIN and event.trusted:
@@ -233,7 +241,7 @@ def restart_process(
     return Operation(
         name="restart_process",
         config=config,
-        on_start=look,
+        on_start=on_start,
         on_tick=look,
         on_event=on_event,
         process=selector,

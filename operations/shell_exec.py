@@ -73,7 +73,7 @@ def shell_exec(
     `timeout` seconds, writes, uses or starts more than it may, everything that it started is ended.
     """
     _ = translation(config.language)
-    limits = ShellLimits(seconds=timeout, output_bytes=output_bytes, memory_bytes=memory_bytes, processes=processes)
+    limits = ShellLimits(timeout=timeout, output_bytes=output_bytes, memory_bytes=memory_bytes, processes=processes)
     variables = dict(environ or {})
     for name, value in variables.items():
         if not name or "=" in name or "\0" in name + value:

@@ -341,8 +341,8 @@ def test_build_refuses_two_processes_of_one_bot() -> None:
     """One bot has one process, whoever says which; the same said twice is no matter."""
     config = OperationConfig(watch="bob")
     first = Operation(name="a", config=config, process=ProcessSelector(port=80))
-    second = Operation(name="b", config=config, process=ProcessSelector(name="bob"))
-    with pytest.raises(OperationError, match="two processes are said to be that of 'bob': port 80 and name bob"):
+    second = Operation(name="b", config=config, process=ProcessSelector(process="bob"))
+    with pytest.raises(OperationError, match="two processes are said to be that of 'bob': port 80 and process bob"):
         build((first, second))
     assert build((first, replace(second, process=first.process))) == ()
     assert processes_of((first, replace(second, process=None))) == {"bob": ProcessSelector(port=80)}

@@ -12,10 +12,10 @@ from logmonitor.machine import Manager, ProcessSelector, ShellLimits
 
 def test_process_selector_takes_exactly_one() -> None:
     """No word on which process, or two, is refused, and the keys there are are named."""
-    with pytest.raises(OperationError, match=r"expected one of name, command, pid_file, port, .* found none"):
+    with pytest.raises(OperationError, match=r"expected one of process, command, pid_file, port, .* found none"):
         ProcessSelector()
-    with pytest.raises(OperationError, match="found name and port"):
-        ProcessSelector(name="node", port=80)
+    with pytest.raises(OperationError, match="found process and port"):
+        ProcessSelector(process="node", port=80)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
@@ -27,8 +27,8 @@ def test_process_selector_refuses_a_port_that_is_none(port: int) -> None:
 
 def test_process_selector_refuses_what_is_empty() -> None:
     """An empty name would be every process's."""
-    with pytest.raises(OperationError, match="bad name ''"):
-        ProcessSelector(name="")
+    with pytest.raises(OperationError, match="bad process ''"):
+        ProcessSelector(process="")
 
 
 def test_process_selector_refuses_a_pattern_that_could_hang() -> None:
@@ -50,7 +50,7 @@ def test_process_selector_tells_what_was_given() -> None:
     assert ProcessSelector(supervisor="bots:bob").text == "supervisor bots:bob"
 
 
-@pytest.mark.parametrize("name", ["seconds", "output_bytes", "memory_bytes", "processes"])
+@pytest.mark.parametrize("name", ["timeout", "output_bytes", "memory_bytes", "processes"])
 def test_shell_limits_refuse_what_nothing_could_run_in(name: str) -> None:
     """A limit of nothing is a slip of the pen."""
     with pytest.raises(OperationError, match=f"bad {name} 0; expected more than 0"):

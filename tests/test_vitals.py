@@ -34,7 +34,7 @@ BOB = Process(
     memory_bytes=50 << 20,
     cpu_seconds=108.0,
 )
-NODE = ProcessSelector(name="node")
+NODE = ProcessSelector(process="node")
 NOW = Moment(now=START, monotonic=100.0, translate=str)
 
 
@@ -100,14 +100,14 @@ def test_processor_share_is_never_negative(before: float, after: float, seconds:
         (Vitals(), ()),
         (Vitals(sight=sight(BOB)), ("process 12: 50.0 MB, 1 % CPU, up for 3 h",)),
         (Vitals(sight=sight(BOB, at=95.1)), ("process 12: 50.0 MB, 1 % CPU, up for 3 h",)),
-        (Vitals(sight=sight()), ("no process: nothing runs as name node",)),
+        (Vitals(sight=sight()), ("no process: nothing runs as process node",)),
         (
             Vitals(sight=sight(BOB, replace(BOB, pid=13))),
-            ("2 processes are meant by name node: 12, 13",),
+            ("2 processes are meant by process node: 12, 13",),
         ),
         (
             Vitals(sight=sight(*(replace(BOB, pid=pid) for pid in range(1, 10)))),
-            ("9 processes are meant by name node: 1, 2, 3, 4 …",),
+            ("9 processes are meant by process node: 1, 2, 3, 4 …",),
         ),
         (Vitals(obstacle="pid file is\nempty"), ("its process cannot be looked for: pid file is␊empty",)),
         (

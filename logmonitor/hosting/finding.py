@@ -76,8 +76,8 @@ def _meant(selector: ProcessSelector, table: Table, listeners: Callable[[int], C
         yield from _in_file(selector.pid_file, table)
     elif selector.port is not None:
         yield from _listening(selector.port, listeners(selector.port), table)
-    elif selector.name is not None:
-        yield from _called(os.fsencode(selector.name), table)
+    elif selector.process is not None:
+        yield from _called(os.fsencode(selector.process), table)
     elif selector.command is not None:
         yield from _showing(selector.command, table)
 

@@ -206,11 +206,12 @@ async def _watch_over(succession: Succession, change: Change) -> Change:
     """Wait until what was started has stayed up, answers and has logged in; return what became of it."""
     clock = succession.context.monotonic
     change = await _stay(succession, change)
+    until = clock() + succession.terms.ready_timeout
     if change.problem is None and succession.terms.answers_on is not None:
-        change = await _await(succession, change, _answers, lack=Problem.NO_ANSWER)
+        change = await _await(succession, change, _answers, until=until, lack=Problem.NO_ANSWER)
         change = replace(change, reason=str(succession.terms.answers_on))
     if change.problem is None and succession.terms.wait_for_login:
-        change = await _await(succession, change, _has_logged_in, lack=Problem.NO_LOGIN)
+        change = await _await(succession, change, _has_logged_in, until=until, lack=Problem.NO_LOGIN)
     change = replace(change, seconds=clock() - change.began)
     if change.problem is not None:
         return replace(change, last_words=await _last_words(succession, change))
@@ -241,11 +242,15 @@ async def _stay(succession: Succession, change: Change) -> Change:
 
 
 async def _await(
-    succession: Succession, change: Change, is_met: Callable[[Succession, Change], Awaitable[bool]], *, lack: Problem
+    succession: Succession,
+    change: Change,
+    is_met: Callable[[Succession, Change], Awaitable[bool]],
+    *,
+    until: float,
+    lack: Problem,
 ) -> Change:
-    """Wait until a condition is met, for as long as what was started runs."""
+    """Wait until a condition is met, for as long as what was started runs, and not beyond `until`."""
     clock = succession.context.monotonic
-    until = clock() + succession.terms.ready_timeout
     while not await is_met(succession, change):
         if not await _is_up(succession, change):
             return replace(change, problem=Problem.ENDED)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logmonitor.errors import HostError
-from logmonitor.hosting import confinement
+from logmonitor.hosting import confinement, program
 from logmonitor.machine import ShellEnd, ShellLimits, ShellStop
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ BEGINNING = b'{"pid": 2147483647}\n{"has_begun": true}\n'
 @asynccontextmanager
 async def shell(script: str, *, folder: Path = Path("/"), **limits: float) -> AsyncIterator[Shell]:
     """Run a script that a test means to end long before its time is up."""
-    within = ShellLimits(**{"seconds": DEADLINE, **limits})  # type: ignore[arg-type]  # whole where they have to be
+    within = ShellLimits(**{"timeout": DEADLINE, **limits})  # type: ignore[arg-type]  # whole where they have to be
     async with confinement.shell(script, folder=folder, environ={}, limits=within) as at_work:
         yield at_work
 
@@ -173,7 +173,7 @@ async def test_shell_tells_its_exit_code() -> None:
 async def test_shell_has_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A script finds what a user has anywhere and what it is given, and nothing of ours."""
     monkeypatch.setenv("LOGMONITOR_TOKEN", "secret")
-    limits = ShellLimits(seconds=DEADLINE)
+    limits = ShellLimits(timeout=DEADLINE)
     environ = {"GREETING": "hi=there", "LANG": "zh_CN.UTF-8"}
     async with confinement.shell("env", folder=Path("/"), environ=environ, limits=limits) as at_work:
         lines = b"".join([piece async for piece in at_work.output()]).decode().splitlines()
@@ -215,7 +215,7 @@ async def test_shell_ends_what_it_left_behind() -> None:
 
 async def test_shell_is_ended_at_its_time() -> None:
     """At the limit of time a script is ended, with no exit code."""
-    _, end = await ran("trap '' TERM; while :; do sleep 1; done", seconds=0.3)
+    _, end = await ran("trap '' TERM; while :; do sleep 1; done", timeout=0.3)
     assert (end.exit_code, end.stopped_at) == (None, ShellStop.TIME)
     assert end.seconds >= 0.3
 
@@ -341,7 +341,7 @@ async def test_warden_that_fails_is_told(
     """Whatever a warden meets on its way is told in a sentence, and keeps nobody waiting."""
     script = tmp_path / "warden.py"
     script.write_text(f"import os, sys\nreport = int(sys.argv[2])\n{deed}\n")
-    monkeypatch.setattr(confinement, "WARDEN", script)
+    monkeypatch.setattr(program, "WARDEN", script)
     with pytest.raises(HostError) as caught:
         await confinement.run("true", timeout=DEADLINE)
     assert str(caught.value) == reason
@@ -351,7 +351,7 @@ def let_warden(deed: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """Have a warden that does something else."""
     script = folder / "warden.py"
     script.write_text(f"import os, signal, sys, time\nreport = int(sys.argv[2])\n{deed}\n")
-    monkeypatch.setattr(confinement, "WARDEN", script)
+    monkeypatch.setattr(program, "WARDEN", script)
 
 
 async def test_warden_that_is_killed_is_noticed_though_its_report_is_held(
@@ -412,7 +412,7 @@ async def test_warden_that_is_stopped_early_goes_on_at_the_limit_of_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program's time runs as soon as its id is told, whether it is told or not that it has begun."""
-    monkeypatch.setattr(confinement, "START_SECONDS", 1000.0)
+    monkeypatch.setattr(program, "START_SECONDS", 1000.0)
     said = [json.dumps(line).encode() + b"\n" for line in ({"has_begun": True}, END | {"status": None})]
     deed = f"""
 os.write(report, b'{{"pid": 2147483647}}\\n')
@@ -446,7 +446,7 @@ async def test_program_ends_where_no_process_has_a_descriptor(monkeypatch: pytes
 def test_whatever_is_said_is_understood_or_refused(said: object) -> None:
     """Nothing that somebody else says gets further than what a warden could have said."""
     try:
-        understood = confinement.spoken(json.dumps(said).encode())
+        understood = program.spoken(json.dumps(said).encode())
     except ValueError:
         return
     assert isinstance(said, dict)
@@ -484,9 +484,9 @@ def test_whatever_is_said_is_understood_or_refused(said: object) -> None:
 def test_what_no_warden_would_say_is_refused(line: bytes) -> None:
     """A word of another type, or of no meaning, is not taken for a warden's."""
     with pytest.raises(ValueError):  # noqa: PT011  # of whatever reason
-        confinement.spoken(line)
+        program.spoken(line)
 
 
 def test_end_is_understood() -> None:
     """What a warden says of an end comes as it is."""
-    assert confinement.spoken(json.dumps(END).encode()) == END | {"survivors": (7,)}
+    assert program.spoken(json.dumps(END).encode()) == END | {"survivors": (7,)}

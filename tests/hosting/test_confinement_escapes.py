@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from logmonitor.errors import HostError
-from logmonitor.hosting import cgroup, confinement
+from logmonitor.hosting import cgroup, confinement, program
 from logmonitor.machine import ShellEnd, ShellLimits, ShellStop
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ AS_NOBODY: Final = textwrap.dedent(
 @asynccontextmanager
 async def shell(script: str, **limits: float) -> AsyncIterator[Shell]:
     """Run a script that a test means to end long before its time is up."""
-    within = ShellLimits(**{"seconds": DEADLINE, **limits})  # type: ignore[arg-type]  # whole where they have to be
+    within = ShellLimits(**{"timeout": DEADLINE, **limits})  # type: ignore[arg-type]  # whole where they have to be
     async with confinement.shell(script, folder=Path("/"), environ={}, limits=within) as at_work:
         yield at_work
 
@@ -112,7 +112,7 @@ def ran_by_nobody(script: str, **limits: float) -> tuple[bytes, ShellEnd]:
     if os.getuid():
         return asyncio.run(ran(script, **limits))
     python = python_of_nobody()
-    task = json.dumps([script, {"seconds": DEADLINE, **limits}, python])
+    task = json.dumps([script, {"timeout": DEADLINE, **limits}, python])
     completed = subprocess.run(
         (sys.executable, "-c", AS_NOBODY, task), stdout=subprocess.PIPE, timeout=2 * DEADLINE, check=True
     )
@@ -281,7 +281,7 @@ async def test_command_without_its_first_thread_is_ended() -> None:
             if written.endswith(b"ready\n"):
                 break
     assert not os.access(f"/proc/{int(written.split()[0])}", os.F_OK)
-    _, end = await ran(HEADLESS.replace("USED", "0"), seconds=1)
+    _, end = await ran(HEADLESS.replace("USED", "0"), timeout=1)
     assert (end.exit_code, end.stopped_at, end.survivors) == (None, ShellStop.TIME, ())
 
 
@@ -309,20 +309,20 @@ def test_command_of_nobody_cannot_see_its_wardens_descriptors() -> None:
 def test_command_of_nobody_that_stops_its_warden_is_ended() -> None:
     """However early it does so."""
     for _ in range(3):
-        _, end = ran_by_nobody("kill -STOP $PPID; sleep 1000", seconds=0.3)
+        _, end = ran_by_nobody("kill -STOP $PPID; sleep 1000", timeout=0.3)
         assert end.stopped_at is ShellStop.TIME
-        assert end.seconds < confinement.START_SECONDS
+        assert end.seconds < program.START_SECONDS
 
 
 async def test_stopped_command_is_ended() -> None:
     """A command that has stopped itself ends like any other."""
-    _, end = await ran("kill -STOP $$", seconds=0.3)
+    _, end = await ran("kill -STOP $$", timeout=0.3)
     assert end.stopped_at is ShellStop.TIME
 
 
 async def test_command_that_stops_its_warden_is_ended() -> None:
     """A warden that was stopped goes on once everything is to end."""
-    _, end = await ran("kill -STOP $PPID; sleep 1000", seconds=0.3)
+    _, end = await ran("kill -STOP $PPID; sleep 1000", timeout=0.3)
     assert end.stopped_at is ShellStop.TIME
 
 
@@ -374,7 +374,7 @@ def test_nothing_is_left_when_we_are_killed(tmp_path: Path, group: str) -> None:
             cgroup.home = lambda: None
 
         async def main():
-            limits = ShellLimits(seconds=1000)
+            limits = ShellLimits(timeout=1000)
             async with confinement.shell({script!r}, folder=Path("/"), environ={{}}, limits=limits) as at_work:
                 async for piece in at_work.output():
                     print(piece.decode(), flush=True)

@@ -96,10 +96,10 @@ async def test_process_is_found_by_its_name(strangers: Strangers) -> None:
     await until(lambda: "ready" in strangers.said())
     renamed = await strangers.start("/bin/sh", "-c", SLEEP, argv=(f"/opt/bob-{mark}".encode(), b"-c", SLEEP.encode()))
     await until(lambda: "ready" in strangers.said())
-    assert await found(name=path.name) == [script.pid]
-    assert await found(name=path.name[:15]) == [script.pid]
-    assert await found(name=f"bob-{mark}") == [renamed.pid]
-    assert await found(name=mark) == []
+    assert await found(process=path.name) == [script.pid]
+    assert await found(process=path.name[:15]) == [script.pid]
+    assert await found(process=f"bob-{mark}") == [renamed.pid]
+    assert await found(process=mark) == []
 
 
 async def test_long_name_in_chinese_is_found_whole(strangers: Strangers) -> None:
@@ -110,7 +110,7 @@ async def test_long_name_in_chinese_is_found_whole(strangers: Strangers) -> None
         shutil.copy("/bin/sleep", program)
         process = await strangers.start(os.fsencode(program), "1000")
         await until(partial(_runs, process, program))
-        (same,) = await LocalHost().find(ProcessSelector(name=name))
+        (same,) = await LocalHost().find(ProcessSelector(process=name))
         assert (same.pid, same.name) == (process.pid, name)
 
 
@@ -149,7 +149,7 @@ async def test_neither_this_program_nor_its_own_are_found(tmp_path: Path) -> Non
 
 async def test_threads_of_the_kernel_are_not_found() -> None:
     """What the kernel runs has names, and is no process that can be restarted."""
-    assert await found(name="kthreadd") == []
+    assert await found(process="kthreadd") == []
 
 
 async def test_process_is_found_by_its_pid_file(strangers: Strangers) -> None:

@@ -397,7 +397,7 @@ async def test_real_log_and_real_process_are_watched(tmp_path: Path) -> None:
     [
         (lambda: liveness(OperationConfig(), ping="Bob"), "liveness pings the account of one bot"),
         (lambda: liveness(OperationConfig(), process="node"), "says which process is its bot's, but not which bot"),
-        (lambda: liveness(BOB, process="node", port=8080), "found name and port"),
+        (lambda: liveness(BOB, process="node", port=8080), "found process and port"),
         (lambda: liveness(BOB, silence=0), "bad silence 0"),
         (lambda: liveness(BOB, ping=""), "bad ping ''"),
     ],

@@ -647,6 +647,8 @@ async def test_process_that_another_operation_names_is_meant() -> None:
         host=host,
         profile="wechaty-ts",
     ) as here:
+        unnamed = "restart_process can do nothing: no operation says which process is that of carol"
+        await here.user("Ann").should_receive(unnamed)
         assert await ask(here, "restart bob") == RESTARTED
         assert await ask(here, "restart carol") == "no operation says which process is that of carol"
 
@@ -738,7 +740,7 @@ async def test_restart_is_told_in_chinese() -> None:
         ({"timeout": -1.0}, "bad timeout -1.0; expected 0 seconds or more"),
         ({"stay_up": float("nan")}, "bad stay_up nan; expected 0 seconds or more"),
         ({"answers_on": 0}, "bad answers_on 0; expected a port, 1 to 65535"),
-        ({"process": "bob", "port": 80}, "expected one of .*; found name and port"),
+        ({"process": "bob", "port": 80}, "expected one of .*; found process and port"),
         ({"pm2": "all"}, "bad pm2 'all'; expected the name of one unit"),
         ({"supervisor": "--shutdown"}, "bad supervisor '--shutdown'; expected the name of one unit"),
         ({"process": "bob"}, "says which process is its bot's, but not which bot"),

@@ -76,7 +76,7 @@ async def test_sh_asks_for_a_code_and_runs() -> None:
             "sh uptime\n→ the shell runs it in /srv\nSend the code of your authenticator within 2 min."
         )
         await ann.says(phone.code()).should_reply("12:00 up 3 days\n→ exit code 0 after 0.1 s")
-    limits = ShellLimits(seconds=30, output_bytes=5, memory_bytes=6, processes=7)
+    limits = ShellLimits(timeout=30, output_bytes=5, memory_bytes=6, processes=7)
     assert host.scripts == [("uptime", Path("/srv"), {"A": "b"}, limits)]
 
 
@@ -359,7 +359,7 @@ def test_script_is_what_stands_behind_the_name() -> None:
         ({"environ": {"A=B": "c"}}, OperationError, "bad variable 'A=B'"),
         ({"environ": {"": "c"}}, OperationError, "bad variable ''"),
         ({"environ": {"A": "b\0"}}, OperationError, "bad variable 'A'"),
-        ({"timeout": 0}, OperationError, "bad seconds 0"),
+        ({"timeout": 0}, OperationError, "bad timeout 0"),
         ({"processes": 0}, OperationError, "bad processes 0"),
     ],
 )

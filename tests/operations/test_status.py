@@ -59,7 +59,7 @@ def owner(watch: str = "bob", selector: ProcessSelector | None = None) -> Operat
     return Operation(
         name=f"owner-{watch}",
         config=OperationConfig(watch=watch),
-        process=selector or ProcessSelector(name="node"),
+        process=selector or ProcessSelector(process="node"),
     )
 
 
@@ -134,8 +134,8 @@ def share_of(image: Image.Image, state: SessionState) -> float:
 async def test_status_tells_how_everything_is() -> None:
     """Session, process, log and QR of each bot, then the chat, what was sent, load, memory and disks."""
     host = machine()
-    host.matching = lambda selector, process: selector.name == process.name
-    bots = (owner(), owner("carol", ProcessSelector(name="python3")))
+    host.matching = lambda selector, process: selector.process == process.name
+    bots = (owner(), owner("carol", ProcessSelector(process="python3")))
     async with talk(status(OperationConfig()), *bots, watches=("bob", "carol"), host=host) as here:
         ann, bob = here.user("Ann"), here.log("bob")
         bob.write(LOGIN, LOGOUT, SCAN)
@@ -149,7 +149,7 @@ async def test_status_tells_how_everything_is() -> None:
             "  log: +4 KB in the last hour, last written 10 min ago",
             "  last QR: 10 min ago",
             "carol: not known yet",
-            "  no process: nothing runs as name python3",
+            "  no process: nothing runs as process python3",
             "chat: up",
             "messages: 0 sent in the last hour, 0 waiting",
             "load 0.5 0.2 0.1 on 2 cores; memory: 3.0 GB of 4.0 GB free",
@@ -157,7 +157,7 @@ async def test_status_tells_how_everything_is() -> None:
         ]
         assert (await rows_of(ann, "STATUS Carol")) == [
             "carol: not known yet",
-            "  no process: nothing runs as name python3",
+            "  no process: nothing runs as process python3",
         ]
 
 
@@ -397,7 +397,7 @@ async def test_samples_have_memory_growth_and_alerts() -> None:
     """Of each minute is kept how much memory the process had, what was written to the log, and how many alerts came."""
     context = RecordingContext(bob_is(SessionState.LOGGED_IN))
     context.host = machine()
-    context.selectors["bob"] = ProcessSelector(name="node")
+    context.selectors["bob"] = ProcessSelector(process="node")
     log = Path("/var/log/bob.log")
     context.log_files["bob"] = (log,)
     operation = status(OperationConfig())
