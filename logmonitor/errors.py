@@ -16,6 +16,7 @@ LogMonitorError
 │   └── ForeignStoreError    ... since what stands there is none of ours to touch, which does not pass
 ├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
+    ├── ThrottledError       ... since too much was sent: nothing is wrong with the message
     └── RejectedError        ... and would refuse the same again: do not retry
         └── ContactError     ... since nobody, or several, are called so
 """
@@ -90,6 +91,15 @@ class AuditError(LogMonitorError):
 
 class TransportError(LogMonitorError):
     """A chat that did not do what it was asked; trying again later may help."""
+
+
+class ThrottledError(TransportError):
+    """A chat that takes no more for now; `retry_after` is for how many seconds, None where it does not say."""
+
+    def __init__(self, text: str, /, *, retry_after: float | None = None) -> None:
+        """Take what to say, and how long to wait."""
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class RejectedError(TransportError):

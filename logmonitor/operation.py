@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from logmonitor.log_slice import LogClock
     from logmonitor.machine import Completed, Host, ProcessSelector
-    from logmonitor.records import Content, Delivery, Sender, Session
+    from logmonitor.records import Content, Delivery, MessageKey, Sender, Session
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -109,15 +109,20 @@ class Context(Protocol):
         to: str | None = None,
         priority: Priority = Priority.REPLY,
         slot: str | None = None,
+        key: MessageKey | None = None,
+        expires_at: datetime | None = None,
     ) -> Ticket:
         """Hand `content` to the outbox.
 
         Without `to` it goes back to the conversation a command came from, and from any other handler to the admins.
-        A message with a `slot` replaces one that still waits in the same slot for the same recipient.
+        A message with a `slot` replaces one that still waits in the same slot for the same recipient, and is taken back
+        where the chat can when a newer one has replaced it. Of messages with the same `key` each recipient gets one.
+        From `expires_at` (aware UTC) on it is not sent any more. What a handler of lines, events or transitions sends
+        leaves once the handler is over, or awaits `run` or `sleep`.
         """
 
     def withdraw(self, slot: str, /) -> None:
-        """Take back what still waits in `slot`."""
+        """Take back what waits in `slot`, and where the chat can what it has taken."""
 
     def session(self, watch: str | None = None, /) -> Session:
         """Return the session of `watch`; without it, of the operation's own or the only one."""
@@ -143,6 +148,9 @@ class Context(Protocol):
 
     async def run(self, *argv: str, timeout: float = 30.0) -> Completed:  # noqa: ASYNC109  # a deadline that ends the tree
         """Run a program to its end, with nothing to read; at the deadline end it and all that it started.
+
+        A handler of lines, events or transitions that a crash has interrupted is called again for the same; what it ran
+        then is not run again: it gets what it got, or an `OperationError` where that is not known.
 
         Raises:
             HostError: it cannot be started.

@@ -24,8 +24,9 @@ from logmonitor.transport import CanWait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+    from datetime import datetime
 
-    from logmonitor.records import Health, Receipt
+    from logmonitor.records import Health, MessageKey, Receipt
     from logmonitor.transport import Limits
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class _Letter:
     content: Content
     priority: Priority
     slot: str | None
+    key: MessageKey | None
+    expires_at: datetime | None
     put_at: float
     parts: tuple[Content, ...] | None = None
 
@@ -170,7 +173,15 @@ class Outbox:
         return await asyncio.to_thread(self._packed, content) if is_slow(content) else self._packed(content)
 
     def put(
-        self, to: str, content: Content | Parcel, /, *, priority: Priority = Priority.REPLY, slot: str | None = None
+        self,
+        to: str,
+        content: Content | Parcel,
+        /,
+        *,
+        priority: Priority = Priority.REPLY,
+        slot: str | None = None,
+        key: MessageKey | None = None,
+        expires_at: datetime | None = None,
     ) -> int:
         """Take a message for `to`, without the secrets in it; return its id. Never waits.
 
@@ -178,7 +189,15 @@ class Outbox:
         is being sent excepted.
         """
         clean = (content if isinstance(content, Parcel) else self._packed(content)).content
-        letter = _Letter(id=next(self._ids), content=clean, priority=priority, slot=slot, put_at=self._monotonic())
+        letter = _Letter(
+            id=next(self._ids),
+            content=clean,
+            priority=priority,
+            slot=slot,
+            key=key,
+            expires_at=expires_at,
+            put_at=self._monotonic(),
+        )
         lane = self._lanes.setdefault(to, _Lane(to=to))
         if slot is None or not _take_place(lane, letter):
             lane.queues[priority].letters.append(letter)

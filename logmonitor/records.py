@@ -39,6 +39,8 @@ class Chunk:
     are bytes in the file; `number` is that of the first line, 1-based, counted from where reading began. A line over
     the cap stands alone in a chunk with `truncated` set: `data` is then its head, and `end_offset` lies behind its real
     end. `caught_up` says that the file held no more when the chunk was cut, so that the next chunk is a later write.
+    `backlog` says that it stood there when following began, and `handled` that it lies before the saved position at
+    which it went on: nothing in it is news.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Chunk:
     truncated: bool = False
     caught_up: bool = False
     backlog: bool = False
+    handled: bool = False
 
 
 class NoticeKind(StrEnum):
@@ -189,9 +192,10 @@ class SessionState(StrEnum):
 class Session:
     """What is known about one bot's session.
 
-    `since` is when `state` was entered (aware UTC, None if not known). `loss` counts losses and is the key of a rescue;
-    `is_lost` holds from a loss until the return. `loss_clock` and `loss_seen_at` tell when the last loss was, by the
-    log's clock and by ours. `unconfirmed` is a scan that a stranger may have written and nothing has confirmed in time.
+    `since` is when `state` was entered (aware UTC, None if not known). `loss` counts losses, and `loss_id` names the last
+    one in the same way for whoever reads that log; `is_lost` holds from a loss until the return. `loss_clock` and
+    `loss_seen_at` tell when the last loss was, by the log's clock and by ours. `unconfirmed` is a scan that a stranger
+    may have written and nothing has confirmed in time.
     """
 
     watch: str
@@ -201,6 +205,7 @@ class Session:
     user: str | None = None
     verified: bool = False
     loss: int = 0
+    loss_id: str = ""
     is_lost: bool = False
     loss_clock: float | None = None
     loss_seen_at: datetime | None = None
@@ -233,6 +238,18 @@ class Priority(IntEnum):
     REPLY = 1
     ALERT = 2
     DIGEST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageKey:
+    """What a message is about, so that it reaches nobody twice: the `kind` of message about one `loss` of a bot.
+
+    `loss` is the `loss_id` of its session.
+    """
+
+    watch: str
+    loss: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

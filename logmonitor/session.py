@@ -19,6 +19,8 @@ _OUT = SessionState.LOGGED_OUT
 _AWAITING = SessionState.AWAITING_SCAN
 _SCANNED = SessionState.SCANNED
 
+_DAY_SECONDS: Final = 86400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -138,9 +140,22 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
             after = replace(after, qr=session.qr if session.qr.verified else shown, verified=True)
         after = replace(after, unconfirmed=None)
     if move.loss:
-        after = replace(after, loss=session.loss + 1, is_lost=True, loss_clock=event.clock, loss_seen_at=event.seen_at)
+        after = replace(
+            after,
+            loss=session.loss + 1,
+            loss_id=_loss_id(event),
+            is_lost=True,
+            loss_clock=event.clock,
+            loss_seen_at=event.seen_at,
+        )
     if move.to is _IN:
         after = replace(after, user=event.user or session.user, unconfirmed=None)
     if move.returns:
         after = replace(after, is_lost=False)
     return after
+
+
+def _loss_id(event: Event) -> str:
+    """Name a loss by where its line stands and the time of day in it: an offset alone comes again."""
+    name = "" if event.path is None else event.path.name
+    return f"{name}:{event.offset}:{'' if event.clock is None else round(event.clock % _DAY_SECONDS, 3)}"

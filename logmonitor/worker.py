@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logmonitor.machine import Completed, Host, ProcessSelector
     from logmonitor.operation import Context, Invocation, KeyValue, Operation, Outcome
     from logmonitor.outbox import Outbox
-    from logmonitor.records import Content, Delivery, Sender, Session
+    from logmonitor.records import Content, Delivery, MessageKey, Sender, Session
     from logmonitor.store import Store
 
 _log = logging.getLogger(__name__)
@@ -265,6 +265,8 @@ class _HandlerContext:
         to: str | None = None,
         priority: Priority = Priority.REPLY,
         slot: str | None = None,
+        key: MessageKey | None = None,
+        expires_at: datetime | None = None,
     ) -> Ticket:
         address = self._world.directory.address
         one = to or self._reply_to
@@ -272,7 +274,10 @@ class _HandlerContext:
         scoped = None if slot is None else self._scoped(slot)
         parcel = await self._world.outbox.pack(content)
         return Ticket(
-            ids=tuple(self._world.outbox.put(who, parcel, priority=priority, slot=scoped) for who in recipients)
+            ids=tuple(
+                self._world.outbox.put(who, parcel, priority=priority, slot=scoped, key=key, expires_at=expires_at)
+                for who in recipients
+            )
         )
 
     def withdraw(self, slot: str, /) -> None:

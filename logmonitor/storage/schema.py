@@ -84,6 +84,94 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE followed_file (
+            watch TEXT NOT NULL,
+            path TEXT NOT NULL,
+            device INTEGER,
+            inode INTEGER,
+            offset INTEGER NOT NULL,
+            marker BLOB NOT NULL,
+            number INTEGER NOT NULL,
+            prefix_bytes INTEGER NOT NULL,
+            prefix_digest BLOB NOT NULL,
+            PRIMARY KEY (watch, path)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE watch_state (
+            watch TEXT NOT NULL PRIMARY KEY,
+            state TEXT NOT NULL,
+            saved_at INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE session_change (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            watch TEXT NOT NULL,
+            state TEXT NOT NULL,
+            loss TEXT NOT NULL,
+            changed_at INTEGER NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE pending_call (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            watch TEXT NOT NULL,
+            operation TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            value TEXT NOT NULL,
+            sent INTEGER NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE begun_run (
+            call_id INTEGER NOT NULL REFERENCES pending_call (id) ON DELETE CASCADE,
+            ordinal INTEGER NOT NULL,
+            argv TEXT NOT NULL,
+            completed TEXT,
+            PRIMARY KEY (call_id, ordinal)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE letter (
+            id INTEGER PRIMARY KEY,
+            recipient TEXT NOT NULL,
+            priority INTEGER NOT NULL,
+            slot TEXT,
+            watch TEXT,
+            loss TEXT,
+            kind TEXT,
+            content TEXT NOT NULL,
+            data BLOB,
+            put_at INTEGER NOT NULL,
+            expires_at INTEGER,
+            parts_sent INTEGER NOT NULL,
+            failed_at INTEGER,
+            reason TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE delivered_key (
+            recipient TEXT NOT NULL,
+            watch TEXT NOT NULL,
+            loss TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            decided_at INTEGER NOT NULL,
+            PRIMARY KEY (recipient, watch, loss, kind)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE accepted_message (
+            slot TEXT NOT NULL,
+            recipient TEXT NOT NULL,
+            message_id TEXT NOT NULL,
+            accepted_at INTEGER NOT NULL,
+            PRIMARY KEY (slot, recipient, message_id)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 """The n-th leads to version n."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logmonitor.operation import Ticket
-from logmonitor.records import Content, Delivery, Event, Priority, Sender, Session
+from logmonitor.records import Content, Delivery, Event, MessageKey, Priority, Sender, Session
 from logmonitor.session import advance
 from logmonitor.testing.clock import FakeClock
 from logmonitor.testing.host import FakeHost
@@ -30,6 +30,8 @@ class Sent:
     to: str | None = None
     priority: Priority = Priority.REPLY
     slot: str | None = None
+    key: MessageKey | None = None
+    expires_at: datetime | None = None
 
 
 class RecordingContext:
@@ -64,9 +66,11 @@ class RecordingContext:
         to: str | None = None,
         priority: Priority = Priority.REPLY,
         slot: str | None = None,
+        key: MessageKey | None = None,
+        expires_at: datetime | None = None,
     ) -> Ticket:
         """Record the message."""
-        self.sent.append(Sent(content=content, to=to, priority=priority, slot=slot))
+        self.sent.append(Sent(content=content, to=to, priority=priority, slot=slot, key=key, expires_at=expires_at))
         return Ticket(ids=(len(self.sent),))
 
     def withdraw(self, slot: str, /) -> None:
