@@ -192,8 +192,8 @@ class SessionState(StrEnum):
 class Session:
     """What is known about one bot's session.
 
-    `since` is when `state` was entered (aware UTC, None if not known). `loss` counts losses, and `loss_id` names the last
-    one in the same way for whoever reads that log; `is_lost` holds from a loss until the return. `loss_clock` and
+    `since` is when `state` was entered (aware UTC, None if not known). `loss` counts losses, and `loss_id` names the
+    last one in the same way for whoever reads that log; `is_lost` holds from a loss until the return. `loss_clock` and
     `loss_seen_at` tell when the last loss was, by the log's clock and by ours. `unconfirmed` is a scan that a stranger
     may have written and nothing has confirmed in time.
     """
