@@ -96,6 +96,7 @@ from logmonitor.records import (
     SessionState,
     Transition,
 )
+from logmonitor.refusal import refused_line_text
 from logmonitor.restart.restarting import (
     Change,
     Problem,
@@ -228,6 +229,7 @@ __all__ = [
     "pulse",
     "quoted",
     "redact_codes",
+    "refused_line_text",
     "render_plot",
     "render_png",
     "render_terminal",

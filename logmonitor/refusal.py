@@ -58,6 +58,29 @@ def reason_text(refusal: Refusal, translate: Callable[[str], str]) -> str:
     )
 
 
+def refused_line_text(event: Event, refusal: Refusal, translate: Callable[[str], str]) -> str:
+    """Return what an admin is told of a refused line, and what to ask."""
+    log, bot = event.path.name if event.path else "?", event.watch
+    match refusal:
+        case Refusal.UNSIGNED:
+            text = translate(
+                "a line about {bot} in {log} is not signed as it has to be; nothing was changed."
+                " Does {bot} have the twins' key and sign? If so, who else writes to that log?"
+            )
+        case Refusal.WRONG:
+            text = translate(
+                "a line about {bot} in {log} has a wrong signature; nothing was changed."
+                " Do both twins have the same key, and is {bot} the name it gives itself? If so, who else writes to"
+                " that log?"
+            )
+        case _:
+            text = translate(
+                "a line about {bot} in {log} is the copy of one that {bot} signed before; nothing was changed."
+                " Who else writes to that log?"
+            )
+    return text.format(log=log, bot=bot)
+
+
 def refusal_rows(refusals: Refusals, translate: Callable[[str], str]) -> tuple[str, ...]:
     """Return a row for each reason, with how many lines were refused for it."""
     text = translate("{count} session lines were refused: {reason}")

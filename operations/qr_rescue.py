@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from logmonitor import (
     Attachment,
     Command,
+    MessageKey,
     Newest,
     Operation,
     OperationConfig,
@@ -22,6 +25,7 @@ from logmonitor import (
     SessionState,
     Throttle,
     duration_text,
+    refused_line_text,
     render_png,
     session_text,
     throttle,
@@ -50,7 +54,7 @@ class Rescue:
     """
 
     enabled: bool = True
-    pace: Newest[Qr] = field(default_factory=lambda: Newest(period=QR_PERIOD_SECONDS))
+    pace: Newest[Show] = field(default_factory=lambda: Newest(period=QR_PERIOD_SECONDS))
     sent_at: datetime | None = None
     doubts: Throttle = field(default_factory=lambda: Throttle(limit=1, period=DOUBT_PERIOD_SECONDS))
     reports: Mapping[Refusal, Throttle] = field(default_factory=dict)
@@ -59,18 +63,20 @@ class Rescue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
-    """Send a text; without `to` to the admins, or to who asked."""
+    """Send a text; without `to` to the admins, or to who asked. Of one with a `key` each gets one."""
 
     text: str
     to: str | None = None
     priority: Priority = Priority.REPLY
+    key: MessageKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """Send a QR as an image."""
+    """Send a QR as an image: once about the loss that `loss` names, each time where it is empty as it was asked for."""
 
     qr: Qr
+    loss: str = ""
     is_unconfirmed: bool = False
 
 
@@ -191,6 +197,7 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
     Losses, QRs and returns are of one priority, so that they arrive in the order in which they happened.
     """
     before, after, _ = transition.before, transition.after, moment.translate
+    key = partial(_key, after.watch, after.loss_id)
     steps: list[Say | Show | Withdraw] = []
     if transition.is_return:
         rescue = replace(rescue, pace=throttle.clear(rescue.pace))
@@ -200,18 +207,19 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
     if not rescue.enabled:
         return rescue, tuple(steps)
     if transition.is_loss:
-        steps.append(Say(text=_loss_text(after, _), priority=Priority.QR))
+        steps.append(Say(text=_loss_text(after, _), priority=Priority.QR, key=key("loss")))
     if after.unconfirmed is not None and after.unconfirmed != before.unconfirmed and not after.unconfirmed.refused:
         doubts, is_admitted = throttle.admit(rescue.doubts, moment.monotonic)
         rescue = replace(rescue, doubts=doubts)
         steps.extend([_alert(_unconfirmed_text(after, _))] if is_admitted else ())
     is_new = after.qr is not None and not after.qr.is_same(before.qr)
     if after.is_lost and after.qr is not None and is_new and not is_expired(after.qr, moment.now):
-        rescue, shown = _offer(rescue, after.qr, moment)
+        rescue, shown = _offer(rescue, Show(qr=after.qr, loss=after.loss_id), moment)
         steps.extend(shown)
     if transition.is_return:
-        steps.append(Say(text=_("{bot} is logged in again").format(bot=after.watch), priority=Priority.QR))
-        steps.extend([greeting] if greeting is not None else ())
+        text = _("{bot} is logged in again").format(bot=after.watch)
+        steps.append(Say(text=text, priority=Priority.QR, key=key("return")))
+        steps.extend([replace(greeting, key=key("login test"))] if greeting is not None else ())
     return rescue, tuple(steps)
 
 
@@ -231,16 +239,16 @@ def doubt(rescue: Rescue, event: Event, moment: Moment) -> Outcome:
         return rescue, ()
     reports = {**rescue.reports, event.refused: pace}
     rescue = replace(rescue, reports=reports, reported=rescue.reported | {event.refused})
-    return rescue, (_alert(_refused_text(event, event.refused, moment.translate)),)
+    return rescue, (_alert(refused_line_text(event, event.refused, moment.translate)),)
 
 
 def wake(rescue: Rescue, moment: Moment) -> Outcome:
     """Decide whether a QR that was held back goes now."""
     pace, due = throttle.tick(rescue.pace, moment.monotonic)
     rescue = replace(rescue, pace=pace)
-    if due is None or not rescue.enabled or is_expired(due, moment.now):
+    if due is None or not rescue.enabled or is_expired(due.qr, moment.now):
         return rescue, ()
-    return replace(rescue, sent_at=moment.now), (Show(qr=due),)
+    return replace(rescue, sent_at=moment.now), (due,)
 
 
 def answer(rescue: Rescue, session: Session, moment: Moment) -> Outcome:
@@ -272,7 +280,7 @@ def switch(rescue: Rescue, session: Session, moment: Moment, *, enabled: bool) -
     said = Say(text=_("QR rescue of {bot} is on").format(bot=session.watch), priority=Priority.QR)
     if not session.is_lost or session.qr is None or is_expired(session.qr, moment.now):
         return rescue, (said,)
-    rescue, shown = _offer(rescue, session.qr, moment)
+    rescue, shown = _offer(rescue, Show(qr=session.qr), moment)
     return rescue, (said, *shown)
 
 
@@ -316,12 +324,12 @@ def caption_text(bot: str, shown: Show, *, now: datetime, translate: Callable[[s
     return "\n".join((*rows, life, _("scan it from this screen with the camera of the bot's phone")))
 
 
-def _offer(rescue: Rescue, qr: Qr, moment: Moment) -> tuple[Rescue, tuple[Show, ...]]:
+def _offer(rescue: Rescue, shown: Show, moment: Moment) -> tuple[Rescue, tuple[Show, ...]]:
     """Show a new QR now, or keep it until the last one is a minute old."""
-    pace, due = throttle.offer(rescue.pace, qr, moment.monotonic)
+    pace, due = throttle.offer(rescue.pace, shown, moment.monotonic)
     if due is None:
         return replace(rescue, pace=pace), ()
-    return replace(rescue, pace=pace, sent_at=moment.now), (Show(qr=due),)
+    return replace(rescue, pace=pace, sent_at=moment.now), (due,)
 
 
 def _alert(text: str) -> Say:
@@ -346,28 +354,6 @@ def _unconfirmed_text(session: Session, translate: Callable[[str], str]) -> str:
     return text.format(log=path.name if path else "?", bot=session.watch)
 
 
-def _refused_text(event: Event, refusal: Refusal, translate: Callable[[str], str]) -> str:
-    log, bot = event.path.name if event.path else "?", event.watch
-    match refusal:
-        case Refusal.UNSIGNED:
-            text = translate(
-                "a line about {bot} in {log} is not signed as it has to be; nothing was changed."
-                " Does {bot} have the twins' key and sign? If so, who else writes to that log?"
-            )
-        case Refusal.WRONG:
-            text = translate(
-                "a line about {bot} in {log} has a wrong signature; nothing was changed."
-                " Do both twins have the same key, and is {bot} the name it gives itself? If so, who else writes to"
-                " that log?"
-            )
-        case _:
-            text = translate(
-                "a line about {bot} in {log} is the copy of one that {bot} signed before; nothing was changed."
-                " Who else writes to that log?"
-            )
-    return text.format(log=log, bot=bot)
-
-
 async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, translate: Callable[[str], str]) -> None:
     """Do one step."""
     slot = f"qr {bot}"
@@ -375,16 +361,29 @@ async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, t
         case Withdraw():
             context.withdraw(slot)
         case Say():
-            await context.send(step.text, to=step.to, priority=step.priority)
-        case Show():
+            await context.send(step.text, to=step.to, priority=step.priority, key=step.key)
+        case Show(qr=qr):
             caption = caption_text(bot, step, now=context.now(), translate=translate)
             try:
-                image = await _image(context, bot, step.qr, caption)
+                image = await _image(context, bot, qr, caption)
             except (QrError, OSError) as error:
                 text = translate("the QR of {bot} cannot be shown: {reason}").format(bot=bot, reason=error)
-                await context.send(text, priority=Priority.QR)
+                key = _key(bot, step.loss, f"no qr {_fingerprint(qr, b'')}")
+                await context.send(text, priority=Priority.QR, key=key, expires_at=qr.expires)
             else:
-                await context.send(image, priority=Priority.QR, slot=slot)
+                key = _key(bot, step.loss, f"qr {_fingerprint(qr, image.data)}")
+                await context.send(image, priority=Priority.QR, slot=slot, key=key, expires_at=qr.expires)
+
+
+def _key(bot: str, loss: str, kind: str) -> MessageKey | None:
+    """Name a message about a loss, so that nobody gets it twice; None where nothing names the loss."""
+    return MessageKey(watch=bot, loss=loss, kind=kind) if loss else None
+
+
+def _fingerprint(qr: Qr, image: bytes) -> str:
+    """Tell what a QR shows from what others show: of one in a file only the file's content does."""
+    content = qr.payload.encode() if qr.payload is not None else b"".join(qr.modules or (image,))
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 async def _image(context: Context, bot: str, qr: Qr, caption: str) -> Attachment:

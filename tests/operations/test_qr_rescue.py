@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from logmonitor import (
     Event,
     EventKind,
     Invocation,
+    MessageKey,
     Operation,
     OperationConfig,
     Priority,
@@ -90,6 +92,87 @@ async def test_loss_sends_a_notice_and_the_qr() -> None:
     await meet(operation, context, scan())
     assert texts(context) == ["bob has lost its session and asks for a scan", URL]
     assert [(sent.to, sent.priority) for sent in context.sent] == [(None, Priority.QR)] * 2
+
+
+def key(kind: str, loss: str) -> MessageKey:
+    """Name a message about a loss of Bob's."""
+    return MessageKey(watch="bob", loss=loss, kind=kind)
+
+
+def short_hash(shown: bytes) -> str:
+    """Return what a QR's key says of its content."""
+    return hashlib.sha256(shown).hexdigest()[:16]
+
+
+async def test_every_message_about_a_loss_is_named() -> None:
+    """Notice, QRs, return and login test of a loss have keys that tell them apart, and those of another loss others."""
+    operation, context = rescue(login_test="hello"), logged_in()
+    assert operation.on_tick is not None
+    await meet(operation, context, replace(scan(), offset=70))
+    await meet(operation, context, replace(scan(NEWER_URL), offset=90))
+    context.move_on(60)
+    await operation.on_tick(context)
+    await meet(operation, context, event(EventKind.LOGIN))
+    first = context.session("bob").loss_id
+    assert [sent.key for sent in context.sent] == [
+        key("loss", first),
+        key(f"qr {short_hash(URL.encode())}", first),
+        key(f"qr {short_hash(NEWER_URL.encode())}", first),
+        key("return", first),
+        key("login test", first),
+    ]
+    context.sent.clear()
+    await meet(operation, context, replace(scan(), offset=120))
+    second = context.session("bob").loss_id
+    assert second != first
+    assert [sent.key for sent in context.sent] == [key("loss", second), key(f"qr {short_hash(URL.encode())}", second)]
+
+
+async def test_qr_is_named_by_what_it_shows() -> None:
+    """A drawn QR is told from another by its modules, one in a file by what stands in the file when it is sent."""
+    drawn, path = (b"\x01\x00", b"\x00\x01"), Path("/bot/QR.png")
+    kinds: list[str] = []
+    for qr, image in ((Qr(modules=drawn), b""), (Qr(image_path=path), PNG), (Qr(image_path=path), PNG + b"!")):
+        operation, context = rescue(), logged_in()
+        context.host.files[path] = image
+        await meet(operation, context, event(EventKind.SCAN, qr=qr, path=LOG))
+        named = context.sent[-1].key
+        assert named is not None
+        kinds.append(named.kind)
+    shown = (b"".join(drawn), PNG, PNG + b"!")
+    assert kinds == [f"qr {short_hash(content)}" for content in shown]
+
+
+async def test_qr_that_was_asked_for_has_no_key() -> None:
+    """Whoever asks for the QR, or turns the rescue on, gets it again, however often it was sent."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan())
+    await command(operation, context, "qr")
+    await command(operation, context, "disable-qr-rescue")
+    await command(operation, context, "enable-qr-rescue")
+    asked = [sent for sent in context.sent[2:] if isinstance(sent.content, Attachment)]
+    assert [sent.key for sent in asked] == [None, None]
+
+
+async def test_loss_that_nothing_names_is_told_without_a_key() -> None:
+    """What cannot be told from an earlier loss is never taken for one that was told of."""
+    operation, context = rescue(), logged_in()
+    transition = context.happen(scan())
+    assert transition is not None
+    assert operation.on_transition is not None
+    await operation.on_transition(context, replace(transition, after=replace(transition.after, loss_id="")))
+    assert [sent.key for sent in context.sent] == [None, None]
+
+
+async def test_qr_is_not_sent_after_its_life() -> None:
+    """A QR, asked for or not, goes no later than it lives, and one that lives until the next whenever it can."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan(life=60))
+    await command(operation, context, "qr")
+    assert [sent.expires_at for sent in context.sent] == [None, *[START + timedelta(seconds=60)] * 2]
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan())
+    assert [sent.expires_at for sent in context.sent] == [None, None]
 
 
 async def test_caption_names_bot_file_age_and_life() -> None:
@@ -423,6 +506,7 @@ async def test_image_file_that_is_none_is_told(files: dict[Path, bytes], reason:
     context.host.files.update(files)
     await meet(operation, context, event(EventKind.SCAN, qr=Qr(image_path=Path("/bot/QR.png")), path=LOG))
     assert texts(context)[1:] == [f"the QR of bob cannot be shown: {reason}"]
+    assert context.sent[-1].key == key(f"no qr {short_hash(b'')}", context.session("bob").loss_id)
 
 
 async def test_payload_too_long_for_a_qr_is_told() -> None:
