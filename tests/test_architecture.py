@@ -15,6 +15,8 @@ SHELL = (
     "auditing.copies",
     "auditing.reader",
     "authority",
+    "channel.apprise_process",
+    "channel.apprise_url",
     "cli",
     "clock",
     "config",
@@ -33,6 +35,7 @@ SHELL = (
     "jobs",
     "language",
     "lasting",
+    "notify",
     "outbox",
     "overview",
     "own_commands",
@@ -70,7 +73,7 @@ FORBIDDEN_IN_CORE = {
 }
 PLUGIN = ("transports.wechaty_plugin", "transports.wechaty_sdk")
 SOLE_IMPORTERS = {
-    "apprise": ("second_channel",),
+    "apprise": ("channel.apprise_process",),
     "cryptography": ("sealing",),
     "grpclib": ("transports.puppet_service",),
     "httpcore": ("hosting.network",),
@@ -80,6 +83,7 @@ SOLE_IMPORTERS = {
     "psutil": ("host",),
     "pyee": PLUGIN,
     "pyotp": ("totp",),
+    "requests": ("channel.apprise_process",),
     "sqlite3": ("storage",),
     "telnetlib": PLUGIN,
     "urllib3": PLUGIN,

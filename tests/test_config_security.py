@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from cryptography.fernet import Fernet
 
-from logmonitor import second_channel
+from logmonitor.channel.apprise_url import check_urls
 from logmonitor.config import Config, SecondChannelConfig, SecurityConfig, load
 from logmonitor.configuration.security import passwords_of
 from logmonitor.errors import ConfigurationError
@@ -400,7 +400,7 @@ def test_load_tells_that_apprise_does_not_work(folder: Path, monkeypatch: pytest
 
     monkeypatch.setattr("logmonitor.configuration.security.check_urls", refuse)
     assert findings(folder, FINE + CHANNEL) == ["[[second_channel]]: Apprise failed with ImportError"]
-    assert second_channel.check_urls(()) == ()
+    assert check_urls(()) == ()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor import second_channel
+from logmonitor.channel import apprise_url
+from logmonitor.channel.apprise_url import check_urls
 from logmonitor.errors import ConfigurationError, RejectedError, TransportError
-from logmonitor.second_channel import AppriseChannel, check_urls
+from logmonitor.second_channel import AppriseChannel
 from tests.service import mail_service, web_service
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def test_check_urls_gives_up_what_hangs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """A configuration is read in time whatever Apprise does."""
     (tmp_path / "apprise.py").write_text("import threading\nthreading.Event().wait()\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.setattr(second_channel, "_CHECK_SECONDS", 1.0)
+    monkeypatch.setattr(apprise_url, "_CHECK_SECONDS", 1.0)
     with pytest.raises(ConfigurationError) as caught:
         check_urls(["json://127.0.0.1"])
     assert str(caught.value) == "Apprise has not answered within 1 s"

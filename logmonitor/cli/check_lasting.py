@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.audit import ANCHOR_KEY, ANCHOR_OWNER
 from logmonitor.auditing.chain import parse_anchor
 from logmonitor.auditing.reader import verify_audit
+from logmonitor.channel.apprise_url import service_of
 from logmonitor.cli.grant_desk import known_commands
 from logmonitor.cli.row import Row, reason_of, user_name
 from logmonitor.errors import AuditError, ConfigurationError, ForeignStoreError, StoreError, StoreUnavailableError
 from logmonitor.grant import fits
 from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
 from logmonitor.sealing import load_seal
-from logmonitor.second_channel import service_of
 from logmonitor.store import read_enrolled, read_grants, read_kept, set_aside_before
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from logmonitor.channel.apprise_url import check_urls
 from logmonitor.configuration.binding import parameters_of
 from logmonitor.configuration.keys import File, FileOrFalse, MaxAge, Rules, Text  # noqa: TC001  # read at run time
 from logmonitor.configuration.record import SecondChannelConfig, SecurityConfig
@@ -13,7 +14,6 @@ from logmonitor.configuration.requirement import Known, askings, find_idle, find
 from logmonitor.errors import StoreError
 from logmonitor.operation import SecurityRule
 from logmonitor.sealing import Seal
-from logmonitor.second_channel import check_urls
 from logmonitor.store import read_enrolled, set_aside_before
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from logmonitor.channel.apprise_url import check_urls
 from logmonitor.command import build
 from logmonitor.config import (
     BotConfig,
@@ -40,7 +41,6 @@ from logmonitor.errors import ConfigurationError, LogMonitorError
 from logmonitor.pattern import compile_pattern
 from logmonitor.profile_folder import load_profiles
 from logmonitor.sealing import Seal
-from logmonitor.second_channel import check_urls
 from logmonitor.signing import parse_key
 
 if TYPE_CHECKING:

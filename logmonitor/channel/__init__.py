@@ -1,0 +1,3 @@
+"""Ways to people beside the chat, by the services that Apprise knows."""
+
+from __future__ import annotations
