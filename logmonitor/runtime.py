@@ -17,6 +17,7 @@ from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
 from logmonitor.lasting import Lasting
+from logmonitor.notify import Notifier
 from logmonitor.outbox import Outbox
 from logmonitor.overview import Overview
 from logmonitor.pid_file import PidFile
@@ -28,7 +29,7 @@ from logmonitor.self_log import SelfLog
 from logmonitor.totp import Totp
 from logmonitor.transport import CanReportOwnEvents
 from logmonitor.watcher import Watcher
-from logmonitor.wording import broken_text
+from logmonitor.wording import broken_text, standing_text
 from logmonitor.worker import Watching, Worker, World
 
 if TYPE_CHECKING:
@@ -58,11 +59,13 @@ async def serve(
     clock: Clock | None = None,
     host: Host | None = None,
     channel: SecondChannel | None = None,
+    notifier: Notifier | None = None,
 ) -> None:
     """Follow, rescue and answer until `stop` is set; then let the outbox finish and close the chat.
 
     `clock` is by what everything here is timed but the following of files, `host` the machine that operations touch,
     `channel` how codes reach people beside the chat; without them the machine's own, and what the configuration names.
+    `notifier` tells whoever started this program as a service how it is.
 
     Raises:
         OperationError: two operations claim the same name or command.
@@ -83,7 +86,8 @@ async def serve(
             pid_file=pid_file,
             channel=channel or AppriseChannel({one.admin: one.url for one in config.second_channels}),
         )
-        async with pid_file:
+        notifier = notifier or Notifier()
+        async with pid_file, notifier.attending(is_at_work=runtime.is_at_work, stop=stop, status=runtime.standing):
             await _serve(runtime, transport, stop)
 
 
@@ -149,6 +153,7 @@ class _Runtime:
         self._config = config
         self._pid_file = pid_file
         self._stop = stop
+        self.is_at_work = asyncio.Event()
         self._transport = transport
         self._lasting = lasting
         self._clock = clock
@@ -236,6 +241,11 @@ class _Runtime:
             tasks.create_task(self._receive())
             if isinstance(self._transport, CanReportOwnEvents):
                 tasks.create_task(self._meet_own_events(self._transport))
+            self.is_at_work.set()
+
+    def standing(self) -> str:
+        """Tell in one line how the chat and the bots are."""
+        return standing_text(self._transport.health(), self._sessions.values(), waiting=self.outbox.delivery().waiting)
 
     def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do something beside everything else."""

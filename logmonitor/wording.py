@@ -8,11 +8,11 @@ from logmonitor.display import visible
 from logmonitor.records import SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from logmonitor.config import BrokenOperation
-    from logmonitor.records import Sender, Session
+    from logmonitor.records import Health, Sender, Session
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
@@ -61,6 +61,13 @@ def session_text(session: Session, *, now: datetime, translate: Callable[[str], 
         since = duration_text((now - session.since).total_seconds(), translate)
         text = translate("{state}, for {duration}").format(state=text, duration=since)
     return f"{session.watch}: {text}"
+
+
+def standing_text(health: Health, sessions: Iterable[Session], *, waiting: int) -> str:
+    """Return one line on how the chat and the bots are, for who runs the program."""
+    chat = "chat up" if health.is_up else f"chat down{': ' * bool(health.reason)}{health.reason}"
+    bots = (f"{session.watch}: {session.state.value.replace('_', ' ')}" for session in sessions)
+    return "; ".join((chat, *bots, *([f"{waiting} messages waiting"] if waiting else [])))
 
 
 def broken_text(broken: BrokenOperation, translate: Callable[[str], str]) -> str:

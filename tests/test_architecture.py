@@ -36,6 +36,7 @@ SHELL = (
     "language",
     "lasting",
     "notify",
+    "notify",
     "outbox",
     "overview",
     "own_commands",

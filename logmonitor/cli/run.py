@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from rich.logging import RichHandler
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError
+from logmonitor.notify import Notifier
 from logmonitor.redact import redact
 from logmonitor.runtime import serve
 
@@ -130,7 +132,12 @@ async def _serve(
     """Serve until the first SIGINT or SIGTERM, with which `last_resort` starts; a SIGINT after that ends at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    serving = asyncio.ensure_future(serve(config, transport=transport, operations=operations, stop=stop))
+    notifier = Notifier.take(os.environ)
+    if notifier.watchdog is not None:
+        faulthandler.enable(all_threads=False)  # whoever is ended for being stuck says where
+    serving = asyncio.ensure_future(
+        serve(config, transport=transport, operations=operations, stop=stop, notifier=notifier)
+    )
 
     def on_signal(number: signal.Signals) -> None:
         if not stop.is_set():
