@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import weakref
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.storage.failure import UNREADABLE, is_damage, store_error, told_as_store_error
@@ -20,7 +20,7 @@ from logmonitor.storage.place import (
     visible_damage,
 )
 from logmonitor.storage.row import number_of
-from logmonitor.storage.schema import migrate, require_ours
+from logmonitor.storage.schema import APPLICATION_ID, migrate, require_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,26 @@ if TYPE_CHECKING:
     from logmonitor.storage.schema import Migration
 
 _log = logging.getLogger(__name__)
+GRANTS_LOST: Final = "all that was granted or enrolled in the old one is refused"
+"""What it means that a damaged store was set aside."""
 
 
 class Database:
     """A connection, used from one thread; in memory without a path."""
 
-    def __init__(self, path: Path | None, /, *, migrations: tuple[Migration, ...], patience: float) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        /,
+        *,
+        migrations: tuple[Migration, ...],
+        patience: float,
+        application_id: int = APPLICATION_ID,
+        loss: str = GRANTS_LOST,
+    ) -> None:
         """Open what is at `path`, or make it; wait for other processes `patience` seconds.
+
+        `application_id` says whose file it is, `loss` what it means that a damaged one was set aside.
 
         Raises:
             StoreError: it cannot be used; a `StoreUnavailableError` if its place is at fault.
@@ -49,21 +62,23 @@ class Database:
         if path is None:
             self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._connection.close)  # nothing lasts in it that closing could lose
-            self._set_up(migrations)
+            self._set_up(migrations, application_id)
             return
         with opening(path, patience=patience) as folder:
-            self.set_aside = _prepare(path, folder, known=len(migrations), patience=patience)
+            known = len(migrations)
+            damage = _prepared(path, folder, known=known, patience=patience, application_id=application_id)
+            self.set_aside = None if damage is None else _replaced(path, folder, damage, loss=loss)
             tighten(path)
             with told_as_store_error(path):
                 self._connection = connect(path, "mode=rw", patience=patience)
-            self._set_up(migrations)
+            self._set_up(migrations, application_id)
             self._place = _place(path)
 
-    def _set_up(self, migrations: tuple[Migration, ...]) -> None:
+    def _set_up(self, migrations: tuple[Migration, ...], application_id: int) -> None:
         try:
             with told_as_store_error(self.path):
                 _configure(self._connection, self.path)
-                migrate(self._connection, self.path, migrations=migrations)
+                migrate(self._connection, self.path, migrations=migrations, application_id=application_id)
         except BaseException:
             self._connection.close()
             raise
@@ -189,14 +204,16 @@ def connect(path: Path, options: str, /, *, patience: float) -> sqlite3.Connecti
     return sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
 
 
-def damage_of(connection: sqlite3.Connection, path: Path, /, *, known: int) -> str | None:
+def damage_of(
+    connection: sqlite3.Connection, path: Path, /, *, known: int, application_id: int = APPLICATION_ID
+) -> str | None:
     """Return what is damaged in an open file, None if nothing is; `path` is what an error calls it.
 
     Raises:
         StoreError: it is another program's, of a version above `known`, or cannot be read.
     """
     try:
-        require_ours(connection, path, known=known)
+        require_ours(connection, path, known=known, application_id=application_id)
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         if is_damage(error):
@@ -207,26 +224,23 @@ def damage_of(connection: sqlite3.Connection, path: Path, /, *, known: int) -> s
     return None if said == "ok" else " ".join(str(said).split())
 
 
-def _prepare(path: Path, folder: int, *, known: int, patience: float) -> Path | None:
-    """See that a sound file is there; return where a damaged one was put, None if there was none."""
+def _prepared(path: Path, folder: int, *, known: int, patience: float, application_id: int) -> str | None:
+    """See that a file is there; return what is damaged in it, None if it is sound."""
     prepare(path, folder)
     with told_as_place_error(path), told_as_store_error(path):
         damage = visible_damage(path)
         if damage is None:
             options = "mode=ro" if log_size_bytes(path) else "mode=rw"  # a look writes no log into what is damaged
             with closing(connect(path, options, patience=patience)) as connection:
-                damage = damage_of(connection, path, known=known)
-    if damage is None:
-        return None
+                damage = damage_of(connection, path, known=known, application_id=application_id)
+    return damage
+
+
+def _replaced(path: Path, folder: int, damage: str, *, loss: str) -> Path:
+    """Put a new file in place of a damaged one; return where that is now."""
     aside = set_aside(path, folder)
     prepare(path, folder)
-    _log.error(
-        "store %s was damaged (%s): it is now %s, and a new one was made, so that all that was granted or enrolled in"
-        " the old one is refused",
-        path,
-        damage,
-        aside,
-    )
+    _log.error("store %s was damaged (%s): it is now %s, and a new one was made, so that %s", path, damage, aside, loss)
     return aside
 
 

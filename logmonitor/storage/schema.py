@@ -176,7 +176,9 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
 """The n-th leads to version n."""
 
 
-def require_ours(connection: sqlite3.Connection, path: Path, *, known: int) -> int:
+def require_ours(
+    connection: sqlite3.Connection, path: Path, *, known: int, application_id: int = APPLICATION_ID
+) -> int:
     """Return the version of what is open; 0 means that nothing stands in it yet.
 
     Raises:
@@ -184,7 +186,7 @@ def require_ours(connection: sqlite3.Connection, path: Path, *, known: int) -> i
         sqlite3.Error: it cannot be read.
     """
     application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    if application != APPLICATION_ID and (application or version or not _is_empty(connection)):
+    if application != application_id and (application or version or not _is_empty(connection)):
         raise ForeignStoreError(
             f"store {path} is a database of another program and was left as it is; expected one of logmonitor, or a"
             " name that no file has"
@@ -197,7 +199,13 @@ def require_ours(connection: sqlite3.Connection, path: Path, *, known: int) -> i
     return version
 
 
-def migrate(connection: sqlite3.Connection, path: Path | None, *, migrations: tuple[Migration, ...]) -> None:
+def migrate(
+    connection: sqlite3.Connection,
+    path: Path | None,
+    *,
+    migrations: tuple[Migration, ...],
+    application_id: int = APPLICATION_ID,
+) -> None:
     """Bring what is open to the newest version, all the way or not at all.
 
     Raises:
@@ -206,11 +214,13 @@ def migrate(connection: sqlite3.Connection, path: Path | None, *, migrations: tu
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = 0 if path is None else require_ours(connection, path, known=len(migrations))
+        version = (
+            0 if path is None else require_ours(connection, path, known=len(migrations), application_id=application_id)
+        )
         for number, migration in enumerate(migrations[version:], start=version + 1):
             _apply(connection, path, migration, number=number)
         if version < len(migrations):
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id = {application_id}")
             connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     finally:
