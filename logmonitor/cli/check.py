@@ -10,22 +10,17 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.text import Text
-
 from logmonitor.cli.check_lasting import lasting_rows
 from logmonitor.cli.check_logs import log_rows
-from logmonitor.cli.row import Row, reason_of, user_name
+from logmonitor.cli.row import Row, counted, printer, reason_of, user_name
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.configuration.factory import TRANSPORTS
-from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError, RefusedPatternError, RejectedError, TransportError
-from logmonitor.redact import redact
 from logmonitor.transport import CanVisit, CanWait
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from logmonitor.config import ChatConfig, Config
     from logmonitor.records import Health
@@ -57,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Look at everything a configuration needs; return 0 if it is there, 1 if not, 2 for a bad configuration."""
     logging.getLogger("logmonitor").addHandler(logging.NullHandler())  # what a chat logs stands in its row
-    show = _printer()
+    show = printer()
     try:
         config = load(arguments.config)
         transport, operations = build_transport(config), build_operations(config)
@@ -65,12 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
         findings = str(error).splitlines()
         for finding in findings:
             show(Row(subject="configuration", text=finding, remedy=""))
-        print(f"{_counted(len(findings))} in the configuration; nothing else was looked at.")
+        print(f"{counted(len(findings))} in the configuration; nothing else was looked at.")
         return 1 if isinstance(error, RefusedPatternError) else 2
     contacts = {name for operation in operations for name in (*(operation.config.admins or ()), *operation.contacts)}
     contacts.update(channel.admin for channel in config.second_channels)
     names = dict.fromkeys((*config.chat.admins, *sorted(contacts)))
-    show = _printer(config.secrets)
+    show = printer(config.secrets)
     found = 0
     for row in (
         Row(subject="configuration", text=f"{config.path} is valid"),
@@ -87,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         show(row)
         found += row.remedy is not None
     if found:
-        print(f"{_counted(found)}; once mended, check again.")
+        print(f"{counted(found)}; once mended, check again.")
         return 1
     print(f"Nothing stands in the way of: {shlex.join(('logmonitor', 'run', str(config.path)))}")
     return 0
@@ -266,27 +261,3 @@ async def _contact_rows(transport: Transport, contacts: tuple[str, ...]) -> list
         remedy = "check again once the chat can be reached"
         rows.append(Row(subject=subject, text=f"cannot be looked up: {reason}", remedy=remedy))
     return rows
-
-
-def _printer(secrets: Sequence[str] = ()) -> Callable[[Row], None]:
-    """Return what shows a row, without secrets: in colour on a terminal, else as plain lines."""
-    console = Console(highlight=False, markup=False, emoji=False)
-
-    def show(row: Row) -> None:
-        parts = (row.subject, row.text, row.remedy or "")
-        subject, text, remedy = (visible(redact(part, secrets), one_line=True) for part in parts)
-        if not console.is_terminal:
-            print(f"{'ok' if row.remedy is None else 'finding'}: {subject}: {text}")
-            if remedy:
-                print(f"  remedy: {remedy}")
-            return
-        mark = ("✔ ", "bold green") if row.remedy is None else ("✘ ", "bold red")
-        console.print(Text.assemble(mark, (subject, "bold"), f": {text}"))
-        if remedy:
-            console.print(Text.assemble(("  → ", "bold"), remedy))
-
-    return show
-
-
-def _counted(count: int) -> str:
-    return "1 finding" if count == 1 else f"{count} findings"

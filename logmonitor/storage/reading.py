@@ -6,7 +6,7 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from logmonitor.errors import StoreError
 from logmonitor.storage.database import connect, damage_of
@@ -16,8 +16,12 @@ from logmonitor.storage.row import GRANTS, Row, grant_of, text_of
 from logmonitor.storage.schema import MIGRATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from sqlite3 import Connection
+
     from logmonitor.grant import Grant
 
+T = TypeVar("T")
 _PATIENCE_SECONDS: Final = 5.0
 _TRIES: Final = 10
 
@@ -62,39 +66,52 @@ def read_grants(path: Path, /) -> tuple[Grant, ...]:
     return tuple(grant_of(row) for row in _rows(path, f"{GRANTS} ORDER BY id"))
 
 
-def _rows(path: Path, statement: str, *values: str) -> list[Row]:
-    """Return what a SELECT finds, nothing if there is no file."""
+def look(path: Path, ask: Callable[[Connection], T], /) -> T | None:
+    """Return what `ask` finds in the store at `path`, None if there is no file, or nothing in it.
+
+    Raises:
+        StoreError: it is no store, is damaged, of a newer version, or cannot be read.
+    """
     with told_as_place_error(path):
         for _ in range(_TRIES):
             try:
                 state = _state(path)
             except FileNotFoundError:
-                return []
+                return None
             try:
-                rows = _read(path, state, statement, *values)
+                found = _read(path, state, ask)
             except (StoreError, FileNotFoundError):  # also what stood beside the file a moment ago
                 if _state(path) == state:
                     raise
             else:
                 if state.is_in_use or _state(path) == state:
-                    return rows
+                    return found
     raise StoreError(f"store {path} was changed each time it was looked at; try again")
 
 
-def _read(path: Path, state: _State, statement: str, *values: str) -> list[Row]:
+def _rows(path: Path, statement: str, *values: str) -> list[Row]:
+    """Return what a SELECT finds, nothing if there is no file."""
+
+    def select(connection: Connection) -> list[Row]:
+        return connection.execute(statement, values).fetchall()
+
+    return look(path, select) or []
+
+
+def _read(path: Path, state: _State, ask: Callable[[Connection], T]) -> T | None:
     """Read the file in a way that makes no file beside it."""
     if not state.log_bytes:
-        return _query(path, path, "immutable=1", statement, *values)
+        return _query(path, path, "immutable=1", ask)
     if state.is_in_use:
-        return _query(path, path, "mode=ro", statement, *values)
+        return _query(path, path, "mode=ro", ask)
     with TemporaryDirectory(prefix="logmonitor-") as folder:  # a copy whose -shm was left behind; SQLite makes one
         copy = Path(folder, "store")
         shutil.copyfile(path, copy)
         shutil.copyfile(beside(path, "-wal"), beside(copy, "-wal"))
-        return _query(copy, path, "mode=rw", statement, *values)
+        return _query(copy, path, "mode=rw", ask)
 
 
-def _query(path: Path, named: Path, options: str, statement: str, *values: str) -> list[Row]:
+def _query(path: Path, named: Path, options: str, ask: Callable[[Connection], T]) -> T | None:
     """Ask the file at `path`, which an error calls `named`."""
     with told_as_store_error(named), closing(connect(path, options, patience=_PATIENCE_SECONDS)) as connection:
         damage = visible_damage(path) or damage_of(connection, named, known=len(MIGRATIONS))
@@ -103,9 +120,7 @@ def _query(path: Path, named: Path, options: str, statement: str, *values: str) 
                 f"store {named} is damaged: {damage}; the next start of logmonitor, or logmonitor totp enroll, sets it"
                 " aside and makes a new one"
             )
-        if connection.execute("PRAGMA user_version").fetchone() == (0,):
-            return []
-        return connection.execute(statement, values).fetchall()
+        return None if connection.execute("PRAGMA user_version").fetchone() == (0,) else ask(connection)
 
 
 def _state(path: Path) -> _State:
