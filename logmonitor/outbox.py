@@ -65,10 +65,18 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """What waits in a slot is to be taken back."""
+
+    slot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Letter:
     """A message on its way; `parts` are what is left of it to send, None before its first attempt."""
 
     id: int
+    to: str
     content: Content
     priority: Priority
     slot: str | None
@@ -76,6 +84,9 @@ class _Letter:
     expires_at: datetime | None
     put_at: float
     parts: tuple[Content, ...] | None = None
+
+
+Step = _Letter | Withdrawal
 
 
 @dataclass(slots=True)
@@ -188,9 +199,26 @@ class Outbox:
         A message with a `slot` takes the place of one that waits in the same slot for the same recipient, the one that
         is being sent excepted.
         """
+        letter = self.letter(to, content, priority=priority, slot=slot, key=key, expires_at=expires_at)
+        self.post((letter,))
+        return letter.id
+
+    def letter(
+        self,
+        to: str,
+        content: Content | Parcel,
+        /,
+        *,
+        priority: Priority = Priority.REPLY,
+        slot: str | None = None,
+        key: MessageKey | None = None,
+        expires_at: datetime | None = None,
+    ) -> _Letter:
+        """Make a letter of a message, without the secrets in it."""
         clean = (content if isinstance(content, Parcel) else self._packed(content)).content
-        letter = _Letter(
+        return _Letter(
             id=next(self._ids),
+            to=to,
             content=clean,
             priority=priority,
             slot=slot,
@@ -198,16 +226,28 @@ class Outbox:
             expires_at=expires_at,
             put_at=self._monotonic(),
         )
-        lane = self._lanes.setdefault(to, _Lane(to=to))
-        if slot is None or not _take_place(lane, letter):
-            lane.queues[priority].letters.append(letter)
+
+    def save(self, steps: Iterable[Step], /) -> None:
+        """Write letters and withdrawals, as a part of the caller's transaction."""
+
+    def post(self, steps: Iterable[Step], /) -> None:
+        """Let letters go on their way, and withdrawals take effect."""
+        for step in steps:
+            if isinstance(step, Withdrawal):
+                self.withdraw(step.slot)
+            else:
+                self._post(step)
+
+    def _post(self, letter: _Letter) -> None:
+        lane = self._lanes.setdefault(letter.to, _Lane(to=letter.to))
+        if letter.slot is None or not _take_place(lane, letter):
+            lane.queues[letter.priority].letters.append(letter)
         if self.waiting > self._max_waiting:
             self._drop()
-        self._alerts[to] += priority is Priority.ALERT
+        self._alerts[letter.to] += letter.priority is Priority.ALERT
         self._update()
         lane.changed.set()
         self._changed.set()
-        return letter.id
 
     def withdraw(self, slot: str, /) -> None:
         """Take back what waits in `slot`, whoever it is for; what is being sent is not tried again if it fails."""

@@ -8,6 +8,8 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.checkpoint import FLUSH_SECONDS as CHECKPOINT_SECONDS
+from logmonitor.checkpoint import Checkpoint
 from logmonitor.clock import SystemClock
 from logmonitor.command import processes_of
 from logmonitor.directory import Directory
@@ -170,6 +172,7 @@ class _Runtime:
             sleep=clock.sleep,
         )
         self._sessions = {watch.name: Session(watch=watch.name) for watch in config.watches}
+        self._checkpoint = Checkpoint(lasting.store, self.outbox, now=clock.now)
         world = World(
             outbox=self.outbox,
             directory=self._directory,
@@ -177,6 +180,7 @@ class _Runtime:
             host=host,
             admins=config.chat.admins,
             store=lasting.store,
+            checkpoint=self._checkpoint,
             clock=clock,
             watching=Watching(
                 watches={watch.name: watch for watch in config.watches},
@@ -188,7 +192,15 @@ class _Runtime:
         )
         self._workers = tuple(Worker(operation, world) for operation in operations)
         self._watchers = tuple(
-            Watcher(watch, workers=self._workers, sessions=self._sessions, bot=config.bot, clock=clock)
+            Watcher(
+                watch,
+                workers=self._workers,
+                sessions=self._sessions,
+                bot=config.bot,
+                checkpoint=self._checkpoint,
+                report=self._alert,
+                clock=clock,
+            )
             for watch in config.watches
         )
         self._overview = Overview(
@@ -239,6 +251,7 @@ class _Runtime:
             for watcher in self._watchers:
                 tasks.create_task(watcher.run())
             tasks.create_task(self._receive())
+            tasks.create_task(self._keep_progress())
             if isinstance(self._transport, CanReportOwnEvents):
                 tasks.create_task(self._meet_own_events(self._transport))
             self.is_at_work.set()
@@ -246,6 +259,15 @@ class _Runtime:
     def standing(self) -> str:
         """Tell in one line how the chat and the bots are."""
         return standing_text(self._transport.health(), self._sessions.values(), waiting=self.outbox.delivery().waiting)
+
+    async def _keep_progress(self) -> None:
+        """Write now and then how far the logs have been handled, and at the end."""
+        try:
+            while True:
+                await asyncio.sleep(CHECKPOINT_SECONDS)
+                self._checkpoint.flush()
+        finally:
+            self._checkpoint.flush()
 
     def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do something beside everything else."""
@@ -283,8 +305,12 @@ class _Runtime:
             *self._pid_file.news(self._translate),
             *self._lasting.news(self._clock.now(), self._translate),
         ):
-            for admin in self._config.chat.admins:
-                self.outbox.put(admin, text, priority=Priority.ALERT)
+            self._alert(text)
+
+    def _alert(self, text: str) -> None:
+        """Tell the chat's admins something that no operation has to say."""
+        for admin in self._config.chat.admins:
+            self.outbox.put(self._directory.address(admin), text, priority=Priority.ALERT)
 
     async def _receive(self) -> None:
         """Let messages take effect as they come; the first waits until it is known who the admins are, or for long."""

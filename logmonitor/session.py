@@ -156,6 +156,11 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
 
 
 def _loss_id(event: Event) -> str:
-    """Name a loss by where its line stands and the time of day in it: an offset alone comes again."""
+    """Name a loss by the bot's own count of its lines; else by where its line stands, and the time of day in it.
+
+    An offset alone comes again.
+    """
+    if event.verified and event.signature is not None:
+        return f"{event.signature.boot}:{event.signature.sequence}"
     name = "" if event.path is None else event.path.name
     return f"{name}:{event.offset}:{'' if event.clock is None else round(event.clock % _DAY_SECONDS, 3)}"

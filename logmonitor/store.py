@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.lockout import Lockout
 from logmonitor.storage.database import Database
+from logmonitor.storage.letters import Letters
 from logmonitor.storage.moment import to_milliseconds
 from logmonitor.storage.place import set_aside_before
+from logmonitor.storage.progress import Progress
 from logmonitor.storage.reading import read_enrolled, read_grants, read_kept
 from logmonitor.storage.refusal import Refusal
 from logmonitor.storage.row import GRANTS, enrolment_of, grant_of, grant_values, lockout_of, lockout_values
@@ -65,6 +67,7 @@ class Store:
         self._database: Database | Refusal = Database(self.path, migrations=migrations, patience=patience)
         self.set_aside = self._database.set_aside
         self._grants: tuple[int, tuple[Grant, ...]] | None = None
+        self.progress = Progress(self._database)
 
     @classmethod
     def refusing(cls, path: Path, error: StoreError, /) -> Self:
@@ -76,6 +79,7 @@ class Store:
         store = cls()
         store.path = path.absolute()
         store._database = Refusal(error)
+        store.progress = Progress(store._database)
         return store
 
     def close(self) -> None:
@@ -221,6 +225,11 @@ class Store:
                 "INSERT INTO seen_message (digest, seen_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", digest, now
             )
         return noted == 1
+
+    @property
+    def letters(self) -> Letters:
+        """What is to be sent, and what became of it."""
+        return Letters(self._database)
 
     def view(self, owner: str, /) -> KeyValue:
         """Return what `owner` alone keeps: texts by key."""

@@ -6,7 +6,6 @@ state and what was observed, in order. A replay and a running watch differ only 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,13 +17,13 @@ from logmonitor.reading.clock import TOLERANCE
 from logmonitor.reading.file_state import Circumstances, FileState, begin, leave
 from logmonitor.reading.page import finished, is_genuine, is_near_in_tail, read, traffic, turn_to
 from logmonitor.reading.pairing import flush, pair
-from logmonitor.reading.proof import SIGNED_KINDS, is_stray, is_void
-from logmonitor.records import Event, EventKind, Qr, Refusal, Session, Transition
+from logmonitor.reading.proof import is_stray, is_void
+from logmonitor.records import Event, EventKind, Qr, Session, Transition
 from logmonitor.session import TABLE, Evidence, advance, leave_unconfirmed
 from logmonitor.signing import Accepted, begin_anew
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date, tzinfo
     from pathlib import Path
 
@@ -40,11 +39,10 @@ __all__ = [
     "Choice",
     "Doubt",
     "Observation",
-    "SignedLines",
     "WatchState",
     "choose_profile",
-    "count_signed",
     "finish",
+    "learn",
     "observe",
     "tick",
     "wake_at",
@@ -99,14 +97,6 @@ class WatchState:
     accepted: Accepted = field(default_factory=Accepted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedLines:
-    """How many of a log's session lines are verified, and how many are refused for which reason."""
-
-    verified: int = 0
-    refused: Mapping[Refusal, int] = field(default_factory=dict)
-
-
 def observe(
     state: WatchState,
     chunk: Chunk,
@@ -119,6 +109,7 @@ def observe(
     qr_path: Path | None = None,
     key: bytes | None = None,
     require_signed: bool = False,
+    missed: bool = False,
 ) -> tuple[WatchState, tuple[Observation, ...]]:
     """Take the next chunk of one of the logs.
 
@@ -137,6 +128,7 @@ def observe(
         qr_path: the image file of the QR; by default the profile's, beside the log.
         key: the twins' key; session lines are verified with it as those of the bot that the session is of.
         require_signed: refuse each session line that does not verify, without `key` all of them; heed no traffic.
+        missed: whether the lines were written while nobody read them, and are news all the same.
     """
     is_live = live and not chunk.backlog
     source = profile.source
@@ -152,6 +144,7 @@ def observe(
         qr_path=qr_path,
         key=key,
         require_signed=require_signed,
+        is_missed=missed,
     )
     observed: list[Observation] = []
     file = state.files.get(chunk.path, FileState())
@@ -174,6 +167,20 @@ def observe(
     if len(files) >= MOST_FILES:
         state, _ = _give_out(state, files.pop(next(iter(files))), circumstances, observed)
     return replace(state, files={**files, chunk.path: file}), tuple(observed)
+
+
+def learn(
+    state: WatchState,
+    chunk: Chunk,
+    take: Callable[[WatchState, Chunk], tuple[WatchState, tuple[Observation, ...]]],
+) -> WatchState:
+    """Take a chunk that was observed before, by another process: only how its file reads on is learnt, as `take` reads.
+
+    What it says of the session is known.
+    """
+    files = {path: file for path, file in state.files.items() if path == chunk.path}
+    after, _ = take(WatchState(session=Session(watch=state.session.watch), files=files), chunk)
+    return replace(state, files={**state.files, **after.files})
 
 
 def tick(state: WatchState, at: datetime, *, profile: CompiledProfile) -> tuple[WatchState, tuple[Observation, ...]]:
@@ -208,19 +215,6 @@ def wake_at(state: WatchState) -> datetime | None:
     if state.doubt is not None:
         dues.append(state.doubt.due)
     return min(dues, default=None)
-
-
-def count_signed(chunks: Iterable[Chunk], *, profile: CompiledProfile, bot: str, key: bytes) -> SignedLines:
-    """Count what the signatures in a log of the bot called `bot` prove, line by line."""
-    state = WatchState(session=Session(watch=bot))
-    counts: Counter[Refusal | None] = Counter()
-    for chunk in chunks:
-        state, observed = observe(state, chunk, profile=profile, key=key, require_signed=True)
-        events = (seen.event for seen in observed if seen.event.kind in SIGNED_KINDS)
-        counts.update(event.refused for event in events if event.verified or event.refused)
-    _, observed = finish(state, profile=profile)
-    counts.update(seen.event.refused for seen in observed)
-    return SignedLines(verified=counts[None], refused={one: counts[one] for one in Refusal if counts[one]})
 
 
 def _turn_over(
@@ -324,7 +318,7 @@ def _apply(state: WatchState, event: Event, circumstances: Circumstances, observ
     if event.trusted:
         scans = 0 if event.kind in {EventKind.LOGIN, EventKind.LOGOUT} else scans + is_new
         doubt = None if doubt and _settles(event, doubt.event) else doubt
-    elif event.kind is EventKind.SCAN and circumstances.is_live and circumstances.now is not None:
+    elif event.kind is EventKind.SCAN and circumstances.is_news and circumstances.now is not None:
         doubt = Doubt(event=event, due=doubt.due if doubt else circumstances.now + CONFIRMATION)
     latest = _latest(state, event, circumstances)
     return replace(state, session=session, scans=scans, doubt=doubt, latest=latest)

@@ -7,15 +7,20 @@ import logging
 import stat
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
+from logmonitor import throttle
+from logmonitor.checkpoint import Draft
 from logmonitor.clock import SystemClock
 from logmonitor.configuration.log_pattern import found, literal
 from logmonitor.display import visible
 from logmonitor.follower import Follower, Start
 from logmonitor.isolation import isolated
+from logmonitor.language import translation
 from logmonitor.lines import split
 from logmonitor.log_slice import LogClock
+from logmonitor.news import News, call_for
 from logmonitor.profile import AUTO
 from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reading.choice import choose_profile
@@ -23,25 +28,25 @@ from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Session, Transition
 from logmonitor.refusal import Refusals, note, reason_text, refusal_rows, tell
 from logmonitor.scan import Scanner
-from logmonitor.watch import WatchState, finish, observe, tick, wake_at
-from logmonitor.worker import call_of
+from logmonitor.throttle import Throttle
+from logmonitor.watch import WatchState, finish, learn, observe, tick, wake_at
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from collections.abc import Callable, MutableMapping, Sequence
     from pathlib import Path
 
+    from logmonitor.checkpoint import Checkpoint
     from logmonitor.clock import Clock
     from logmonitor.config import BotConfig, WatchConfig
-    from logmonitor.operation import Context
     from logmonitor.records import Notice
     from logmonitor.watch import Observation
     from logmonitor.worker import Worker
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 BACKLOG_BYTES: Final = 1 << 20
 SETTLE_SECONDS: Final = 0.05
 _TROUBLES: Final = 3
+_GAP_SECONDS: Final = 600.0
 _LOUD: Final = frozenset(
     {NoticeKind.GAP, NoticeKind.LONG_LINE, NoticeKind.MISSING, NoticeKind.UNREADABLE, NoticeKind.POLLING}
 )
@@ -61,11 +66,14 @@ class Watcher:
         workers: Sequence[Worker],
         sessions: MutableMapping[str, Session],
         bot: BotConfig,
+        checkpoint: Checkpoint,
+        report: Callable[[str], None],
         clock: Clock | None = None,
     ) -> None:
         """Watch as `watch` says, for `bot`, whose profiles stand beside the shipped ones and whose own log is left out.
 
-        A session's times are those of `clock`, without one the machine's.
+        `checkpoint` holds how far it came before; `report` tells the admins of lines that nobody will ever read. A
+        session's times are those of `clock`, without one the machine's.
 
         Raises:
             ProfileError: a profile is not valid, or there is none of that name.
@@ -78,7 +86,13 @@ class Watcher:
         self._workers = [worker for worker in workers if worker.is_about(watch.name)]
         self._scanners = {worker.name: Scanner(worker.operation.patterns, strip_ansi=True) for worker in self._workers}
         self._sessions = sessions
-        self._state = WatchState(session=Session(watch=watch.name))
+        self._report = report
+        self._checkpoint = checkpoint
+        self._progress = checkpoint.watch(watch.name)
+        self._restored = checkpoint.restore(watch.name)
+        fresh = WatchState(session=Session(watch=watch.name))
+        self._state = self._restored.state or fresh
+        sessions[watch.name] = self._state.session
         folders = [bot.profiles] if bot.profiles else []
         is_known = watch.profile != AUTO
         self._profiles = {} if is_known else load_profiles(*folders)
@@ -88,14 +102,19 @@ class Watcher:
         self._clock = clock or SystemClock()
         self._settles_at: float | None = None
         self._lost_bytes = 0
+        self._gaps = 0
+        self._gap_reports = Throttle(limit=3, period=_GAP_SECONDS)
+        self._translate = translation(bot.language)
         self._passed_over = 0
         self._refusals = Refusals()
         self._follower: Follower | None = None
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        await self._resume()
         sources = (literal(log) or log for log in self._watch.logs)
-        async with Follower(*sources, start=Start.END, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs) as follower:
+        start = Start.END if self._restored.is_fresh else self._restored.positions
+        async with Follower(*sources, start=start, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs) as follower:
             self._follower = follower
             items = aiter(follower)
             coming: asyncio.Future[Chunk | Notice] | None = None
@@ -107,8 +126,7 @@ class Watcher:
                         item, coming = coming.result(), None
                         await self._take(item)
                     else:
-                        with isolated(self._pass_over):
-                            await self._wake()
+                        await self._wake()
             finally:
                 if coming is not None:
                     coming.cancel()
@@ -157,6 +175,8 @@ class Watcher:
             rows.append(translate("its log is not understood: {reason}").format(reason=self._why_no_profile))
         if self._lost_bytes:
             rows.append(translate("{count} bytes of its log were lost to a rotation").format(count=self._lost_bytes))
+        elif self._gaps:
+            rows.append(translate("parts of its log were lost to a rotation: {count}").format(count=self._gaps))
         if self._passed_over:
             text = translate("{count} pieces of its log could not be understood; the log of logmonitor tells more")
             rows.append(text.format(count=self._passed_over))
@@ -178,23 +198,54 @@ class Watcher:
             rows.append(row.format(count=len(troubles) - _TROUBLES))
         return rows
 
+    async def _resume(self) -> None:
+        """Let the calls be made again that were not over."""
+        for cause in self._restored.causes:
+            worker = next((one for one in self._workers if one.name == cause.operation), None)
+            call = None if worker is None else call_for(worker, cause)
+            if worker is None or call is None:
+                self._checkpoint.decide(cause.operation, Draft(), cause=cause)
+            else:
+                await worker.submit(call)
+
     async def _take(self, item: Chunk | Notice) -> None:
         if not isinstance(item, Chunk):
-            level = logging.WARNING if item.kind in _LOUD else logging.INFO
-            _log.log(level, "%s: %s: %s", self.name, item.path, item.detail)
-            self._lost_bytes += item.lost_bytes or 0
+            self._heed(item)
             return
         if item.backlog:
             self._settles_at = self._clock.monotonic() + SETTLE_SECONDS
+        news = News()
         with isolated(self._pass_over):
             if not item.backlog and self._settles_at is not None:
-                await self._announce_standing_loss()
-            await self._understand(item)
-        if not item.backlog:
+                self._settle(news)
+            self._understand(item, news)
+        if not self._is_past(item):
             with isolated(self._pass_over):
-                await self._hand_out(item)
+                self._hand_out(item, news)
+        await self._pass_on(news, path=item.path)
 
-    async def _understand(self, chunk: Chunk) -> None:
+    def _is_past(self, chunk: Chunk) -> bool:
+        """Tell whether lines are no news: they were handled before, or stood in a log that is new to us."""
+        return chunk.handled or (chunk.backlog and chunk.path not in self._restored.positions)
+
+    def _heed(self, notice: Notice) -> None:
+        """Tell of what a follower has to say."""
+        level = logging.WARNING if notice.kind in _LOUD else logging.INFO
+        _log.log(level, "%s: %s: %s", self.name, notice.path, notice.detail)
+        self._lost_bytes += notice.lost_bytes or 0
+        if notice.kind is not NoticeKind.GAP:
+            return
+        self._gaps += 1
+        self._gap_reports, is_admitted = throttle.admit(self._gap_reports, self._clock.monotonic())
+        if is_admitted:
+            path = visible(notice.path.name, one_line=True)
+            if notice.lost_bytes is None:
+                text = self._translate("{bot}: part of its log {log} is lost and was never read: {reason}")
+            else:
+                text = self._translate("{bot}: {count} bytes of its log {log} are lost and were never read: {reason}")
+            self._report(text.format(bot=self.name, log=path, count=notice.lost_bytes, reason=notice.detail))
+
+    def _understand(self, chunk: Chunk, news: News) -> None:
         """Let the session meet a chunk, once the family is known; until then keep the last of what was read."""
         chunks = [chunk]
         if self._profile is None:
@@ -204,19 +255,23 @@ class Watcher:
             chunks, self._unread = self._unread, [] if self._profile else _last(self._unread, BACKLOG_BYTES)
         if self._profile is None:
             return
+        take = partial(
+            observe,
+            profile=self._profile,
+            now=self._clock.now(),
+            live=True,
+            zone=self._watch.timezone,
+            qr_path=self._watch.qr_file,
+            key=self._key,
+            require_signed=self._watch.require_signed,
+        )
         for each in chunks:
-            self._state, observations = observe(
-                self._state,
-                each,
-                profile=self._profile,
-                now=self._clock.now(),
-                live=True,
-                zone=self._watch.timezone,
-                qr_path=self._watch.qr_file,
-                key=self._key,
-                require_signed=self._watch.require_signed,
-            )
-            await self._tell(observations, is_past=each.backlog)
+            if each.handled and not self._restored.is_fresh:
+                self._state = learn(self._state, each, take)
+                continue
+            is_past = self._is_past(each)
+            self._state, observations = take(self._state, each, missed=each.backlog and not is_past)
+            self._tell(observations, news, is_past=is_past)
 
     def _pass_over(self, error: Exception) -> None:
         """Tell of what could not be understood, and forget what was being read; what is known of the session stays.
@@ -236,8 +291,8 @@ class Watcher:
             self._why_no_profile = choice.reason
             _log.warning("%s: %s", self.name, choice.reason)
 
-    async def _tell(self, observations: Sequence[Observation], *, is_past: bool = False) -> None:
-        """Keep the session, and tell the operations of what is not past."""
+    def _tell(self, observations: Sequence[Observation], news: News, *, is_past: bool = False) -> None:
+        """Keep the session; what is not past is news for the operations."""
         for observation in observations:
             self._sessions[self.name] = observation.session
             self._refusals = note(self._refusals, observation.event)
@@ -247,10 +302,11 @@ class Watcher:
                 _log.log(level, "%s: %s by %s", self.name, transition.after.state, event.kind)
             if is_past:
                 continue
+            news.transitions.extend(() if transition is None else (transition,))
             for worker in self._workers:
-                await _submit(worker, "on_event", worker.operation.on_event, event)
+                news.add(worker, event, watch=self.name)
                 if transition is not None:
-                    await _submit(worker, "on_transition", worker.operation.on_transition, transition)
+                    news.add(worker, transition, watch=self.name)
         if not is_past:
             self._warn()
 
@@ -260,7 +316,7 @@ class Watcher:
         for refusal in news:
             _log.warning("%s: refused a session line: %s", self.name, reason_text(refusal, str))
 
-    async def _hand_out(self, chunk: Chunk) -> None:
+    def _hand_out(self, chunk: Chunk, news: News) -> None:
         """Give each operation the lines that it asked for."""
         for worker in self._workers:
             if worker.operation.on_batch is None:
@@ -275,34 +331,55 @@ class Watcher:
                     start_offset=chunk.start_offset,
                     end_offset=chunk.end_offset,
                 )
-                await _submit(worker, "on_batch", worker.operation.on_batch, batch)
+                news.add(worker, batch, watch=self.name)
 
-    async def _announce_standing_loss(self) -> None:
-        """After the past has been read: tell of a loss that stands, if its QR can still be scanned."""
+    def _settle(self, news: News) -> None:
+        """After what stood in the logs has been read: give out what was held back.
+
+        Of a log that was read for the first time only a loss that stands is told, if its QR can still be scanned.
+        """
         self._settles_at = None
         if self._profile is None:
             return
         self._state, observations = finish(self._state, profile=self._profile)
-        await self._tell(observations, is_past=True)
+        self._tell(observations, news, is_past=self._restored.is_fresh)
         self._warn()
         session = self._state.session
         qr = session.qr
-        if not session.is_lost or qr is None or (qr.expires is not None and qr.expires <= self._clock.now()):
+        if not self._restored.is_fresh or not session.is_lost or qr is None:
+            return
+        if qr.expires is not None and qr.expires <= self._clock.now():
             return
         event = Event(
             kind=EventKind.SCAN, line=0, offset=0, watch=self.name, path=qr.log_path, qr=qr, verified=qr.verified
         )
-        transition = Transition(before=replace(session, qr=None, loss=session.loss - 1), after=session, event=event)
+        before = replace(session, qr=None, loss=session.loss - 1)
         for worker in self._workers:
-            await _submit(worker, "on_transition", worker.operation.on_transition, transition)
+            news.add(worker, Transition(before=before, after=session, event=event), watch=self.name)
 
     async def _wake(self) -> None:
         """Do what time asks for."""
-        if self._settles_at is not None and self._settles_at <= self._clock.monotonic():
-            await self._announce_standing_loss()
-        if self._profile is not None:
-            self._state, observations = tick(self._state, self._clock.now(), profile=self._profile)
-            await self._tell(observations)
+        news = News()
+        with isolated(self._pass_over):
+            if self._settles_at is not None and self._settles_at <= self._clock.monotonic():
+                self._settle(news)
+            if self._profile is not None:
+                self._state, observations = tick(self._state, self._clock.now(), profile=self._profile)
+                self._tell(observations, news)
+        await self._pass_on(news)
+
+    async def _pass_on(self, news: News, *, path: Path | None = None) -> None:
+        """Let the operations hear of what is new, and note how far the log at `path` has been handed out."""
+        position = None if path is None or self._follower is None else self._follower.position(path)
+        self._progress.note(
+            self._state,
+            [cause for _, _, cause in news.calls],
+            place=None if path is None or position is None else (path, position),
+            transitions=news.transitions,
+            at=self._clock.now(),
+        )
+        for worker, call, _ in news.calls:
+            await worker.submit(call)
 
     def _seconds_to_wake(self) -> float | None:
         dues = []
@@ -322,10 +399,3 @@ def _last(chunks: list[Chunk], size_bytes: int) -> list[Chunk]:
             break
         kept.insert(0, chunk)
     return kept
-
-
-async def _submit(
-    worker: Worker, about: str, handler: Callable[[Context, _T], Awaitable[None]] | None, value: _T
-) -> None:
-    if handler is not None:
-        await worker.submit(call_of(about, handler, value))

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from logmonitor.errors import LogMonitorError, OperationError
+from logmonitor.handler_context import HandlerContext
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
-from logmonitor.operation import Ticket
 from logmonitor.records import Priority
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-    from datetime import datetime
     from pathlib import Path
 
+    from logmonitor.checkpoint import Cause, Checkpoint
     from logmonitor.clock import Clock
     from logmonitor.directory import Directory
     from logmonitor.log_slice import LogClock
-    from logmonitor.machine import Completed, Host, ProcessSelector
-    from logmonitor.operation import Context, Invocation, KeyValue, Operation, Outcome
+    from logmonitor.machine import Host, ProcessSelector
+    from logmonitor.operation import Context, Invocation, Operation, Outcome
     from logmonitor.outbox import Outbox
-    from logmonitor.records import Content, Delivery, MessageKey, Sender, Session
+    from logmonitor.records import Session
     from logmonitor.store import Store
 
 _log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class World:
     host: Host
     admins: tuple[str, ...]
     store: Store
+    checkpoint: Checkpoint
     clock: Clock
     watching: Watching
 
@@ -68,13 +69,15 @@ class World:
 class Call:
     """One call of a handler; without `reply_to` what it sends goes to the operation's admins.
 
-    `seconds` is its deadline, None where whoever makes the call sees to that.
+    `seconds` is its deadline, None where whoever makes the call sees to that. `cause` is what came of a log: the call
+    is made again if it is interrupted, and what it decides is written with the place in the log.
     """
 
     about: str
     handler: Callable[[Context], Awaitable[Outcome | None]]
     reply_to: str | None = None
     seconds: float | None = HANDLER_SECONDS
+    cause: Cause | None = None
 
 
 def ask_of(question: Callable[[Invocation], _T], invocation: Invocation, /) -> _T:
@@ -97,13 +100,14 @@ def call_of(
     *,
     reply_to: str | None = None,
     seconds: float | None = HANDLER_SECONDS,
+    cause: Cause | None = None,
 ) -> Call:
     """Make the call of `handler` with `value`."""
 
     async def with_value(context: Context) -> Outcome | None:
         return await handler(context, value)
 
-    return Call(about=about, handler=with_value, reply_to=reply_to, seconds=seconds)
+    return Call(about=about, handler=with_value, reply_to=reply_to, seconds=seconds, cause=cause)
 
 
 class Worker:
@@ -174,20 +178,25 @@ class Worker:
                 await self.handle(Call(about="on_stop", handler=self.operation.on_stop, seconds=STOP_SECONDS))
 
     async def handle(self, call: Call) -> None:
-        """Call a handler now, and tell of its failure."""
-        _outcome, error = await self.attempt(call)
+        """Call a handler now, and tell of its failure; what it decided is written once it is over."""
+        context = HandlerContext(self, self._world, call)
+        _outcome, error = await self._attempt(call, context)
         if error is not None:
             priority = Priority.ALERT if call.reply_to is None else Priority.REPLY
-            await self.context(call).send(self.failure(call, error), priority=priority)
+            await context.send(self.failure(call, error), priority=priority)
+        context.finish()
 
     async def attempt(self, call: Call) -> tuple[Outcome | None, Exception | None]:
         """Call a handler now; return what it returned, or what it raised."""
+        return await self._attempt(call, HandlerContext(self, self._world, call))
+
+    async def _attempt(self, call: Call, context: Context) -> tuple[Outcome | None, Exception | None]:
         outcome: Outcome | None = None
         errors: list[Exception] = []
         with isolated(errors.append):
             async with asyncio.timeout(call.seconds):
                 try:
-                    outcome = await call.handler(self.context(call))
+                    outcome = await call.handler(context)
                 except SystemExit as end:
                     raise OperationError(_WANTS_EXIT) from end
         for error in errors:
@@ -196,7 +205,7 @@ class Worker:
 
     def context(self, call: Call) -> Context:
         """Return what the handler of a call may do."""
-        return _HandlerContext(self, self._world, call.reply_to)
+        return HandlerContext(self, self._world, call)
 
     def wake_at(self, monotonic: float) -> None:
         """Call `on_tick` once at that time, or at an earlier one already asked for."""
@@ -235,101 +244,3 @@ class Worker:
         self._wake_at = None
         tick = self.operation.on_tick
         return None if tick is None else Call(about="on_tick", handler=tick)
-
-
-class _HandlerContext:
-    """The `Context` of one call."""
-
-    def __init__(self, worker: Worker, world: World, reply_to: str | None) -> None:
-        self._worker = worker
-        self._world = world
-        self._reply_to = reply_to
-
-    @property
-    def host(self) -> Host:
-        return self._world.host
-
-    @property
-    def store(self) -> KeyValue:
-        return self._world.store.view(self._worker.name)
-
-    @property
-    def admins(self) -> tuple[Sender, ...]:
-        return self._world.directory.found(self._worker.admins)
-
-    async def send(
-        self,
-        content: Content,
-        /,
-        *,
-        to: str | None = None,
-        priority: Priority = Priority.REPLY,
-        slot: str | None = None,
-        key: MessageKey | None = None,
-        expires_at: datetime | None = None,
-    ) -> Ticket:
-        address = self._world.directory.address
-        one = to or self._reply_to
-        recipients = (address(one),) if one else tuple(dict.fromkeys(map(address, self._worker.admins)))
-        scoped = None if slot is None else self._scoped(slot)
-        parcel = await self._world.outbox.pack(content)
-        return Ticket(
-            ids=tuple(
-                self._world.outbox.put(who, parcel, priority=priority, slot=scoped, key=key, expires_at=expires_at)
-                for who in recipients
-            )
-        )
-
-    def withdraw(self, slot: str, /) -> None:
-        self._world.outbox.withdraw(self._scoped(slot))
-
-    def session(self, watch: str | None = None, /) -> Session:
-        known = self._world.sessions
-        return known[
-            self._known(
-                watch or self._worker.operation.config.watch or (next(iter(known)) if len(known) == 1 else None)
-            )
-        ]
-
-    def _known(self, watch: str | None) -> str:
-        """Return the name of a bot that is watched."""
-        if watch is None or watch not in self._world.sessions:
-            raise OperationError(f"no session of {watch!r}; expected one of {', '.join(self._world.sessions)}")
-        return watch
-
-    @property
-    def watches(self) -> tuple[str, ...]:
-        return tuple(filter(self._worker.is_about, self._world.watching.watches))
-
-    def logs(self, watch: str, /) -> tuple[Path, ...]:
-        return self._world.watching.logs(self._known(watch))
-
-    def log_clock(self, watch: str, /) -> LogClock | None:
-        return self._world.watching.log_clock(self._known(watch))
-
-    def process(self, watch: str, /) -> ProcessSelector | None:
-        return self._world.watching.processes.get(watch)
-
-    def overview(self, watch: str | None = None, /) -> tuple[str, ...]:
-        return self._world.watching.overview(self, watch)
-
-    def delivery(self) -> Delivery:
-        return self._world.outbox.delivery()
-
-    async def run(self, *argv: str, timeout: float = 30.0) -> Completed:  # noqa: ASYNC109  # the host keeps it
-        return await self._world.host.run(*argv, timeout=timeout)
-
-    def now(self) -> datetime:
-        return self._world.clock.now()
-
-    def monotonic(self) -> float:
-        return self._world.clock.monotonic()
-
-    async def sleep(self, seconds: float, /) -> None:
-        await self._world.clock.sleep(seconds)
-
-    def wake_at(self, monotonic: float, /) -> None:
-        self._worker.wake_at(monotonic)
-
-    def _scoped(self, slot: str) -> str:
-        return f"{self._worker.name}/{slot}"

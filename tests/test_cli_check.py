@@ -17,8 +17,8 @@ from logmonitor.cli.row import Row, user_name
 from logmonitor.config import ChatConfig, WatchConfig
 from logmonitor.records import Event, EventKind, Signature
 from logmonitor.self_log import self_log_line
+from logmonitor.signed_lines import SignedLines
 from logmonitor.signing import key_text, sign
-from logmonitor.watch import SignedLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

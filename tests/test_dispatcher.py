@@ -25,6 +25,7 @@ from logmonitor import (
     Session,
 )
 from logmonitor.audit import Audit
+from logmonitor.checkpoint import Checkpoint
 from logmonitor.clock import SystemClock
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher, Safeguards
@@ -105,6 +106,7 @@ async def stage(
         host=LocalHost(),
         admins=("AdminWeixin",),
         store=store,
+        checkpoint=Checkpoint(store, outbox, now=clock.now),
         clock=clock,
         watching=NOTHING_WATCHED,
     )

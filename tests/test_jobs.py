@@ -14,6 +14,7 @@ from logmonitor import Command, Context, Invocation, Operation, OperationConfig,
 from logmonitor.access import Decision, Reason
 from logmonitor.approval import Request
 from logmonitor.audit import Audit
+from logmonitor.checkpoint import Checkpoint
 from logmonitor.directory import Directory
 from logmonitor.host import LocalHost
 from logmonitor.jobs import GRACE_SECONDS, Jobs
@@ -97,6 +98,7 @@ async def bench(path: Path) -> AsyncIterator[Bench]:
         host=LocalHost(),
         admins=("AdminWeixin",),
         store=store,
+        checkpoint=Checkpoint(store, outbox, now=clock.now),
         clock=clock,
         watching=NOTHING_WATCHED,
     )

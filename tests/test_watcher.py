@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from logmonitor.checkpoint import Checkpoint
+from logmonitor.clock import SystemClock
 from logmonitor.config import BotConfig, WatchConfig
 from logmonitor.operation import Operation, OperationConfig
-from logmonitor.testing import chat
+from logmonitor.outbox import Outbox
+from logmonitor.store import Store
+from logmonitor.testing import MemoryTransport, chat
 from logmonitor.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -21,7 +27,10 @@ def logs_of(folder: Path, *logs: str) -> tuple[str, ...]:
     """Return the names of the files that patterns below a folder mean, the one written to last at the end."""
     watch = WatchConfig(name="bob", logs=tuple(str(folder / log) for log in logs))
     bot = BotConfig(name="alice", self_log=folder / "alice.log")
-    return tuple(path.name for path in Watcher(watch, workers=(), sessions={}, bot=bot).logs())
+    with Store() as store:
+        checkpoint = Checkpoint(store, Outbox(MemoryTransport()), now=SystemClock().now)
+        watcher = Watcher(watch, workers=(), sessions={}, bot=bot, checkpoint=checkpoint, report=pytest.fail)
+    return tuple(path.name for path in watcher.logs())
 
 
 def test_logs_are_in_the_order_in_which_they_were_written_to(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from logmonitor.reader import read_chunks
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Refusal
-from logmonitor.watch import count_signed
+from logmonitor.signed_lines import count_signed
 from logmonitor.watcher import BACKLOG_BYTES
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logmonitor.config import Config, WatchConfig
     from logmonitor.profile import Profile
     from logmonitor.records import Chunk
-    from logmonitor.watch import SignedLines
+    from logmonitor.signed_lines import SignedLines
 
 _FILES_READ: Final = 100
 _LEAST_BYTES: Final = 1 << 16

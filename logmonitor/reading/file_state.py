@@ -63,7 +63,8 @@ class Circumstances:
     """What a chunk is read with besides its bytes.
 
     `now` is None in a replay. `is_live` says that the lines were written just before. `zone` is the one that the user
-    named. `qr_path` is the image that an image file's scan means. With `key` session lines are verified; with
+    named. `qr_path` is the image that an image file's scan means. `is_missed` says that nobody read the lines when they
+    were written. With `key` session lines are verified; with
     `require_signed` one that does not verify moves nothing.
     """
 
@@ -76,6 +77,12 @@ class Circumstances:
     qr_path: Path | None = None
     key: bytes | None = field(default=None, repr=False)
     require_signed: bool = False
+    is_missed: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether somebody has to hear of what the lines say."""
+        return self.is_live or self.is_missed
 
 
 def begin(file: FileState, chunk: Chunk, profile: CompiledProfile) -> FileState:

@@ -88,7 +88,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         """
         CREATE TABLE followed_file (
             watch TEXT NOT NULL,
-            path TEXT NOT NULL,
+            path BLOB NOT NULL,
             device INTEGER,
             inode INTEGER,
             offset INTEGER NOT NULL,
@@ -111,7 +111,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             watch TEXT NOT NULL,
             state TEXT NOT NULL,
-            loss TEXT NOT NULL,
+            loss INTEGER NOT NULL,
             changed_at INTEGER NOT NULL
         )
         """,
@@ -129,14 +129,13 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         CREATE TABLE begun_run (
             call_id INTEGER NOT NULL REFERENCES pending_call (id) ON DELETE CASCADE,
             ordinal INTEGER NOT NULL,
-            argv TEXT NOT NULL,
             completed TEXT,
             PRIMARY KEY (call_id, ordinal)
         ) WITHOUT ROWID
         """,
         """
         CREATE TABLE letter (
-            id INTEGER PRIMARY KEY,
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
             recipient TEXT NOT NULL,
             priority INTEGER NOT NULL,
             slot TEXT,
@@ -145,9 +144,11 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             kind TEXT,
             content TEXT NOT NULL,
             data BLOB,
-            put_at INTEGER NOT NULL,
+            written_at INTEGER NOT NULL,
             expires_at INTEGER,
             parts_sent INTEGER NOT NULL,
+            stamp TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
             failed_at INTEGER,
             reason TEXT NOT NULL
         )
@@ -167,8 +168,22 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             slot TEXT NOT NULL,
             recipient TEXT NOT NULL,
             message_id TEXT NOT NULL,
+            letter_id INTEGER NOT NULL,
             accepted_at INTEGER NOT NULL,
+            is_useless INTEGER NOT NULL CHECK (is_useless IN (0, 1)),
             PRIMARY KEY (slot, recipient, message_id)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE sent_message (
+            id INTEGER PRIMARY KEY,
+            sent_at INTEGER NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE conversation (
+            recipient TEXT NOT NULL PRIMARY KEY,
+            unanswered INTEGER NOT NULL
         ) WITHOUT ROWID
         """,
     ),

@@ -20,9 +20,10 @@ from logmonitor.qr import render_terminal
 from logmonitor.reading.recognition import compile_profile
 from logmonitor.records import Chunk, Event, EventKind, Qr, Refusal, Session, SessionState, Signature
 from logmonitor.self_log import self_log_line
+from logmonitor.signed_lines import SignedLines, count_signed
 from logmonitor.signing import KEY_BYTES, Accepted, sign
 from logmonitor.testing import event
-from logmonitor.watch import HOLD, SignedLines, WatchState, count_signed, finish, observe, tick, wake_at
+from logmonitor.watch import HOLD, WatchState, finish, observe, tick, wake_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

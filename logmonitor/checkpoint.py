@@ -1,0 +1,339 @@
+"""What handlers decide, written in one transaction with the place in the log that made them decide.
+
+Each chunk that is handed out leaves a mark: where its file is to be read on, where the session stands after it, and the
+calls that it causes. When a call is over, what it sends and keeps is written together with all marks up to its own, and
+with the calls before that which other operations have not finished. After a crash these are made again, and reading
+goes on behind the last mark that was written: nothing is decided twice, and nothing is left out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.errors import StoreError
+from logmonitor.storage.progress import SessionChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from logmonitor.following.generation import Position
+    from logmonitor.machine import Completed
+    from logmonitor.outbox import Outbox, Step
+    from logmonitor.records import Transition
+    from logmonitor.storage.progress import Input
+    from logmonitor.store import Store
+    from logmonitor.watch import WatchState
+
+_log = logging.getLogger(__name__)
+FLUSH_SECONDS: Final = 1.0
+"""How often it is written how far everything has been handled, where nothing was decided."""
+
+_MOST_MARKS: Final = 1000
+
+
+@dataclass(slots=True, eq=False)
+class Cause:
+    """Why a handler is called: for `value`, which came with the mark `mark` of a watch.
+
+    `row` is what the call has in the store, if it is kept there. `sent` counts what it sent that is kept, and `runs`
+    holds what it ran before a crash, None where it is not known how that ended.
+    """
+
+    watch: str
+    operation: str
+    value: Input
+    mark: int = 0
+    row: int | None = None
+    sent: int = 0
+    runs: Mapping[int, Completed | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Mark:
+    """How things stood when a chunk had been handed out."""
+
+    number: int
+    state: WatchState
+    places: dict[Path, Position]
+    changes: tuple[SessionChange, ...]
+    open: dict[Cause, None]
+
+
+class WatchProgress:
+    """The marks of one watch that are not written yet, oldest first."""
+
+    def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+        """Begin behind what is written."""
+        self.name = name
+        self.checkpoint = checkpoint
+        self.marks: deque[_Mark] = deque()
+        self.written = 0
+        self._last = 0
+
+    def note(
+        self,
+        state: WatchState,
+        causes: Sequence[Cause],
+        *,
+        place: tuple[Path, Position] | None = None,
+        transitions: Sequence[Transition] = (),
+        at: datetime,
+    ) -> None:
+        """Note that a chunk is handed out: `place` is where its file goes on, `causes` are the calls for it."""
+        self._last += 1
+        for cause in causes:
+            cause.mark = self._last
+        changes = tuple(
+            SessionChange(state=one.after.state, loss=one.after.loss, at=one.after.since or at)
+            for one in transitions
+            if one.after.state is not one.before.state
+        )
+        places = {} if place is None else dict((place,))
+        self.marks.append(
+            _Mark(number=self._last, state=state, places=places, changes=changes, open=dict.fromkeys(causes))
+        )
+        if len(self.marks) > _MOST_MARKS:
+            self._merge()
+
+    def finished(self) -> int:
+        """Return the number of the last mark up to which no call is open."""
+        number = self.written
+        for mark in self.marks:
+            if mark.open:
+                break
+            number = mark.number
+        return number
+
+    def close(self, cause: Cause) -> None:
+        """Note that a call is over."""
+        for mark in self.marks:
+            if mark.number == cause.mark:
+                mark.open.pop(cause, None)
+                break
+
+    def up_to(self, number: int) -> tuple[_Mark, ...]:
+        """Return the marks that are not written, up to that one."""
+        return tuple(mark for mark in self.marks if mark.number <= number)
+
+    def _merge(self) -> None:
+        """Make one mark of the two oldest between which no call is open: while nothing can be written they pile up."""
+        for index, (mark, following) in enumerate(pairwise(self.marks)):
+            if not mark.open:
+                following.places = mark.places | following.places
+                following.changes = mark.changes + following.changes
+                del self.marks[index]
+                return
+
+    def forget(self, number: int) -> None:
+        """Note that everything up to that mark is written."""
+        while self.marks and self.marks[0].number <= number:
+            self.marks.popleft()
+        self.written = max(self.written, number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What is known of a watch from before: where to read on, where it stands, and the calls to make again.
+
+    `is_fresh` says that nothing is.
+    """
+
+    positions: Mapping[Path, Position] = field(default_factory=dict)
+    state: WatchState | None = None
+    causes: tuple[Cause, ...] = ()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether there is no place to go on from."""
+        return self.state is None or not self.positions
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a call has decided and is not written: messages, withdrawals, and texts to keep or, None, to forget."""
+
+    steps: list[Step] = field(default_factory=list)
+    texts: dict[str, str | None] = field(default_factory=dict)
+    said: int = 0
+    """How many messages it has decided, those among them that were kept before a crash."""
+
+
+class Checkpoint:
+    """All progress of one program, and the one place that writes it."""
+
+    def __init__(self, store: Store, outbox: Outbox, *, now: Callable[[], datetime]) -> None:
+        """Write to `store`, and hand messages that are written to `outbox`."""
+        self._store = store
+        self._outbox = outbox
+        self._now = now
+        self._watches: dict[str, WatchProgress] = {}
+        self._reached: dict[str, dict[str, int]] = {}
+        self._over: set[int] = set()
+        self.failure = ""
+        """Why nothing can be written now; empty while everything is."""
+
+    def watch(self, name: str) -> WatchProgress:
+        """Return the progress of the watch of that name."""
+        return self._watches.setdefault(name, WatchProgress(name, self))
+
+    def restore(self, watch: str) -> Restored:
+        """Return what is known of a watch from before."""
+        progress = self._store.progress
+        try:
+            causes = tuple(
+                Cause(
+                    watch=watch,
+                    operation=call.operation,
+                    value=call.value,
+                    row=call.id,
+                    sent=call.sent,
+                    runs=progress.runs(call.id),
+                )
+                for call in progress.pending(watch)
+            )
+            return Restored(positions=progress.positions(watch), state=progress.state(watch), causes=causes)
+        except StoreError as error:
+            _log.error("%s: its history cannot be used, so its log is read as if for the first time: %s", watch, error)
+            self.failure = str(error)
+            return Restored()
+
+    def decide(self, operation: str, draft: Draft, *, cause: Cause | None = None) -> None:
+        """Write what a handler of an operation has decided, and let it take effect: it is over.
+
+        Without a `cause` no line made it decide. Where the store fails it takes effect nevertheless, but for the texts.
+        """
+        if cause is not None:
+            self._watches[cause.watch].close(cause)
+            reached = self._reached.setdefault(operation, {})
+            reached[cause.watch] = max(cause.mark, reached.get(cause.watch, 0))
+            if cause.row is not None:
+                self._over.add(cause.row)
+        if draft.steps or draft.texts:
+            self._take_effect(operation, draft, self._reached.get(operation, {}), texts=draft.texts)
+
+    def decide_before(self, operation: str, draft: Draft, *, cause: Cause) -> None:
+        """Write what a handler that goes on has sent so far, and keep its call; the texts wait for its end."""
+        cause.sent = max(cause.sent, draft.said)
+        reached = self._reached.get(operation, {})
+        until = {**reached, cause.watch: max(cause.mark, reached.get(cause.watch, 0))}
+        self._take_effect(operation, draft, until, cause=cause)
+        draft.steps.clear()
+
+    def _take_effect(
+        self,
+        operation: str,
+        draft: Draft,
+        until: Mapping[str, int],
+        *,
+        texts: Mapping[str, str | None] | None = None,
+        cause: Cause | None = None,
+    ) -> None:
+        steps, view = tuple(draft.steps), self._store.view(operation)
+
+        def write() -> None:
+            self._outbox.save(steps)
+            for key, text in (texts or {}).items():
+                if text is None:
+                    view.delete(key)
+                else:
+                    view.put(key, text)
+            if cause is not None and cause.row is not None:
+                self._store.progress.note_sent(cause.row, cause.sent)
+
+        self._write(until, write)
+        self._outbox.post(steps)
+
+    def keep(self, operation: str, write: Callable[[], None]) -> None:
+        """Write what an operation keeps outside the calls that lines cause, together with what it has handled.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        with self._writing(self._reached.get(operation, {})):
+            write()
+
+    def begin_run(self, cause: Cause, ordinal: int) -> None:
+        """Put on record that a call is about to run something, which must not happen twice.
+
+        Raises:
+            StoreError: it cannot be written, so that it might happen twice.
+        """
+        if cause.row is None:
+            raise StoreError(self.failure or "the call is not kept")
+        with self._store.transaction():
+            self._store.progress.begin_run(cause.row, ordinal)
+
+    def end_run(self, cause: Cause, ordinal: int, completed: Completed) -> None:
+        """Put on record how it ended."""
+        if cause.row is None:
+            return
+        try:
+            self._store.progress.end_run(cause.row, ordinal, completed)
+        except StoreError as error:
+            self._fail(error)
+
+    def flush(self) -> None:
+        """Write how far everything has been handled where nothing was decided."""
+        until = {name: number for name, one in self._watches.items() if (number := one.finished()) > one.written}
+        if until or self._over:
+            self._write(until, lambda: None)
+
+    def _write(self, until: Mapping[str, int], write: Callable[[], None]) -> None:
+        try:
+            with self._writing(until):
+                write()
+        except StoreError as error:
+            self._fail(error)
+        else:
+            if self.failure:
+                _log.info("what is decided is written again")
+            self.failure = ""
+
+    @contextmanager
+    def _writing(self, until: Mapping[str, int]) -> Iterator[None]:
+        """Write what is inside, and all marks up to those numbers, or nothing."""
+        rows: list[tuple[Cause, int]] = []
+        over = frozenset(self._over)
+        with self._store.transaction():
+            yield
+            for name, number in until.items():
+                rows += self._write_marks(self._watches[name], number)
+            for row in over:
+                self._store.progress.remove_pending(row)
+        for cause, row in rows:
+            cause.row = row
+        self._over -= over
+        for name, number in until.items():
+            self._watches[name].forget(number)
+
+    def _write_marks(self, watch: WatchProgress, until: int) -> list[tuple[Cause, int]]:
+        """Write marks; return the calls that had to be kept, and their rows."""
+        marks = watch.up_to(until)
+        if not marks:
+            return []
+        progress = self._store.progress
+        for path, position in {path: place for mark in marks for path, place in mark.places.items()}.items():
+            progress.put_position(watch.name, path, position)
+        progress.put_state(watch.name, marks[-1].state, at=self._now())
+        for mark in marks:
+            for change in mark.changes:
+                progress.add_change(watch.name, change)
+        return [
+            (cause, progress.add_pending(watch.name, cause.operation, cause.value, sent=cause.sent))
+            for mark in marks
+            for cause in mark.open
+            if cause.row is None
+        ]
+
+    def _fail(self, error: StoreError) -> None:
+        """Say once why nothing is written."""
+        if not self.failure:
+            _log.error("what is decided is kept in memory only: %s", error)
+        self.failure = str(error)
