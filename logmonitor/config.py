@@ -18,6 +18,7 @@ from logmonitor.configuration.record import (
     ChatConfig,
     Config,
     OperationEntry,
+    RescueConfig,
     SecondChannelConfig,
     SecurityConfig,
     WatchConfig,
@@ -40,6 +41,7 @@ __all__ = [
     "Config",
     "Language",
     "OperationEntry",
+    "RescueConfig",
     "SecondChannelConfig",
     "SecurityConfig",
     "WatchConfig",
@@ -72,7 +74,7 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: b
     reading = Reading(finder, is_running=not is_enrolling)
     bot, chat = reading.bot(), reading.chat()
     watches, operations = reading.watches(), reading.operations()
-    security, second_channels = reading.security(), reading.second_channels()
+    security, second_channels, rescue = reading.security(), reading.second_channels(), reading.rescue()
     reading.check()
     if finder.findings or bot is None or chat is None or security is None:
         error = document.error(sorted(finder.findings, key=rank))
@@ -87,6 +89,7 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: b
         broken=reading.broken,
         security=security,
         second_channels=second_channels,
+        rescue=rescue,
         secrets=(*whole.secrets(), *passwords_of(second_channels)),
         exposed=() if is_private else whole.plain_secrets(),
     )

@@ -300,11 +300,11 @@ def test_load_says_in_one_sentence_why_a_file_cannot_be_read(tmp_path: Path) -> 
     )
     assert (
         refused(holding(b""))
-        == "is empty; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]]"
+        == "is empty; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]], [rescue]"
     )
     assert (
         refused(holding(b"# nothing\n"))
-        == "is empty; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]]"
+        == "is empty; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]], [rescue]"
     )
     assert refused(holding(b"a = '\xff'")) == "is not UTF-8: byte 0xff at offset 5"
     assert refused(holding("x = 1".encode("utf-16"))) == "is not UTF-8: byte 0xff at offset 0"
@@ -334,7 +334,7 @@ def test_load_finds_missing_tables(folder: Path) -> None:
         ("[[operations]]", "[[operations]]: unknown table; did you mean [[operation]]?"),
         (
             "[zzz]",
-            "[zzz]: unknown table; expected [bot], [chat], [[watch]], [[operation]], [security] or [[second_channel]]",
+            "[zzz]: unknown table; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]] or [rescue]",
         ),
     ],
 )
@@ -357,8 +357,8 @@ def test_load_tells_a_key_outside_of_every_table(folder: Path) -> None:
     """A key before the first table belongs to none."""
     assert findings(folder, 'name = "x"\n' + BOT + CHAT + WATCH) == [
         (
-            "name: unknown key outside of every table; expected [bot], [chat], [[watch]], [[operation]], [security] or"
-            " [[second_channel]]"
+            "name: unknown key outside of every table; expected [bot], [chat], [[watch]], [[operation]], [security],"
+            " [[second_channel]] or [rescue]"
         )
     ]
 
@@ -671,7 +671,7 @@ def test_load_tells_everything_at_once_in_order(folder: Path) -> None:
         "x = 1\n[bot]\nnaem = 'x'\n[zzz]\n"
     )
     assert findings(folder, text) == [
-        "[zzz]: unknown table; expected [bot], [chat], [[watch]], [[operation]], [security] or [[second_channel]]",
+        "[zzz]: unknown table; expected [bot], [chat], [[watch]], [[operation]], [security], [[second_channel]] or [rescue]",
         "[bot] naem: unknown key; did you mean 'name'?",
         "[chat] x: unknown key; expected 'admins', 'port', 'rooms', 'token' or 'transport'",
         "[[watch]] #1 log: missing; expected a text in quotes or a list",

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
-    from logmonitor.configuration.record import BotConfig, SecurityConfig, WatchConfig
+    from logmonitor.configuration.record import BotConfig, RescueConfig, SecurityConfig, WatchConfig
 
 PROGRAM: Final = "logmonitor"
 """The name under which the runtime's own commands run."""
 
-_STORE_COMPANIONS: Final = ("-wal", "-shm", "-journal")
+_DATABASES: Final = ("store", "lease")
+_COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
     """What is wrong with `field` of the bot, or of the watch or operation at `index`, as the others are."""
 
-    record: Literal["bot", "watch", "operation", "security"]
+    record: Literal["bot", "watch", "operation", "security", "rescue"]
     index: int = 0
     field: str
     text: str
@@ -34,12 +35,12 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnFile:
-    """A file of this bot alone, which `field` of a record names; no `record` means the configuration itself.
+    """A file that nothing else may be, which `field` of a record names; no `record` means the configuration itself.
 
     `companions` are what may stand behind its name, in the names of files that are kept beside it.
     """
 
-    record: Literal["bot", "security"] | None
+    record: Literal["bot", "security", "rescue"] | None
     field: str
     path: Path
     companions: tuple[str, ...] = ()
@@ -49,17 +50,20 @@ class OwnFile:
         return self.path, *(self.path.with_name(self.path.name + companion) for companion in self.companions)
 
 
-def own_files(bot: BotConfig | None, security: SecurityConfig | None) -> tuple[OwnFile, ...]:
+def own_files(
+    bot: BotConfig | None, security: SecurityConfig | None, rescue: RescueConfig | None = None
+) -> tuple[OwnFile, ...]:
     """Return the files that this bot writes or keeps to itself, as far as they are known."""
-    named: tuple[tuple[Literal["bot", "security"], str, Path | None], ...] = (
+    named: tuple[tuple[Literal["bot", "security", "rescue"], str, Path | None], ...] = (
         ("bot", "self_log", None if bot is None else bot.self_log),
         ("bot", "pid_file", None if bot is None else bot.pid_file),
         ("bot", "store", None if bot is None else bot.store),
         ("security", "audit", None if security is None else security.audit),
         ("security", "key_file", None if security is None else security.key_file),
+        ("rescue", "lease", None if rescue is None else rescue.lease),
     )
     return tuple(
-        OwnFile(record=record, field=field, path=path, companions=_STORE_COMPANIONS if field == "store" else ())
+        OwnFile(record=record, field=field, path=path, companions=_COMPANIONS if field in _DATABASES else ())
         for record, field, path in named
         if path is not None
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MANY: Final = ("watch", "operation", "second_channel")
 _WORK: Final = ("watch", "operation")
-_TABLES: Final = ("bot", "chat", "watch", "operation", "security", "second_channel")
+_TABLES: Final = ("bot", "chat", "watch", "operation", "security", "second_channel", "rescue")
 FORMS: Final = {name: f"[[{name}]]" if name in _MANY else f"[{name}]" for name in _TABLES}
 _ALL_FORMS: Final = alternatives(FORMS.values())
 

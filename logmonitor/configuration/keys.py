@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from logmonitor.configuration.document import suggestion
 from logmonitor.configuration.record import LONGEST_MAX_AGE
 from logmonitor.errors import ConfigurationError
+from logmonitor.lease import LONGEST_TERM
 from logmonitor.operation import SecurityRule
 from logmonitor.signing import parse_key
 
@@ -103,5 +104,6 @@ Log = Annotated[str, AfterValidator(_log)]
 Logs = Annotated[Log | tuple[Log, ...], AfterValidator(_some)]
 File = Annotated[Path, AfterValidator(_file)]
 FileOrFalse = Annotated[Path | Literal[False], AfterValidator(_file), BeforeValidator(_path_or_false)]
+Term = Annotated[float, Field(ge=1, le=LONGEST_TERM)]
 MaxAge = Annotated[float, Field(ge=1, le=LONGEST_MAX_AGE)]
 Rules = dict[str, Annotated[tuple[SecurityRule, ...], AfterValidator(_some_rules)]]

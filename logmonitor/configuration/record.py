@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import ConfigurationError
+from logmonitor.lease import LONGEST_TERM
 from logmonitor.profile import AUTO
 
 if TYPE_CHECKING:
@@ -119,10 +120,30 @@ class SecondChannelConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RescueConfig:
+    """The file in which this rescuer and others on the machine keep who of them speaks for a bot.
+
+    Who holds that lease, and cannot deliver for `term` seconds, loses it.
+
+    Raises:
+        ConfigurationError: `term` is below a second, or so great that who dies holds up the rescue.
+    """
+
+    lease: Path
+    term: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would be lost between two renewals, or for ever."""
+        if not 1 <= self.term <= LONGEST_TERM:
+            raise ConfigurationError(f"bad term {self.term!r}; expected seconds from 1 to {LONGEST_TERM:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration; `path` is the file it was read from.
 
-    `broken` are the operations that are left out because their code fails.
+    `broken` are the operations that are left out because their code fails. Without `rescue` this bot sends whatever
+    others do.
     `secrets` are the texts that no log record may show; `exposed` are the keys of those that stand in the file itself
     while others than its owner may read or change it.
     """
@@ -135,6 +156,7 @@ class Config:
     broken: tuple[BrokenOperation, ...] = ()
     security: SecurityConfig = SecurityConfig()
     second_channels: tuple[SecondChannelConfig, ...] = ()
+    rescue: RescueConfig | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     exposed: tuple[str, ...] = ()
 

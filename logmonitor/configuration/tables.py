@@ -18,6 +18,7 @@ from logmonitor.configuration.factory import find_operation, find_transport, mak
 from logmonitor.configuration.keys import Admins, File, Logs, Rooms, Text, TwinKey, Word, Zone  # noqa: TC001  # the same
 from logmonitor.configuration.log_pattern import absolute, covers, resolved
 from logmonitor.configuration.record import BotConfig, BrokenOperation, ChatConfig, OperationEntry, WatchConfig
+from logmonitor.configuration.rescue import read_rescue
 from logmonitor.configuration.security import check_rules, read_second_channels, read_security
 from logmonitor.display import visible
 from logmonitor.errors import BrokenCodeError, ConfigurationError, OperationError, PatternError, ProfileError
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from logmonitor.configuration.finder import Finder
-    from logmonitor.configuration.record import SecondChannelConfig, SecurityConfig
+    from logmonitor.configuration.record import RescueConfig, SecondChannelConfig, SecurityConfig
 
 _RUNNING: Final = (
     ("watch",),
     ("second_channel",),
+    ("rescue",),
     *(("bot", key) for key in ("self_log", "pid_file", "profiles", "twin_key")),
 )
 """What only a running bot needs, besides what is its chat's own."""
@@ -168,6 +170,7 @@ class Reading:
         self.broken: tuple[BrokenOperation, ...] = ()
         self._chat: ChatConfig | None = None
         self._security: SecurityConfig | None = None
+        self._rescue: RescueConfig | None = None
 
     def bot(self) -> BotConfig | None:
         """Read `[bot]`."""
@@ -226,6 +229,11 @@ class Reading:
         if self._chat is not None:
             names.update(self._chat.admins)
         return read_second_channels(self._finder, names)
+
+    def rescue(self) -> RescueConfig | None:
+        """Read `[rescue]`."""
+        self._rescue = read_rescue(self._finder)
+        return self._rescue
 
     def check(self) -> None:
         """Find what is wrong between the tables."""
@@ -314,6 +322,7 @@ class Reading:
         places = {
             "bot": [("bot",)],
             "security": [("security",)],
+            "rescue": [("rescue",)],
             "watch": [*self._watches],
             "operation": [*self._operations],
         }
@@ -338,7 +347,7 @@ class Reading:
             return isinstance(table, dict) and file.field in table
 
         configuration = OwnFile(record=None, field="", path=self._finder.path)
-        return configuration, *sorted(own_files(self._bot, self._security), key=is_named)
+        return configuration, *sorted(own_files(self._bot, self._security, self._rescue), key=is_named)
 
     def _bot_as_known(self) -> BotConfig | None:
         """Return the bot; where its table is wrong, one without anything, unless it has a key that cannot be read."""
