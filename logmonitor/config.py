@@ -17,6 +17,7 @@ from logmonitor.configuration.record import (
     BrokenOperation,
     ChatConfig,
     Config,
+    FallbackConfig,
     OperationEntry,
     RescueConfig,
     SecondChannelConfig,
@@ -39,12 +40,14 @@ __all__ = [
     "BrokenOperation",
     "ChatConfig",
     "Config",
+    "FallbackConfig",
     "Language",
     "OperationEntry",
     "RescueConfig",
     "SecondChannelConfig",
     "SecurityConfig",
     "WatchConfig",
+    "build_fallback_transport",
     "build_operations",
     "build_transport",
     "load",
@@ -75,11 +78,13 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: b
     bot, chat = reading.bot(), reading.chat()
     watches, operations = reading.watches(), reading.operations()
     security, second_channels, rescue = reading.security(), reading.second_channels(), reading.rescue()
+    fallbacks = reading.fallbacks()
     reading.check()
     if finder.findings or bot is None or chat is None or security is None:
         error = document.error(sorted(finder.findings, key=rank))
         is_readable = bot is not None and chat is not None and all(one in finder.refused for one in finder.findings)
         raise RefusedPatternError(*error.args) if is_readable else error
+    urls = [*(one.url for one in second_channels), *(one.url for one in fallbacks if one.url is not None)]
     return Config(
         path=path,
         bot=bot,
@@ -90,7 +95,8 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ, is_enrolling: b
         security=security,
         second_channels=second_channels,
         rescue=rescue,
-        secrets=(*whole.secrets(), *passwords_of(second_channels)),
+        fallbacks=fallbacks,
+        secrets=(*whole.secrets(), *passwords_of(urls)),
         exposed=() if is_private else whole.plain_secrets(),
     )
 
@@ -114,6 +120,15 @@ def build_transport(config: Config) -> Transport:
         ConfigurationError: it cannot be made.
     """
     return make_transport(find_transport(config.chat.transport, folder=config.folder), config.chat.parameters)
+
+
+def build_fallback_transport(config: Config, fallback: FallbackConfig) -> Transport:
+    """Make the transport of a fallback, which has one; nothing is connected.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    return make_transport(find_transport(str(fallback.transport), folder=config.folder), fallback.parameters)
 
 
 def _read(path: Path) -> tuple[str, bool]:

@@ -158,7 +158,7 @@ def test_load_shows_no_secret_of_security(folder: Path) -> None:
 def test_passwords_are_taken_out_of_urls_that_are_any() -> None:
     """A password is as it is typed, not as the URL spells it; what is no URL to others has none."""
     urls = ("mailtos://me:hunter%2022@example.org", "ntfys://example.org/topic", "x://u:abc@h", "odd://[u:hunter33@h")
-    assert passwords_of([SecondChannelConfig(admin="a", url=url) for url in urls]) == ("hunter 22",)
+    assert passwords_of(urls) == ("hunter 22",)
 
 
 @pytest.mark.parametrize(

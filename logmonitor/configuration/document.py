@@ -31,7 +31,7 @@ _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET_KEY: Final = re.compile(r"token|secret|password|(?:^|_)key$", re.IGNORECASE)
 _OPEN: Final = ("security", "rules")
 """Below this place a key is a command's name, which makes no secret of what it holds."""
-_SECRET_PLACE: Final = ("second_channel", "url")
+_SECRET_PLACES: Final = (("second_channel", "url"), ("fallback", "url"))
 _HIDDEN: Final = REDACTED
 _SHORTEST_SECRET: Final = 4
 _SHOWN_CHARACTERS: Final = 80
@@ -167,6 +167,16 @@ def parse(text: str, *, name: str, environ: Mapping[str, str]) -> tuple[Document
     return document, tuple(findings)
 
 
+def variables_in(text: str) -> tuple[str, ...]:
+    """Return the names of the environment variables that a TOML text takes, each once; none where it is not TOML."""
+    try:
+        written = tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    names = (match["name"] for _, value in _texts(written) for match in _VARIABLE.finditer(value))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def suggestion(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that `word` was most likely meant to be, None if none is near."""
     known = sorted(choices)
@@ -279,7 +289,7 @@ def _is_secret(location: Location) -> bool:
     """Tell whether a key on the way to `location` names a secret."""
     if location[: len(_OPEN)] == _OPEN:
         return False
-    if (location[:1] + location[2:3]) == _SECRET_PLACE:
+    if (location[:1] + location[2:3]) in _SECRET_PLACES:
         return True
     return any(isinstance(step, str) and _SECRET_KEY.search(step) for step in location)
 

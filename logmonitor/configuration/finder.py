@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-_MANY: Final = ("watch", "operation", "second_channel")
+_MANY: Final = ("watch", "operation", "second_channel", "fallback")
 _WORK: Final = ("watch", "operation")
-_TABLES: Final = ("bot", "chat", "watch", "operation", "security", "second_channel", "rescue")
+_TABLES: Final = ("bot", "chat", "watch", "operation", "security", "second_channel", "fallback", "rescue")
 FORMS: Final = {name: f"[[{name}]]" if name in _MANY else f"[{name}]" for name in _TABLES}
 _ALL_FORMS: Final = alternatives(FORMS.values())
 

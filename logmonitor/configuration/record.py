@@ -139,6 +139,25 @@ class RescueConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackConfig:
+    """Another channel for what the chat has not taken within `after` seconds: an Apprise URL, or another chat.
+
+    It takes the messages of these `admins`, None for everybody's. `url` is a secret, and says itself where it leads;
+    `carries_files` tells whether its service does. A `transport` has its own parameters, and `to` are the contacts
+    there, as that chat knows them.
+    """
+
+    name: str
+    after: float = 60.0
+    admins: tuple[str, ...] | None = None
+    url: str | None = field(default=None, repr=False)
+    carries_files: bool = True
+    transport: str | None = None
+    to: tuple[str, ...] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration; `path` is the file it was read from.
 
@@ -156,6 +175,7 @@ class Config:
     broken: tuple[BrokenOperation, ...] = ()
     security: SecurityConfig = SecurityConfig()
     second_channels: tuple[SecondChannelConfig, ...] = ()
+    fallbacks: tuple[FallbackConfig, ...] = ()
     rescue: RescueConfig | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     exposed: tuple[str, ...] = ()

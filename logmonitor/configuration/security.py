@@ -17,7 +17,7 @@ from logmonitor.sealing import Seal
 from logmonitor.store import read_enrolled, set_aside_before
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from logmonitor.configuration.document import Location
@@ -133,10 +133,10 @@ def enrolled_in(store: Path, commands: Sequence[Asking], security: SecurityConfi
     return None if not enrolled and set_aside_before(store) else enrolled
 
 
-def passwords_of(channels: Sequence[SecondChannelConfig]) -> tuple[str, ...]:
+def passwords_of(urls: Iterable[str]) -> tuple[str, ...]:
     """Return the passwords in URLs, which are as secret without the rest of them."""
     found = []
-    for channel in channels:
+    for url in urls:
         with suppress(ValueError):  # what Apprise takes need not be a URL to others
-            found.append(unquote(urlsplit(channel.url).password or ""))
+            found.append(unquote(urlsplit(url).password or ""))
     return tuple(one for one in found if len(one) >= _SHORTEST_SECRET)

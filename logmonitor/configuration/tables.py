@@ -11,17 +11,19 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 from logmonitor.command import build
-from logmonitor.configuration.binding import Parameter, parameters_of
+from logmonitor.configuration.binding import parameters_of
 from logmonitor.configuration.consistency import OwnFile, find_conflicts, own_files
 from logmonitor.configuration.document import Location, expected
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
+from logmonitor.configuration.fallback import read_fallbacks
 from logmonitor.configuration.keys import Admins, File, Logs, Rooms, Text, TwinKey, Word, Zone  # noqa: TC001  # the same
 from logmonitor.configuration.log_pattern import absolute, covers, resolved
 from logmonitor.configuration.record import BotConfig, BrokenOperation, ChatConfig, OperationEntry, WatchConfig
 from logmonitor.configuration.rescue import read_rescue
 from logmonitor.configuration.security import check_rules, read_second_channels, read_security
+from logmonitor.configuration.taking import take_factory
 from logmonitor.display import visible
-from logmonitor.errors import BrokenCodeError, ConfigurationError, OperationError, PatternError, ProfileError
+from logmonitor.errors import BrokenCodeError, OperationError, PatternError, ProfileError
 from logmonitor.language import LANGUAGES
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.pattern import compile_pattern
@@ -30,14 +32,15 @@ from logmonitor.profile_folder import load_profiles
 from logmonitor.signing import parse_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
     from logmonitor.configuration.finder import Finder
-    from logmonitor.configuration.record import RescueConfig, SecondChannelConfig, SecurityConfig
+    from logmonitor.configuration.record import FallbackConfig, RescueConfig, SecondChannelConfig, SecurityConfig
 
 _RUNNING: Final = (
     ("watch",),
     ("second_channel",),
+    ("fallback",),
     ("rescue",),
     *(("bot", key) for key in ("self_log", "pid_file", "profiles", "twin_key")),
 )
@@ -111,21 +114,6 @@ def _operation(
     return OperationEntry(use=use, config=config)
 
 
-def _own_parameters(
-    factory: Callable[..., object], general: Sequence[Parameter], *, positional: int
-) -> tuple[Parameter, ...]:
-    """Return the keys that a factory takes besides the general ones.
-
-    Raises:
-        ConfigurationError: it is none, or takes one of these too.
-    """
-    own = parameters_of(factory, positional=positional)
-    clash = next((one.name for one in own if any(one.name == other.name for other in general)), None)
-    if clash is not None:
-        raise ConfigurationError(f"has the parameter {clash!r}, which is taken; expected another")
-    return own
-
-
 def _made(factory: Callable[..., object], entry: OperationEntry) -> Operation:
     """Make an operation.
 
@@ -190,7 +178,7 @@ class Reading:
             values = self._finder.bound(table, ("chat",), general)
             self._chat = None if values is None else _chat(**values)
             return self._chat
-        factory, own = self._factory(table, ("chat", "transport"), find_transport, general, positional=0)
+        factory, own = take_factory(self._finder, table, ("chat", "transport"), find_transport, general, positional=0)
         given = {"bot": self._bot.name, "language": self._bot.language} if self._bot is not None else {}
         given = {one.name: given[one.name] for one in own if one.name in given and one.name not in table}
         own = tuple(replace(one, is_required=False) if one.name in given else one for one in own)
@@ -225,10 +213,11 @@ class Reading:
 
     def second_channels(self) -> tuple[SecondChannelConfig, ...]:
         """Read every `[[second_channel]]`."""
-        names = {name for operation in self._made.values() for name in operation.config.admins or ()}
-        if self._chat is not None:
-            names.update(self._chat.admins)
-        return read_second_channels(self._finder, names)
+        return read_second_channels(self._finder, self._admins())
+
+    def fallbacks(self) -> tuple[FallbackConfig, ...]:
+        """Read every `[[fallback]]` and try their transports."""
+        return read_fallbacks(self._finder, self._bot, self._admins()) if self._is_running else ()
 
     def rescue(self) -> RescueConfig | None:
         """Read `[rescue]`."""
@@ -254,6 +243,11 @@ class Reading:
                 store=None if self._bot is None else self._bot.store,
             )
 
+    def _admins(self) -> frozenset[str]:
+        """Return whom the configuration names as admins."""
+        own = {name for operation in self._made.values() for name in operation.config.admins or ()}
+        return frozenset(own.union(() if self._chat is None else self._chat.admins))
+
     def _channel_admins(self) -> frozenset[str]:
         """Return to whom a second channel leads, also where its URL is wrong or could not be had, which is told."""
         tables = self._finder.many("second_channel", again=True)
@@ -262,8 +256,8 @@ class Reading:
     def _operation(self, location: Location, table: Mapping[str, object]) -> OperationEntry | None:
         general = parameters_of(_operation)
         faults: list[BrokenCodeError] = []
-        factory, own = self._factory(
-            table, (*location, "use"), find_operation, general, positional=1, on_broken=faults.append
+        factory, own = take_factory(
+            self._finder, table, (*location, "use"), find_operation, general, positional=1, on_broken=faults.append
         )
         values = self._finder.bound(table, location, (*general, *own), is_open=factory is None)
         if self._is_running:
@@ -367,32 +361,3 @@ class Reading:
         except ProfileError as error:
             self._finder.refuse(place, error)
             return None
-
-    def _factory(
-        self,
-        table: Mapping[str, object],
-        location: Location,
-        find: Callable[..., Callable[..., object]],
-        general: Sequence[Parameter],
-        *,
-        positional: int,
-        on_broken: Callable[[BrokenCodeError], None] | None = None,
-    ) -> tuple[Callable[..., object] | None, tuple[Parameter, ...]]:
-        """Return what the name at `location` stands for and the keys it takes; None where it cannot be had.
-
-        With `on_broken` a signature that cannot be used is not the fault of who wrote the short name of a package's.
-        """
-        name = table.get(str(location[-1]))
-        if not isinstance(name, str) or not name.strip() or self._finder.document.is_unset(location):
-            return None, ()
-
-        def found() -> tuple[Callable[..., object], tuple[Parameter, ...]]:
-            factory = find(name, folder=self._finder.folder)
-            try:
-                return factory, _own_parameters(factory, general, positional=positional)
-            except ConfigurationError as error:
-                if ":" in name:
-                    raise
-                raise BrokenCodeError(*error.args) from error
-
-        return self._finder.attempt(found, location, on_broken=on_broken) or (None, ())

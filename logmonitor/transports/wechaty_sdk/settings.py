@@ -134,7 +134,7 @@ def make_configuration(
         secrets=(
             *(secret for secret in (own.get("twin_key"), security.key) if secret is not None),
             *(channel.url for channel in channels),
-            *passwords_of(channels),
+            *passwords_of([channel.url for channel in channels]),
         ),
     )
 
