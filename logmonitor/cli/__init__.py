@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "totp": "enroll the authenticators whose one-time codes the bot accepts",
     "store": "tell whether what must last is sound, and what stands in it",
     "audit": "show who asked for what and what was decided, and whether any of it is missing",
+    "service": "have systemd run a configuration, from every start of the machine on",
     "key": "make a key with which twins sign their lines for each other",
 }
 _INTERRUPTED: Final = 130
