@@ -6,14 +6,9 @@ import asyncio
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 
@@ -21,14 +16,14 @@ from logmonitor import OperationConfig, ProcessSelector
 from operations.restart_process import restart_process
 from tests.gateway.driver import FOLDER as NODE_FOLDER
 from tests.gateway.driver import needs_gateway
-from tests.hosting.strangers import DEADLINE, Strangers, until
+from tests.hosting.own_systemd import Systemd, systemd_lack
+from tests.hosting.strangers import Strangers, until
 from tests.operations.real_context import RealContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PM2 = NODE_FOLDER / "node_modules" / "pm2" / "bin" / "pm2"
-SYSTEMD = Path("/lib/systemd/systemd")
 SCRIPT = "import signal, sys\nprint('ready', flush=True)\nsignal.pause()\n"
 
 
@@ -178,66 +173,6 @@ async def test_pm2_is_asked(strangers: Strangers, monkeypatch: pytest.MonkeyPatc
     assert told.startswith(
         f"bob was not restarted, and runs on as pid {pid}: it does not show the words it was started"
     )
-
-
-class Systemd:
-    """A systemd of one's own beside whatever has started this machine, in cgroups of its own."""
-
-    def __init__(self, strangers: Strangers) -> None:
-        """Make a cgroup for it in each hierarchy that it uses."""
-        self.folder = strangers.folder
-        self.runtime = self.folder / "run"
-        self.runtime.mkdir(mode=0o700)
-        name = f"logmonitor-{uuid4().hex}"
-        self.groups = [mount / name for mount in cgroup_mounts()]
-        for group in self.groups:
-            group.mkdir()
-
-    def words(self) -> tuple[str, ...]:
-        """Return what starts it: in its cgroups, and where a folder says that a systemd runs."""
-        entering = "".join(f"echo $$ > '{group}/cgroup.procs' && " for group in self.groups)
-        told = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system"
-        inside = f"{told} && exec {SYSTEMD} --user --unit=basic.target"
-        return "/bin/sh", "-c", f"{entering}exec unshare --mount /bin/sh -c '{inside}'"
-
-    def end(self) -> None:
-        """End all that is left in the cgroups, and take them away."""
-        deadline = time.monotonic() + DEADLINE
-        while not all(map(self._is_gone, self.groups)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-    def _is_gone(self, group: Path) -> bool:
-        """Tell whether a cgroup is gone; what is empty of it goes, and what is not is killed."""
-        with suppress(FileNotFoundError):
-            for place, _folders, _files in os.walk(group, topdown=False):
-                for word in Path(place, "cgroup.procs").read_text("utf-8").split():
-                    with suppress(ProcessLookupError):
-                        os.kill(int(word), signal.SIGKILL)
-                with suppress(OSError):
-                    Path(place).rmdir()
-        return not group.exists()
-
-
-def cgroup_mounts() -> list[Path]:
-    """Return where the hierarchies are mounted in which systemd keeps what it starts."""
-    mounts = []
-    for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines():
-        before, _, behind = line.partition(" - ")
-        if behind.startswith("cgroup2 ") or (behind.startswith("cgroup ") and "name=systemd" in behind):
-            mounts.append(Path(before.split()[4]))
-    return mounts
-
-
-def systemd_lack() -> str | None:
-    """Return why no systemd of one's own can be started; None where one can."""
-    if not SYSTEMD.exists() or shutil.which("systemctl") is None:
-        return "there is no systemd on this machine"
-    if os.getuid() != 0 or not all(os.access(mount, os.W_OK) for mount in cgroup_mounts()) or not cgroup_mounts():
-        return "a systemd of one's own needs root, and cgroups that root may make"
-    trial = subprocess.run(
-        ("unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/run"), check=False, capture_output=True
-    )
-    return "a systemd of one's own needs mounts of its own" if trial.returncode else None
 
 
 @pytest.fixture
