@@ -97,6 +97,7 @@ from logmonitor.records import (
     Transition,
 )
 from logmonitor.refusal import refused_line_text
+from logmonitor.rescue_text import loss_text, qr_caption, unconfirmed_text
 from logmonitor.restart.restarting import (
     Change,
     Problem,
@@ -219,6 +220,7 @@ __all__ = [
     "launch_of",
     "log_file",
     "log_text",
+    "loss_text",
     "muting",
     "origin_rows",
     "parse_duration",
@@ -227,6 +229,7 @@ __all__ = [
     "pids_text",
     "process_text",
     "pulse",
+    "qr_caption",
     "quoted",
     "redact_codes",
     "refused_line_text",
@@ -244,6 +247,7 @@ __all__ = [
     "throttle",
     "time_text",
     "translation",
+    "unconfirmed_text",
     "visible",
     "vitals",
 ]

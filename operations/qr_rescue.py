@@ -23,17 +23,21 @@ from logmonitor import (
     Refusal,
     Right,
     SessionState,
+    StoreError,
     Throttle,
     duration_text,
+    loss_text,
+    qr_caption,
     refused_line_text,
     render_png,
     session_text,
     throttle,
     translation,
+    unconfirmed_text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from logmonitor import Context, Event, Invocation, Session, Transition
@@ -85,7 +89,15 @@ class Withdraw:
     """Take back a QR that was not delivered yet."""
 
 
-Outcome: TypeAlias = tuple[Rescue, tuple[Say | Show | Withdraw, ...]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Keep across restarts whether the rescue is wanted."""
+
+    enabled: bool
+
+
+Step: TypeAlias = Say | Show | Withdraw | Keep
+Outcome: TypeAlias = tuple[Rescue, tuple[Step, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +135,11 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
         for step in steps:
             await _perform(context, bot, step, translate=_)
 
+    async def on_start(context: Context) -> None:
+        for bot in context.watches:
+            outcome = resume(Rescue(enabled=_is_wanted(context, bot)), context.session(bot), moment(context))
+            await carry_out(context, bot, outcome)
+
     async def on_transition(context: Context, transition: Transition) -> None:
         bot = transition.after.watch
         await carry_out(context, bot, meet(rescue_of(bot), transition, moment(context), greeting=greeting))
@@ -134,19 +151,14 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
         for bot in tuple(rescues):
             await carry_out(context, bot, wake(rescue_of(bot), moment(context)))
 
-    async def tell_qr(context: Context, invocation: Invocation) -> None:
-        session = context.session(invocation.watch)
-        await carry_out(context, session.watch, answer(rescue_of(session.watch), session, moment(context)))
+    def command(
+        decide: Callable[[Rescue, Session, Moment], Outcome],
+    ) -> Callable[[Context, Invocation], Awaitable[None]]:
+        async def handle(context: Context, invocation: Invocation) -> None:
+            session = context.session(invocation.watch)
+            await carry_out(context, session.watch, decide(rescue_of(session.watch), session, moment(context)))
 
-    async def disable(context: Context, invocation: Invocation) -> None:
-        session = context.session(invocation.watch)
-        outcome = switch(rescue_of(session.watch), session, moment(context), enabled=False)
-        await carry_out(context, session.watch, outcome)
-
-    async def enable(context: Context, invocation: Invocation) -> None:
-        session = context.session(invocation.watch)
-        outcome = switch(rescue_of(session.watch), session, moment(context), enabled=True)
-        await carry_out(context, session.watch, outcome)
+        return handle
 
     def status(context: Context, bot: str) -> tuple[str, ...]:
         return (status_text(bot, rescue_of(bot), moment(context)),)
@@ -154,6 +166,7 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
     return Operation(
         name="qr_rescue",
         config=config,
+        on_start=on_start,
         on_event=on_event,
         on_transition=on_transition,
         on_tick=on_tick,
@@ -163,7 +176,7 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
         commands=(
             Command(
                 name="qr",
-                handler=tell_qr,
+                handler=command(answer),
                 help=_("send the login QR that is valid now"),
                 usage=_("[BOT]"),
                 takes_watch=True,
@@ -173,7 +186,7 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
             ),
             Command(
                 name="disable-qr-rescue",
-                handler=disable,
+                handler=command(partial(switch, enabled=False)),
                 help=_("send no QR and no notice of a loss until it is enabled again"),
                 usage=_("[BOT]"),
                 takes_watch=True,
@@ -181,7 +194,7 @@ def qr_rescue(config: OperationConfig, *, login_test: str = "", login_test_to: s
             ),
             Command(
                 name="enable-qr-rescue",
-                handler=enable,
+                handler=command(partial(switch, enabled=True)),
                 help=_("send the login QR whenever the bot has lost its session"),
                 usage=_("[BOT]"),
                 takes_watch=True,
@@ -198,7 +211,7 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
     """
     before, after, _ = transition.before, transition.after, moment.translate
     key = partial(_key, after.watch, after.loss_id)
-    steps: list[Say | Show | Withdraw] = []
+    steps: list[Step] = []
     if transition.is_return:
         rescue = replace(rescue, pace=throttle.clear(rescue.pace))
     if before.qr is not None and after.qr is None:
@@ -207,11 +220,11 @@ def meet(rescue: Rescue, transition: Transition, moment: Moment, *, greeting: Sa
     if not rescue.enabled:
         return rescue, tuple(steps)
     if transition.is_loss:
-        steps.append(Say(text=_loss_text(after, _), priority=Priority.QR, key=key("loss")))
+        steps.append(Say(text=loss_text(after, _), priority=Priority.QR, key=key("loss")))
     if after.unconfirmed is not None and after.unconfirmed != before.unconfirmed and not after.unconfirmed.refused:
         doubts, is_admitted = throttle.admit(rescue.doubts, moment.monotonic)
         rescue = replace(rescue, doubts=doubts)
-        steps.extend([_alert(_unconfirmed_text(after, _))] if is_admitted else ())
+        steps.extend([_alert(unconfirmed_text(after, _))] if is_admitted else ())
     is_new = after.qr is not None and not after.qr.is_same(before.qr)
     if after.is_lost and after.qr is not None and is_new and not is_expired(after.qr, moment.now):
         rescue, shown = _offer(rescue, Show(qr=after.qr, loss=after.loss_id), moment)
@@ -251,6 +264,14 @@ def wake(rescue: Rescue, moment: Moment) -> Outcome:
     return replace(rescue, sent_at=moment.now), (due,)
 
 
+def resume(rescue: Rescue, session: Session, moment: Moment) -> Outcome:
+    """Decide what goes that an earlier run held back when it ended; what went by then has a key, and does not again."""
+    is_due = rescue.enabled and session.is_lost and session.loss_id
+    if not is_due or session.qr is None or is_expired(session.qr, moment.now):
+        return rescue, ()
+    return _offer(rescue, Show(qr=session.qr, loss=session.loss_id), moment)
+
+
 def answer(rescue: Rescue, session: Session, moment: Moment) -> Outcome:
     """Decide what an admin gets who asks for the QR: it, at once, or why there is none."""
     bot, qr, _ = session.watch, session.qr, moment.translate
@@ -276,12 +297,13 @@ def switch(rescue: Rescue, session: Session, moment: Moment, *, enabled: bool) -
     rescue = replace(rescue, enabled=enabled)
     if not enabled:
         rescue = replace(rescue, pace=throttle.clear(rescue.pace))
-        return rescue, (Withdraw(), Say(text=_("QR rescue of {bot} is off").format(bot=session.watch)))
+        said = Say(text=_("QR rescue of {bot} is off").format(bot=session.watch))
+        return rescue, (Withdraw(), said, Keep(enabled=False))
     said = Say(text=_("QR rescue of {bot} is on").format(bot=session.watch), priority=Priority.QR)
     if not session.is_lost or session.qr is None or is_expired(session.qr, moment.now):
-        return rescue, (said,)
+        return rescue, (said, Keep(enabled=True))
     rescue, shown = _offer(rescue, Show(qr=session.qr), moment)
-    return rescue, (said, *shown)
+    return rescue, (said, *shown, Keep(enabled=True))
 
 
 def is_expired(qr: Qr, now: datetime) -> bool:
@@ -300,30 +322,6 @@ def status_text(bot: str, rescue: Rescue, moment: Moment) -> str:
     return _("QR rescue is on, last QR sent {duration} ago").format(duration=ago)
 
 
-def caption_text(bot: str, shown: Show, *, now: datetime, translate: Callable[[str], str]) -> str:
-    """Return what stands below a QR: which bot, which file, whether that is proved, how old, how long it lives.
-
-    A signature covers a line, and so a payload that stands in it, but no image file.
-    """
-    _, qr = translate, shown.qr
-    rows = [_("Login QR of {bot}").format(bot=bot)]
-    if qr.log_path is not None:
-        rows = [_("Login QR of {bot}, from {log}").format(bot=bot, log=qr.log_path.name)]
-    if qr.verified and qr.image_path is None:
-        rows.append(_("VERIFIED: signed by {bot}").format(bot=bot))
-    if shown.is_unconfirmed:
-        rows.append(_("UNCONFIRMED: a stranger may have written that line; scan it only if you expect it"))
-    if qr.expires is None:
-        life = _("valid until the next one")
-    else:
-        life = _("valid for another {duration}").format(duration=_length(qr.expires, now, _))
-    if qr.first_seen is not None:
-        life = _("seen {duration} ago, {life}").format(duration=_length(now, qr.first_seen, _), life=life)
-    else:
-        life = _("of unknown age, {life}").format(life=life)
-    return "\n".join((*rows, life, _("scan it from this screen with the camera of the bot's phone")))
-
-
 def _offer(rescue: Rescue, shown: Show, moment: Moment) -> tuple[Rescue, tuple[Show, ...]]:
     """Show a new QR now, or keep it until the last one is a minute old."""
     pace, due = throttle.offer(rescue.pace, shown, moment.monotonic)
@@ -336,25 +334,7 @@ def _alert(text: str) -> Say:
     return Say(text=text, priority=Priority.ALERT)
 
 
-def _length(end: datetime, start: datetime, translate: Callable[[str], str]) -> str:
-    return duration_text((end - start).total_seconds(), translate)
-
-
-def _loss_text(session: Session, translate: Callable[[str], str]) -> str:
-    if session.state is SessionState.LOGGED_OUT:
-        text = translate("{bot} has been logged out; its login QR follows as soon as its log shows one")
-    else:
-        text = translate("{bot} has lost its session and asks for a scan")
-    return text.format(bot=session.watch)
-
-
-def _unconfirmed_text(session: Session, translate: Callable[[str], str]) -> str:
-    path = session.unconfirmed.path if session.unconfirmed else None
-    text = translate("unconfirmed scan line in {log}; send `qr {bot}` to see it")
-    return text.format(log=path.name if path else "?", bot=session.watch)
-
-
-async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, translate: Callable[[str], str]) -> None:
+async def _perform(context: Context, bot: str, step: Step, *, translate: Callable[[str], str]) -> None:
     """Do one step."""
     slot = f"qr {bot}"
     match step:
@@ -362,8 +342,12 @@ async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, t
             context.withdraw(slot)
         case Say():
             await context.send(step.text, to=step.to, priority=step.priority, key=step.key)
+        case Keep(enabled=True):
+            context.store.delete(_kept(bot))
+        case Keep():
+            context.store.put(_kept(bot), "")
         case Show(qr=qr):
-            caption = caption_text(bot, step, now=context.now(), translate=translate)
+            caption = qr_caption(bot, qr, is_unconfirmed=step.is_unconfirmed, now=context.now(), translate=translate)
             try:
                 image = await _image(context, bot, qr, caption)
             except (QrError, OSError) as error:
@@ -373,6 +357,18 @@ async def _perform(context: Context, bot: str, step: Say | Show | Withdraw, *, t
             else:
                 key = _key(bot, step.loss, f"qr {_fingerprint(qr, image.data)}")
                 await context.send(image, priority=Priority.QR, slot=slot, key=key, expires_at=qr.expires)
+
+
+def _kept(bot: str) -> str:
+    return f"disabled {bot}"
+
+
+def _is_wanted(context: Context, bot: str) -> bool:
+    """Tell whether nobody has turned the rescue of a bot off; where that is not known, nobody has."""
+    try:
+        return context.store.get(_kept(bot)) is None
+    except StoreError:
+        return True
 
 
 def _key(bot: str, loss: str, kind: str) -> MessageKey | None:

@@ -28,6 +28,7 @@ from logmonitor import (
     Refusal,
     Session,
     SessionState,
+    StoreError,
     Ticket,
 )
 from logmonitor.session import leave_unconfirmed
@@ -173,6 +174,52 @@ async def test_qr_is_not_sent_after_its_life() -> None:
     operation, context = rescue(), logged_in()
     await meet(operation, context, scan())
     assert [sent.expires_at for sent in context.sent] == [None, None]
+
+
+async def restarted(context: RecordingContext) -> Operation:
+    """Start the operation anew, as after a kill: what was only in memory is gone."""
+    operation = rescue()
+    assert operation.on_start is not None
+    context.sent.clear()
+    await operation.on_start(context)
+    return operation
+
+
+async def test_qr_that_was_held_back_goes_after_a_restart() -> None:
+    """A QR that waited for its minute when the program was killed is offered again, under the key that it had."""
+    operation, context = rescue(), logged_in()
+    await meet(operation, context, scan())
+    await meet(operation, context, scan(NEWER_URL, life=60))
+    operation = await restarted(context)
+    loss = context.session("bob").loss_id
+    assert texts(context) == [NEWER_URL]
+    assert context.sent[0].key == key(f"qr {short_hash(NEWER_URL.encode())}", loss)
+    context.move_on(60)
+    await restarted(context)
+    assert context.sent == []
+    await meet(operation, context, event(EventKind.LOGIN))
+    await restarted(context)
+    assert context.sent == []
+
+
+async def test_disabled_rescue_is_disabled_after_a_restart() -> None:
+    """Whether the rescue is wanted is kept, and where the store cannot tell, it is."""
+    operation, context = rescue(), logged_in()
+    await command(operation, context, "disable-qr-rescue")
+    operation = await restarted(context)
+    await meet(operation, context, scan())
+    assert context.sent == []
+    await command(operation, context, "enable-qr-rescue")
+    await restarted(context)
+    assert texts(context) == [URL]
+    await command(operation, context, "disable-qr-rescue")
+
+    def unreadable(_key: str, /) -> str:
+        raise StoreError("the store cannot be read")
+
+    context.store.get = unreadable  # type: ignore[method-assign]  # a store that fails
+    await restarted(context)
+    assert texts(context) == [URL]
 
 
 async def test_caption_names_bot_file_age_and_life() -> None:
@@ -522,6 +569,8 @@ async def test_one_operation_rescues_every_bot() -> None:
     operation = qr_rescue(OperationConfig())
     context = RecordingContext(Session(watch="bob"), Session(watch="carol"))
     assert operation.on_transition is not None
+    assert operation.status is not None
+    assert operation.status(context, "bob") == ("QR rescue is on",)
     for bot, url in (("bob", URL), ("carol", NEWER_URL)):
         transition = context.happen(scan(url), watch=bot)
         assert transition is not None
