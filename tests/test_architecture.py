@@ -49,6 +49,7 @@ SHELL = (
     "profile_folder",
     "reader",
     "recorder",
+    "rescuer",
     "runtime",
     "sealing",
     "second_channel",
