@@ -1,0 +1,139 @@
+"""The ways that a message can take where the chat does not: an Apprise URL, or another chat."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from logmonitor.channel.apprise_url import SEND_SECONDS, Errand, deliver, service_of
+from logmonitor.channel.verdict import Outcome
+from logmonitor.errors import RejectedError, ThrottledError, TransportError
+from logmonitor.escalating.wording import fitted, is_carried, plain_text, with_file_text
+from logmonitor.parcel import deliverable
+from logmonitor.records import Attachment, Receipt
+from logmonitor.transport import CanVisit, CanWait
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+    from datetime import datetime
+
+    from logmonitor.configuration.record import FallbackConfig
+    from logmonitor.records import Content
+    from logmonitor.transport import Transport
+
+_log = logging.getLogger(__name__)
+CHAT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One fallback at work: when its turn is, whose messages it takes, what of them it carries, and how it sends.
+
+    `send` raises a `TransportError` where it does not arrive, as a transport's own does; its text tells no secret.
+    """
+
+    name: str
+    after: float
+    admins: tuple[str, ...] | None
+    carries_files: bool
+    send: Callable[[Content], Awaitable[Receipt]]
+
+    def is_for(self, names: Collection[str] | None, /) -> bool:
+        """Tell whether it is to have messages to somebody of these configured names, None where nobody knows them."""
+        return self.admins is None or names is None or any(name in self.admins for name in names)
+
+    def takes(self, names: Collection[str] | None, content: Content, /) -> bool:
+        """Tell whether it is to have a message to somebody of these names, and nothing of that would be missing."""
+        return self.is_for(names) and is_carried(content, carries_files=self.carries_files)
+
+
+def apprise_way(
+    config: FallbackConfig,
+    url: str,
+    *,
+    title: str,
+    translate: Callable[[str], str],
+    now: Callable[[], datetime],
+    seconds: float = SEND_SECONDS,
+) -> Way:
+    """Return the way by an Apprise URL."""
+    service = service_of(url)
+    fit = partial(fitted, service=service, translate=translate)
+
+    async def send(content: Content) -> Receipt:
+        errand = Errand(
+            text=fit(with_file_text(content)),
+            title=title,
+            file=content if isinstance(content, Attachment) else None,
+            plain=fit(plain_text(content, translate)),
+        )
+        verdict = await deliver(url, errand, seconds=seconds)
+        problem = f"{service} {verdict.problem}"
+        match verdict.outcome:
+            case Outcome.TAKEN:
+                return Receipt(message_id=None, accepted_at=now())
+            case Outcome.REFUSED:
+                raise RejectedError(problem)
+            case Outcome.THROTTLED:
+                raise ThrottledError(problem, retry_after=verdict.retry_after)
+            case _:
+                raise TransportError(problem)
+
+    return Way(
+        name=config.name, after=config.after, admins=config.admins, carries_files=config.carries_files, send=send
+    )
+
+
+def chat_way(
+    config: FallbackConfig,
+    make: Callable[[], Transport],
+    *,
+    translate: Callable[[str], str],
+    seconds: float = CHAT_SECONDS,
+) -> Way:
+    """Return the way by another chat, which is entered for each message, and beside whoever else uses it."""
+
+    async def send(content: Content) -> Receipt:
+        transport = make()
+        if isinstance(transport, CanVisit):
+            transport = transport.visiting()
+        try:
+            async with asyncio.timeout(seconds) as deadline, transport:
+                if isinstance(transport, CanWait):
+                    await transport.wait_until_up()
+                return await _send_to_some(transport, config.to, content, translate)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            health = transport.health()
+            reason = f": {health.reason}" if health.reason and not health.is_up else ""
+            raise TransportError(f"it has not taken it within {seconds:g} s{reason}") from error
+
+    return Way(name=config.name, after=config.after, admins=config.admins, carries_files=True, send=send)
+
+
+async def _send_to_some(
+    transport: Transport, to: tuple[str, ...], content: Content, translate: Callable[[str], str]
+) -> Receipt:
+    """Send to everybody; one whom it reaches is enough.
+
+    Raises:
+        TransportError: it reached nobody; the last reason is told.
+    """
+    receipt: Receipt | None = None
+    failure: TransportError | None = None
+    for who in to:
+        try:
+            contact = await transport.resolve(who)
+            for part in deliverable(content, transport.limits, translate=translate):
+                receipt_of_part = await transport.send(contact.id, part)
+            receipt = receipt_of_part
+        except TransportError as error:
+            failure = error
+            _log.warning("a message did not reach %s over a fallback: %s", who, error)
+    if receipt is not None:
+        return receipt
+    raise failure or RejectedError("there is nobody to send to")
