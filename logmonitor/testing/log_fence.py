@@ -30,7 +30,9 @@ class LogFence:
         self._before = {watch: writer.lines for watch, writer in writers.items()}
         self._read = dict.fromkeys(writers, 0)
         self._changed = asyncio.Event()
-        self.operation = Operation(name=NAME, config=OperationConfig(), on_batch=self._on_batch)
+        self.operation = Operation(
+            name=NAME, config=OperationConfig(), on_start=self._on_start, on_batch=self._on_batch
+        )
 
     @property
     def unread(self) -> Mapping[str, int]:
@@ -46,7 +48,15 @@ class LogFence:
             self._changed.clear()
             await self._changed.wait()
 
-    async def _on_batch(self, _context: Context, batch: LogBatch) -> None:
+    async def _on_start(self, context: Context) -> None:
+        """Expect what was written since an earlier program in the same folder."""
+        for watch, writer in self._writers.items():
+            handled = context.store.get(watch)
+            if handled is not None:
+                self._before[watch] -= writer.path.read_bytes()[int(handled) :].count(b"\n")
+
+    async def _on_batch(self, context: Context, batch: LogBatch) -> None:
+        context.store.put(batch.watch, str(batch.end_offset))
         ends = (*(line.offset for line in batch.lines[1:]), batch.end_offset)
         whole = sum(line.offset + len(line.raw) < end for line, end in zip(batch.lines, ends, strict=True))
         self._read[batch.watch] += whole
