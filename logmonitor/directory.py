@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.contact import find_contact
 from logmonitor.errors import RejectedError, TransportError
 from logmonitor.records import Health
-from logmonitor.transport import CanWait
+from logmonitor.transport import CanRecall, CanWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -131,6 +131,17 @@ class Directory:
         if to in self._names:
             to = (self._found.get(to) or await self._find(to)).id
         return await self._transport.send(to, content)
+
+    async def recall(self, message_id: str, /) -> None:
+        """Take back a message that was sent.
+
+        Raises:
+            RejectedError: it cannot be taken back, now or later, as in a chat that cannot do that at all.
+            TransportError: it did not work this time.
+        """
+        if not isinstance(self._transport, CanRecall):
+            raise RejectedError("the chat takes nothing back")
+        await self._transport.recall(message_id)
 
     def health(self) -> Health:
         """Whether the chat can be reached now; one that cannot be waited for is tried, whatever it says."""

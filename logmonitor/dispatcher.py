@@ -154,6 +154,8 @@ class Dispatcher:
 
     def handle(self, message: Message) -> None:
         """Let one message take effect, or none."""
+        if not message.from_self:
+            self._world.outbox.note_inbound(message.conversation)
         heard = hear(message, self._policy, now=self._world.clock.now())
         if not heard.allowed and heard.reason is not Reason.STALE:
             self._leave(message, heard.reason)

@@ -105,8 +105,30 @@ class Overview:
                     duration=duration_text(delivery.failing_for, _), reason=delivery.reason, count=delivery.waiting
                 )
             )
+        if delivery.paused_for is not None:
+            rows.append(
+                _("the chat was sent too much and is let be for {duration}; {count} messages wait").format(
+                    duration=duration_text(delivery.paused_for, _), count=delivery.waiting
+                )
+            )
+        if delivery.unanswered:
+            rows.append(
+                _("the chat takes no more until somebody writes to this bot: {conversations}").format(
+                    conversations=", ".join(delivery.unanswered)
+                )
+            )
+        if delivery.unsaved:
+            rows.append(
+                _("messages in memory only, lost if the program ends now: {count} ({reason})").format(
+                    count=delivery.unsaved, reason=delivery.store_failure
+                )
+            )
         if delivery.failed or delivery.dropped:
-            rows.append(_("messages given up: {count}").format(count=delivery.failed + delivery.dropped))
+            rows.append(
+                _("messages given up: {count}; `logmonitor outbox` shows them").format(
+                    count=delivery.failed + delivery.dropped
+                )
+            )
         return rows
 
     def _chat_row(self, now: datetime) -> str:
@@ -124,10 +146,14 @@ class Overview:
     def _messages_row(self, delivery: Delivery) -> str:
         """Tell what was sent and what waits, and how much the chat allows where it has a number."""
         _ = self.translate
-        allowed = self.transport.limits.per_hour
-        text = (
-            _("messages: {sent} sent in the last hour, {waiting} waiting")
-            if allowed is None
-            else _("messages: {sent} sent in the last hour, of {allowed} that the chat allows; {waiting} waiting")
+        limits = self.transport.limits
+        if limits.per_period is None:
+            return _("messages: {sent} sent in the last hour, {waiting} waiting").format(
+                sent=delivery.sent_last_hour, waiting=delivery.waiting
+            )
+        return _("messages: {sent} of {allowed} that the chat takes sent within {duration}, {waiting} waiting").format(
+            sent=delivery.sent_in_period,
+            allowed=limits.per_period,
+            duration=duration_text(limits.period, _),
+            waiting=delivery.waiting,
         )
-        return text.format(sent=delivery.sent_last_hour, allowed=allowed, waiting=delivery.waiting)

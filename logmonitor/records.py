@@ -326,8 +326,12 @@ class Delivery:
     """How delivery stands.
 
     `waiting` counts messages; `failing_for` is how many seconds the chat has taken nothing, None while it takes what it
-    is given, and `reason` the last failure. `failed` counts messages given up since the start, `dropped` those for
-    which there was no room, `alerts` those to whoever was sent most of them, `sent_last_hour` what the chat has taken.
+    is given, and `reason` the last failure. `failed` counts messages given up, as far as they are known, `dropped`
+    those for which there was no room since the start, `alerts` those to whoever was sent most of them,
+    `sent_last_hour` and `sent_in_period` what the chat has taken, by the hour and by the period of its limits.
+    `paused_for` is for how many seconds it is let be, since it was sent too much, None if it is not; `unanswered` are
+    conversations that get no more until something comes from there. `unsaved` counts what waits and is in memory only,
+    since the store cannot be written, for the reason `store_failure`; that is empty if it can.
     """
 
     waiting: int
@@ -336,4 +340,9 @@ class Delivery:
     failing_for: float | None = None
     reason: str = ""
     sent_last_hour: int = 0
+    sent_in_period: int = 0
     alerts: int = 0
+    paused_for: float | None = None
+    unanswered: tuple[str, ...] = ()
+    unsaved: int = 0
+    store_failure: str = ""

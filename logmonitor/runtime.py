@@ -103,7 +103,7 @@ async def _serve(runtime: _Runtime, transport: Transport, stop: asyncio.Event) -
         work.cancel()
         await asyncio.wait({work})
         if not await runtime.outbox.flush(FLUSH_SECONDS):
-            _log.warning("%d messages were not delivered", runtime.outbox.waiting)
+            _log.warning("%d messages were not delivered", runtime.outbox.delivery().waiting)
         delivery.cancel()
 
 
@@ -166,8 +166,11 @@ class _Runtime:
         self._directory = Directory(transport, names)
         self.outbox = Outbox(
             self._directory,
+            letters=lasting.store.letters,
             translate=self._translate,
             secrets=config.secrets,
+            zone=config.bot.timezone,
+            now=clock.now,
             monotonic=clock.monotonic,
             sleep=clock.sleep,
         )

@@ -26,15 +26,18 @@ class Limits:
     """What one message of a chat can carry.
 
     A text is at most `text_size` of `text_unit`, an attachment at most `attachment_bytes`. Without `captions` an
-    attachment carries no text, so that its caption has to go before it as a message of its own. `per_hour` is how many
-    messages it takes in an hour, None where no number is known.
+    attachment carries no text, so that its caption has to go before it as a message of its own. `per_period` is how
+    many messages it takes in any `period` seconds, `per_inbound` how many a conversation gets after each message that
+    comes from there; None where no number is known.
     """
 
     text_size: int = 2000
     text_unit: TextUnit = TextUnit.CHARACTERS
     attachment_bytes: int = 2_000_000
     captions: bool = True
-    per_hour: int | None = None
+    per_period: int | None = None
+    period: float = 3600.0
+    per_inbound: int | None = None
 
 
 class Transport(Protocol):

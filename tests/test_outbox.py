@@ -7,7 +7,7 @@ import gzip
 import os
 import threading
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
 _DOWN = TransportError("the chat is down")
+_NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 _IMAGE = Attachment(filename="qr.png", content_type="image/png", data=b"x" * 100, caption="bob needs a scan")
 
 
@@ -40,6 +41,9 @@ class _Clock:
 
     def monotonic(self) -> float:
         return self.time
+
+    def now(self) -> datetime:
+        return _NOON + timedelta(seconds=self.time)
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -78,7 +82,12 @@ class _Gate:
 
 def _outbox(carrier: MemoryTransport | _Gate, clock: _Clock | None = None, **more: object) -> Outbox:
     clock = clock or _Clock()
-    values: dict[str, object] = {"monotonic": clock.monotonic, "sleep": clock.sleep, "rand": lambda: 1.0} | more
+    values: dict[str, object] = {
+        "now": clock.now,
+        "monotonic": clock.monotonic,
+        "sleep": clock.sleep,
+        "rand": lambda: 1.0,
+    } | more
     return Outbox(carrier, **values)  # type: ignore[arg-type]  # the names are checked by Outbox itself
 
 
@@ -176,7 +185,7 @@ def test_outbox_doubles_its_pauses_up_to_a_minute(part: float) -> None:
         outbox = _outbox(chat, clock, rand=lambda: part)
         outbox.put("admin", "hello")
         assert await _deliver(outbox)
-        assert _texts(chat) == ["hello"]
+        assert _texts(chat) == ["[12:00] hello" if part else "hello"]
         assert clock.pauses == [part * seconds for seconds in (1, 2, 4, 8, 16, 32, 60, 60)]
 
     _run(story())
@@ -208,7 +217,7 @@ def test_outbox_gives_up_after_an_hour() -> None:
         outbox.put("admin", "hello")
         outbox.put("admin", "world")
         assert await _deliver(outbox)
-        assert (chat.sent, outbox.failed, outbox.waiting) == ([], 2, 0)
+        assert (chat.sent, outbox.failed, outbox.delivery().waiting) == ([], 2, 0)
         assert 3600 <= sum(clock.pauses) < 3720
 
     _run(story())
@@ -225,7 +234,9 @@ def test_outbox_gives_up_at_once_what_the_chat_rejects() -> None:
         outbox.put("admin", "taken")
         assert await _deliver(outbox)
         assert (_texts(chat), outbox.failed, clock.pauses) == (["taken"], 1, [])
-        assert outbox.delivery() == Delivery(waiting=0, failed=1, dropped=0, reason="no such contact", sent_last_hour=1)
+        assert outbox.delivery() == Delivery(
+            waiting=0, failed=1, dropped=0, reason="no such contact", sent_last_hour=1, sent_in_period=1
+        )
 
     _run(story())
 
@@ -245,7 +256,7 @@ def test_outbox_lets_a_retry_hold_back_only_its_own_priority() -> None:
             for _ in range(3):
                 gate.take()
             assert [await gate.begun.get(), await gate.begun.get()] == ["reply", "alert"]
-            assert outbox.waiting >= 2
+            assert outbox.delivery().waiting >= 2
             clock.going.set()
             assert await outbox.flush(20)
         assert gate.sent == ["alert", "reply", "next reply"]
@@ -375,9 +386,9 @@ def test_outbox_drops_the_oldest_of_the_least_urgent_when_full(caplog: pytest.Lo
         outbox.put("admin", "digest", priority=Priority.DIGEST)
         clock.time = 61.0
         outbox.put("admin", "QR", priority=Priority.QR)
-        assert (outbox.waiting, outbox.dropped) == (2, 3)
+        assert (outbox.delivery().waiting, outbox.dropped) == (2, 3)
         assert await _deliver(outbox)
-        assert _texts(chat) == ["QR", "reply"]
+        assert _texts(chat) == ["QR", "[12:00] reply"]
 
     _run(story())
     assert [record.getMessage() for record in caplog.records] == [
@@ -623,7 +634,7 @@ def test_outbox_tells_how_delivery_stands() -> None:
             gate.take()
             assert await outbox.flush(20)
         assert outbox.delivery() == Delivery(
-            waiting=0, failed=0, dropped=0, reason="the chat is down", sent_last_hour=1
+            waiting=0, failed=0, dropped=0, reason="the chat is down", sent_last_hour=1, sent_in_period=1
         )
 
     _run(story())
@@ -694,7 +705,7 @@ def test_outbox_ends_at_a_bug_and_goes_on_when_run_again(bug: Exception) -> None
         with pytest.raises(ExceptionGroup) as caught:
             await run
         assert caught.value.exceptions == (bug,)
-        assert outbox.waiting == 1
+        assert outbox.delivery().waiting == 1
         assert await _deliver(outbox)
         assert _texts(chat) == ["held back"]
 
@@ -727,7 +738,7 @@ def test_outbox_delivers_everything_once_and_in_order(messages: list[tuple[str, 
     async def story() -> None:
         chat = MemoryTransport()
         chat.fail_next(_DOWN, times=failures)
-        outbox = _outbox(chat)
+        outbox = _outbox(chat, rand=lambda: 0.0)
         for number, (to, priority) in enumerate(messages):
             outbox.put(to, f"{priority.name} {number:02}", priority=priority)
         assert await _deliver(outbox)
@@ -783,7 +794,10 @@ def test_outbox_tries_nothing_while_the_chat_says_it_is_down() -> None:
             chat.fail_next(TransportError("not yet"))
             chat.up.set()
             assert await outbox.flush(20)
-        assert sorted(chat.sent) == [("admin", "new QR"), ("other", "hello")]
+        assert sorted(chat.sent) == [
+            ("admin", "[2026-11-20 12:00] new QR"),
+            ("other", "[2026-11-20 12:00] hello"),
+        ]
         assert (outbox.failed, clock.pauses) == (0, [1.0])
 
     _run(story())

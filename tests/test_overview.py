@@ -116,7 +116,7 @@ class Budgeted(MemoryTransport):
 
     def __init__(self) -> None:
         """Be up."""
-        super().__init__(limits=Limits(per_hour=10))
+        super().__init__(limits=Limits(per_period=10))
         self.state = Health(is_up=True, since=datetime.now(UTC) - timedelta(hours=3), reason="over a slow line")
 
     def health(self) -> Health:
@@ -134,7 +134,7 @@ async def test_status_tells_since_when_the_chat_is_up_and_what_it_allows(tmp_pat
         sent = await chat.wait_for(2)
     assert str(sent[1][1]).splitlines()[1:] == [
         "chat: up for 3 h: over a slow line",
-        "messages: 2 sent in the last hour, of 10 that the chat allows; 0 waiting",
+        "messages: 2 of 10 that the chat takes sent within 1 h, 0 waiting",
     ]
 
 

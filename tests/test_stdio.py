@@ -517,9 +517,13 @@ async def test_stdio_needs_both_streams(monkeypatch: pytest.MonkeyPatch, name: s
 
 def test_stdio_has_the_limits_it_is_given() -> None:
     """What the peer's chat carries is for the configuration to say."""
-    limits = Stdio(text_size=100, text_unit=TextUnit.BYTES, attachment_bytes=5, per_hour=60).limits
-    assert limits == Limits(text_size=100, text_unit=TextUnit.BYTES, attachment_bytes=5, per_hour=60)
-    assert Stdio().limits.per_hour is None
+    limits = Stdio(
+        text_size=100, text_unit=TextUnit.BYTES, attachment_bytes=5, per_period=60, period=9.5, per_inbound=3
+    ).limits
+    assert limits == Limits(
+        text_size=100, text_unit=TextUnit.BYTES, attachment_bytes=5, per_period=60, period=9.5, per_inbound=3
+    )
+    assert Stdio().limits == Limits()
 
 
 @given(st.lists(st.binary(max_size=200), max_size=5))

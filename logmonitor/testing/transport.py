@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from logmonitor.clock import SystemClock
 from logmonitor.contact import find_contact
-from logmonitor.errors import RejectedError, TransportError
+from logmonitor.errors import RejectedError, ThrottledError, TransportError
 from logmonitor.records import Attachment, Content, Health, Message, Receipt, Sender
 from logmonitor.testing.sample import ADMIN
 from logmonitor.testing.transcript import Transcript
@@ -95,7 +95,7 @@ class MemoryTransport:
         self._failures.extend([error] * times)
 
     def throttle(self, limit: int, *, period: float = 60.0) -> None:
-        """Take no more than `limit` messages in any `period` seconds from now on, and fail for those beyond."""
+        """Take no more than `limit` messages in any `period` seconds from now on, and say of those beyond when."""
         self._throttle = Throttle(limit=limit, period=period)
 
     def lose_receipts(self, times: int = 1) -> None:
@@ -197,8 +197,14 @@ class MemoryTransport:
         if self._throttle is None:
             return None
         limit, period = self._throttle.limit, self._throttle.period
-        self._throttle, is_admitted = admit(self._throttle, self._clock.monotonic())
-        return None if is_admitted else TransportError(f"the chat takes {limit} messages in {period:g} s")
+        now = self._clock.monotonic()
+        self._throttle, is_admitted = admit(self._throttle, now)
+        retry_after = self._throttle.admitted[0] + period - now
+        return (
+            None
+            if is_admitted
+            else ThrottledError(f"the chat takes {limit} messages in {period:g} s", retry_after=retry_after)
+        )
 
     async def wait_for(self, count: int, *, deadline: float = 10.0) -> list[tuple[str, Content]]:
         """Wait until `count` messages have been accepted; return them all.

@@ -55,11 +55,18 @@ class Stdio:
         text_size: _Size = 2000,
         text_unit: TextUnit = TextUnit.CHARACTERS,
         attachment_bytes: _Size = 2_000_000,
-        per_hour: _Size | None = None,
+        per_period: _Size | None = None,
+        period: _Seconds = 3600.0,
+        per_inbound: _Size | None = None,
     ) -> None:
         """Set the limits of the peer's chat, and how long to wait for the peer, in seconds."""
         self._limits = Limits(
-            text_size=text_size, text_unit=text_unit, attachment_bytes=attachment_bytes, per_hour=per_hour
+            text_size=text_size,
+            text_unit=text_unit,
+            attachment_bytes=attachment_bytes,
+            per_period=per_period,
+            period=period,
+            per_inbound=per_inbound,
         )
         self._answer_timeout = answer_timeout
         self._contacts_timeout = contacts_timeout

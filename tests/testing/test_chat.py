@@ -314,8 +314,8 @@ async def test_throttled_chat_gets_everything_in_the_end() -> None:
         await said[0].should_reply("look 0")
         await ann.should_receive_nothing()
         await here.move_on(600)
-        for number in (2, 3, 4):
-            await said[number].should_reply(f"look {number}")
+        for number, text in ((2, "look 2"), (3, "look 3"), (4, "[12:00] look 4")):
+            await said[number].should_reply(text)
 
 
 async def test_limits_of_a_chat_and_its_language_are_kept() -> None:
