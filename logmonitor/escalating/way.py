@@ -121,7 +121,8 @@ async def _send_to_some(
     """Send to everybody; one whom it reaches is enough.
 
     Raises:
-        TransportError: it reached nobody; the last reason is told.
+        RejectedError: everybody was refused.
+        TransportError: it reached nobody this time.
     """
     receipt: Receipt | None = None
     failure: TransportError | None = None
@@ -132,8 +133,8 @@ async def _send_to_some(
                 receipt_of_part = await transport.send(contact.id, part)
             receipt = receipt_of_part
         except TransportError as error:
-            failure = error
+            failure = error if failure is None or isinstance(failure, RejectedError) else failure
             _log.warning("a message did not reach %s over a fallback: %s", who, error)
     if receipt is not None:
         return receipt
-    raise failure or RejectedError("there is nobody to send to")
+    raise failure or RejectedError("there is nobody to send to; expected a contact in `to`")
