@@ -240,7 +240,7 @@ async def test_service_that_hangs_is_given_up(internet: Internet) -> None:
 async def test_url_is_in_no_list_of_processes(internet: Internet) -> None:
     """Whoever sees what runs here sees that something is sent, not where; whoever stops it leaves nothing behind."""
     internet.hangs = True
-    sending = asyncio.create_task(way(f"wecombot://{SECRET}?rto=3600").send("bob is out"))
+    sending = asyncio.ensure_future(way(f"wecombot://{SECRET}?rto=3600").send("bob is out"))
     async with asyncio.timeout(30):
         await internet.called.wait()
     lines = processes_here()
