@@ -65,7 +65,7 @@ class Rescuer:
         """Run `config` once `start` is called, by the words `before`, if there are any."""
         self.config = config
         self.errors_path = config.with_suffix(".err")
-        self._words = (*before, sys.executable, "-m", "logmonitor", "run", config)
+        self._words = (*before, sys.executable, "-m", "logmonitor", "run", "--verbose", config)
         self._environ = environ
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -45,6 +45,7 @@ use = "qr_rescue"
 RESCUE: Final = [LOST, "Login QR of alice, from alice.log", PAYLOAD.format("1")]
 LATE: Final = re.compile(r"^\[[^]]*\d\d:\d\d\] ")
 TRIES: Final = 3
+WAITING: Final = 2
 
 
 @asynccontextmanager
@@ -60,6 +61,7 @@ async def bob_at(gateway: Gateway, folder: Path) -> AsyncIterator[tuple[Rescuer,
         async with Rescuer(config) as bob:
             await gateway.wait_for_connection()
             await is_obeyed(gateway)
+            await bob.keeps(lambda kept: not kept.letters_waiting, "all that was sent is accepted")
             yield bob, alice, way
 
 
@@ -153,5 +155,21 @@ async def test_gateway_that_ends_every_connection_is_tried_until_it_stays(gatewa
         alice.shows("1")
         await bob.until(lambda: way.refused >= TRIES, "it has tried to connect again")
         way.become(SOUND)
+        await gateway.wait_for(3)
+        assert await is_obeyed(gateway) == RESCUE
+
+
+async def test_rescue_survives_a_kill_while_the_gateway_is_down(gateway: Gateway, tmp_path: Path) -> None:
+    """What waits for a dead gateway is in the store: killed and started anew, the program sends it, once."""
+    async with bob_at(gateway, tmp_path) as (bob, alice, _):
+        await gateway.kill()
+        await bob.says("the chat is down")
+        alice.logs_out()
+        alice.shows("1")
+        await bob.keeps(lambda kept: kept.letters_waiting == WAITING, "the messages wait in the store")
+        bob.kill()
+        bob.start()
+        await gateway.restart()
+        await gateway.do("login")
         await gateway.wait_for(3)
         assert await is_obeyed(gateway) == RESCUE
