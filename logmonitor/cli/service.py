@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shlex
 import stat
 import sys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from logmonitor.cli.service_plan import Account
 
 _SUFFIX: Final = ".service"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
 _LIMIT_BYTES: Final = 1 << 20
 
 
@@ -92,7 +94,7 @@ def _request(arguments: argparse.Namespace) -> _Request:
     """
     is_user = arguments.user or os.geteuid() != 0
     name: str | None = arguments.name
-    if name is not None and unit_name(name, otherwise="").removeprefix("logmonitor-") != f"{_bare(name)}{_SUFFIX}":
+    if name is not None and not _NAME.fullmatch(_bare(name)):
         raise ConfigurationError(f"bad name {name!r} of a unit; expected letters, digits, '-', '_' and '.'")
     user = getattr(arguments, "run_as", None)
     if user is not None and is_user:
