@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logmonitor.operation import Context, Invocation
     from logmonitor.outbox import Outbox
     from logmonitor.records import Delivery, Session
+    from logmonitor.rescuer import Rescuer
     from logmonitor.transport import Transport
     from logmonitor.watcher import Watcher
     from logmonitor.worker import Worker
@@ -39,6 +40,7 @@ class Overview:
     directory: Directory
     outbox: Outbox
     lasting: Lasting
+    rescuer: Rescuer | None
     broken: Sequence[BrokenOperation]
     translate: Callable[[str], str]
 
@@ -53,6 +55,8 @@ class Overview:
         for watcher in watchers:
             rows.append(session_text(self.sessions[watcher.name], now=context.now(), translate=_))
             rows.extend(f"  {remark}" for remark in watcher.remarks(_))
+            if self.rescuer is not None:
+                rows.append(f"  {self.rescuer.row(watcher.name)}")
             for worker in self.workers:
                 if worker.is_about(watcher.name):
                     rows.extend(f"  {row}" for row in self._rows_of(worker, context, watcher.name))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from logmonitor.display import visible
 from logmonitor.errors import StoreError
 from logmonitor.lease import Circumstances, Claimant, Reach, is_held_by, is_running, settled
 from logmonitor.sending.gate import Verdict
@@ -55,21 +56,26 @@ class Rescuer:
         watches: Iterable[str],
         reach: Callable[[], Reach],
         waiting_for: Callable[[str], float | None],
-        tell: Callable[[Callable[[Callable[[str], str]], str]], None],
+        names_of: Callable[[str], tuple[str, ...]],
+        tell: Callable[[str], None],
+        translate: Callable[[str], str],
         clock: Clock,
     ) -> None:
         """Share leases on `watches` under this bot's `name`; nothing is opened yet.
 
         `reach` says how admins can be reached now, `waiting_for` for how many seconds the oldest message with a key
-        about a bot has waited here, None where none does. What admins have to know they are told by `tell`, which
-        takes what makes the text, given what translates.
+        about a bot has waited here, None where none does. `names_of` says as whom else a recipient is known: accounts
+        may know the same person by several ids, and the rescuers by one name of their configurations. By `tell` admins
+        learn what they have to know.
         """
         self._config = config
         self._name = name
         self._watches = dict.fromkeys(watches)
         self._reach = reach
         self._waiting_for = waiting_for
+        self._names_of = names_of
         self._tell = tell
+        self._translate = translate
         self._clock = clock
         self._instance = uuid.uuid4().hex
         self._boot = _boot_id()
@@ -108,8 +114,7 @@ class Rescuer:
         now = self._clock.monotonic()
         if self._failure and not self._is_told and now - self._failing_since >= self._config.term:
             self._is_told = True
-            reason = self._failure
-            self._tell(lambda translate: _failure_text(reason, translate))
+            self._tell(self._failure_text())
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -117,7 +122,7 @@ class Rescuer:
         """Tell what becomes of a message to that recipient now: ours to send, another's for now, or delivered."""
 
         def ask(file: LeaseFile) -> Verdict:
-            if file.is_delivered(to, key):
+            if any(file.is_delivered(name, key) for name in self._names_of(to)):
                 return Verdict.DROP
             self._watches.setdefault(key.watch)
             self._settle(file, (key.watch,))
@@ -127,27 +132,30 @@ class Rescuer:
 
     def note_delivered(self, to: str, key: MessageKey, /) -> None:
         """Take note that the recipient has it, for all rescuers."""
-        self._using(lambda file: file.note_delivered(to, key), instead=None)
+        self._using(lambda file: file.note_delivered(self._names_of(to), key), instead=None)
 
     async def wait_for_change(self) -> None:
         """Return when a verdict may be another one than before."""
         await self._changed.wait()
 
-    def rows(self, watch: str, translate: Callable[[str], str]) -> tuple[str, ...]:
+    def row(self, watch: str) -> str:
         """Return who rescues a bot, for `status`."""
+        _ = self._translate
         now = self._clock.monotonic()
         lease = self._using(lambda file: file.lease(watch), instead=None)
         if self._failure:
-            return (_failure_text(self._failure, translate),)
+            return self._failure_text()
         if lease is None or not is_running(lease, boot=self._boot, now=now):
-            return (translate("rescued by nobody now, as this one cannot reach its admins"),)
-        duration = duration_text(now - lease.since, translate)
+            return _("rescued by nobody now, as this one cannot reach its admins")
+        duration = duration_text(now - lease.since, _)
         if lease.instance == self._instance:
-            return (
-                translate("rescued by this one, {name}, for {duration}").format(name=lease.holder, duration=duration),
-            )
-        text = translate("rescued by {name}, for {duration}; this one, {own}, stands by")
-        return (text.format(name=lease.holder, duration=duration, own=self._name),)
+            return _("rescued by this one, {name}, for {duration}").format(name=lease.holder, duration=duration)
+        text = _("rescued by {name}, for {duration}; this one, {own}, stands by")
+        return text.format(name=visible(lease.holder, one_line=True), duration=duration, own=self._name)
+
+    def _failure_text(self) -> str:
+        text = self._translate("the lease cannot be shared with other rescuers, so that each of them sends: {reason}")
+        return text.format(reason=self._failure)
 
     def _settle(self, file: LeaseFile, watches: tuple[str, ...]) -> None:
         """Have the leases of these bots stand as they should, and note which are ours."""
@@ -233,12 +241,6 @@ class Rescuer:
         if file is not None:
             with suppress(StoreError):
                 file.close()
-
-
-def _failure_text(reason: str, translate: Callable[[str], str]) -> str:
-    return translate("the lease cannot be shared with other rescuers, so that each of them sends: {reason}").format(
-        reason=reason
-    )
 
 
 def _boot_id() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.checkpoint import FLUSH_SECONDS as CHECKPOINT_SECONDS
@@ -19,6 +19,7 @@ from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
 from logmonitor.lasting import Lasting
+from logmonitor.lease import Reach
 from logmonitor.notify import Notifier
 from logmonitor.outbox import Outbox
 from logmonitor.overview import Overview
@@ -26,6 +27,7 @@ from logmonitor.pid_file import PidFile
 from logmonitor.qr import render_png
 from logmonitor.recorder import Recorder
 from logmonitor.records import EventKind, Priority, Qr, Session
+from logmonitor.rescuer import Rescuer
 from logmonitor.second_channel import AppriseChannel
 from logmonitor.self_log import SelfLog
 from logmonitor.totp import Totp
@@ -90,7 +92,8 @@ async def serve(
         )
         notifier = notifier or Notifier()
         async with pid_file, notifier.attending(is_at_work=runtime.is_at_work, stop=stop, status=runtime.standing):
-            await _serve(runtime, transport, stop)
+            with runtime.rescuer or nullcontext():
+                await _serve(runtime, transport, stop)
 
 
 async def _serve(runtime: _Runtime, transport: Transport, stop: asyncio.Event) -> None:
@@ -164,9 +167,11 @@ class _Runtime:
         for operation in operations:
             names.update(operation.config.admins or (), operation.contacts)
         self._directory = Directory(transport, names)
+        self.rescuer = self._make_rescuer()
         self.outbox = Outbox(
             self._directory,
             letters=lasting.store.letters,
+            gate=self.rescuer,
             translate=self._translate,
             secrets=config.secrets,
             zone=config.bot.timezone,
@@ -214,6 +219,7 @@ class _Runtime:
             directory=self._directory,
             outbox=self.outbox,
             lasting=lasting,
+            rescuer=self.rescuer,
             broken=config.broken,
             translate=self._translate,
         )
@@ -255,6 +261,8 @@ class _Runtime:
                 tasks.create_task(watcher.run())
             tasks.create_task(self._receive())
             tasks.create_task(self._keep_progress())
+            if self.rescuer is not None:
+                tasks.create_task(self.rescuer.run())
             if isinstance(self._transport, CanReportOwnEvents):
                 tasks.create_task(self._meet_own_events(self._transport))
             self.is_at_work.set()
@@ -271,6 +279,32 @@ class _Runtime:
                 self._checkpoint.flush()
         finally:
             self._checkpoint.flush()
+
+    def _make_rescuer(self) -> Rescuer | None:
+        """Return what this bot shares rescues with others by, None where it does not."""
+        if self._config.rescue is None:
+            return None
+        return Rescuer(
+            self._config.rescue,
+            name=self._config.bot.name,
+            watches=[watch.name for watch in self._config.watches],
+            reach=self._reach,
+            waiting_for=self._keyed_wait,
+            names_of=self._directory.names_of,
+            tell=self._alert,
+            translate=self._translate,
+            clock=self._clock,
+        )
+
+    def _keyed_wait(self, watch: str) -> float | None:
+        """Return for how many seconds the oldest message about a bot that others may have too has waited here."""
+        return self.outbox.oldest_keyed_wait(watch)
+
+    def _reach(self) -> Reach:
+        """Tell how the admins can be reached now."""
+        if self._directory.health().is_up:
+            return Reach.CHAT
+        return Reach.FALLBACK if self._config.fallbacks else Reach.NONE
 
     def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do something beside everything else."""

@@ -45,7 +45,14 @@ class Bench:
         self.told: list[tuple[str, str]] = []
         self._stack = ExitStack()
 
-    def start(self, name: str, *, watches: tuple[str, ...] = ("bob",), term: float = TERM) -> Rescuer:
+    def start(
+        self,
+        name: str,
+        *,
+        watches: tuple[str, ...] = ("bob",),
+        term: float = TERM,
+        translate: Callable[[str], str] = str,
+    ) -> Rescuer:
         """Start a rescuer, which looks once."""
         self.reach.setdefault(name, Reach.CHAT)
         rescuer = Rescuer(
@@ -54,7 +61,9 @@ class Bench:
             watches=watches,
             reach=lambda: self.reach[name],
             waiting_for=lambda watch: self.waiting.get(f"{name} {watch}"),
-            tell=lambda text: self.told.append((name, text(str))),
+            names_of=lambda to: ("Ann", to) if to.startswith("ann-of-") else (to,),
+            tell=lambda text: self.told.append((name, text)),
+            translate=translate,
             clock=self.clock,
         )
         self._stack.enter_context(rescuer)
@@ -97,6 +106,15 @@ def test_one_of_three_sends_and_the_others_drop_it_then(bench: Bench) -> None:
     three[0].note_delivered("Ann", KEY)
     assert verdicts(*three) == [DROP, DROP, DROP]
     assert verdicts(*three, to="Ben") == [SEND, WAIT, WAIT]
+
+
+def test_recipient_is_the_same_person_under_every_id(bench: Bench) -> None:
+    """What one account has sent to the id that it knows Ann by, another need not send to the one that it knows."""
+    alice, carol = bench.start("alice"), bench.start("carol")
+    alice.note_delivered("ann-of-alice", KEY)
+    assert verdicts(alice, carol, to="Ann") == [DROP, DROP]
+    assert verdicts(carol, to="ann-of-carol") == [DROP]
+    assert verdicts(carol, to="Ben") == [WAIT]
 
 
 def test_lease_is_each_bots_own(bench: Bench) -> None:
@@ -153,7 +171,7 @@ def test_first_whose_chat_comes_back_speaks(bench: Bench) -> None:
     bench.reach |= {"alice": Reach.NONE, "carol": Reach.NONE}
     bench.let_pass(2 * TERM, alice, carol)
     assert verdicts(alice, carol) == [WAIT, WAIT]
-    assert alice.rows("bob", str) == ("rescued by nobody now, as this one cannot reach its admins",)
+    assert alice.row("bob") == "rescued by nobody now, as this one cannot reach its admins"
     bench.reach["carol"] = Reach.CHAT
     assert verdicts(carol, alice) == [SEND, WAIT]
 
@@ -244,11 +262,17 @@ def test_status_names_who_rescues(bench: Bench) -> None:
     """Each says who speaks for the bot, for how long, and what it is itself; in Chinese too."""
     alice, carol = bench.start("alice"), bench.start("carol")
     bench.let_pass(120.0, alice, carol)
-    assert alice.rows("bob", str) == ("rescued by this one, alice, for 2 min",)
-    assert carol.rows("bob", str) == ("rescued by alice, for 2 min; this one, carol, stands by",)
+    assert alice.row("bob") == "rescued by this one, alice, for 2 min"
+    assert carol.row("bob") == "rescued by alice, for 2 min; this one, carol, stands by"
+
+
+def test_status_names_who_rescues_in_chinese(bench: Bench) -> None:
+    """An admin who reads Chinese is told the same."""
     chinese = translation("zh")
-    assert alice.rows("bob", chinese) == ("由本机器人（alice）负责救援，已 2 分钟",)
-    assert carol.rows("bob", chinese) == ("由 alice 负责救援，已 2 分钟；本机器人（carol）待命",)
+    alice, carol = bench.start("alice", translate=chinese), bench.start("carol", translate=chinese)
+    bench.let_pass(120.0, alice, carol)
+    assert alice.row("bob") == "由本机器人（alice）负责救援，已 2 分钟"
+    assert carol.row("bob") == "由 alice 负责救援，已 2 分钟；本机器人（carol）待命"
 
 
 # Without the file
@@ -312,7 +336,7 @@ def test_without_the_file_everybody_sends_and_it_is_said(
     assert verdicts(alice, carol) == [SEND, SEND]
     alice.note_delivered("Ann", KEY)
     assert verdicts(alice, carol) == [SEND, SEND]
-    assert alice.rows("bob", str) == (UNSHARED + reason,)
+    assert alice.row("bob") == UNSHARED + reason
     bench.let_pass(TERM - LONGEST_PAUSE, alice, carol)
     assert bench.told == []
     bench.let_pass(5 * TERM, alice, carol)
@@ -332,7 +356,7 @@ def test_file_that_can_be_used_again_is(tmp_path: Path, caplog: pytest.LogCaptur
     bench.let_pass(RETRY_SECONDS, alice, carol)
     assert verdicts(alice, carol) == [SEND, WAIT]
     assert caplog.messages.count("the leases are shared again") == 2
-    assert carol.rows("bob", str)[0].startswith("rescued by alice")
+    assert carol.row("bob").startswith("rescued by alice")
     for each in path.parent.glob("*"):
         each.unlink()
     path.parent.rmdir()
@@ -381,7 +405,7 @@ def test_file_that_another_process_holds_keeps_nobody_from_sending(bench: Bench)
         assert verdicts(alice, carol) == [SEND, WAIT]
         bench.clock.jump(TERM)
         assert verdicts(carol) == [SEND]
-        assert "another process holds it" in carol.rows("bob", str)[0]
+        assert "another process holds it" in carol.row("bob")
         process.kill()
         process.wait()
     bench.let_pass(RETRY_SECONDS, carol)
@@ -400,7 +424,8 @@ from logmonitor.rescuer import Rescuer
 from logmonitor.testing import FakeClock
 clock = FakeClock()
 rescuer = Rescuer(RescueConfig(lease=Path(sys.argv[1])), name="carol", watches=("bob",), reach=lambda: Reach.CHAT,
-                  waiting_for=lambda watch: None, tell=lambda text: None, clock=clock)
+                  waiting_for=lambda watch: None, names_of=lambda to: (to,), tell=print, translate=str,
+                  clock=clock)
 rescuer.look()
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 key = MessageKey(watch="bob", loss="x", kind="loss")
@@ -408,7 +433,7 @@ print(rescuer.verdict("Ann", key).value, flush=True)
 clock.jump(30.0)
 rescuer.look()
 print(rescuer.verdict("Ann", key).value, flush=True)
-print(*rescuer.rows("bob", str), flush=True)
+print(rescuer.row("bob"), flush=True)
 """
     bench.start("alice")
     with child(code, bench.path) as process:
@@ -433,11 +458,12 @@ from logmonitor.records import MessageKey
 from logmonitor.rescuer import Rescuer
 from logmonitor.testing import FakeClock
 rescuer = Rescuer(RescueConfig(lease=Path(sys.argv[1])), name="carol", watches=("bob",), reach=lambda: Reach.CHAT,
-                  waiting_for=lambda watch: None, tell=lambda text: None, clock=FakeClock())
+                  waiting_for=lambda watch: None, names_of=lambda to: (to,), tell=print, translate=str,
+                  clock=FakeClock())
 print("ready", flush=True)
 os.setuid(65534)
 print(rescuer.verdict("Ann", MessageKey(watch="bob", loss="x", kind="loss")).value)
-print(*rescuer.rows("bob", str))
+print(rescuer.row("bob"))
 """
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(folder.stat().st_mode | 0o011)

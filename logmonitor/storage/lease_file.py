@@ -11,7 +11,7 @@ from logmonitor.storage.database import Database
 from logmonitor.storage.row import number_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from logmonitor.records import MessageKey
@@ -139,8 +139,8 @@ class LeaseFile:
             )
         )
 
-    def note_delivered(self, to: str, key: MessageKey, /) -> None:
-        """Remember that a message was delivered, and forget the oldest beyond `LONGEST_MEMORY`.
+    def note_delivered(self, names: Iterable[str], key: MessageKey, /) -> None:
+        """Remember that a message was delivered to who has these names; forget the oldest beyond `LONGEST_MEMORY`.
 
         Raises:
             StoreError: it cannot be written.
@@ -148,15 +148,16 @@ class LeaseFile:
         with self.transaction():
             ((last,),) = self._database.rows("SELECT coalesce(max(number), 0) FROM delivery")
             number = number_of(last) + 1
-            self._database.change(
-                "INSERT INTO delivery (recipient, watch, loss, kind, number) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (recipient, watch, loss, kind) DO NOTHING",
-                to,
-                key.watch,
-                key.loss,
-                key.kind,
-                number,
-            )
+            for name in names:
+                self._database.change(
+                    "INSERT INTO delivery (recipient, watch, loss, kind, number) VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT (recipient, watch, loss, kind) DO NOTHING",
+                    name,
+                    key.watch,
+                    key.loss,
+                    key.kind,
+                    number,
+                )
             self._database.change("DELETE FROM delivery WHERE number <= ?", number - LONGEST_MEMORY)
 
 

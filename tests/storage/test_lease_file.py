@@ -63,8 +63,8 @@ def test_released_leases_are_those_of_one_instance(file: LeaseFile) -> None:
 
 def test_delivery_is_known_to_everybody_for_its_recipient(file: LeaseFile, path: Path) -> None:
     """What one has delivered the others know, for that recipient and that message alone; noting it twice is one."""
-    file.note_delivered("Ann", KEY)
-    file.note_delivered("Ann", KEY)
+    file.note_delivered(["Ann"], KEY)
+    file.note_delivered(["Ann"], KEY)
     other = LeaseFile(path, patience=1.0)
     assert other.is_delivered("Ann", KEY)
     assert not other.is_delivered("Ben", KEY)
@@ -77,7 +77,7 @@ def test_oldest_deliveries_are_forgotten(file: LeaseFile, monkeypatch: pytest.Mo
     """The file does not grow for ever: beyond a number the oldest goes."""
     monkeypatch.setattr(lease_file, "LONGEST_MEMORY", 3)
     for number in range(5):
-        file.note_delivered("Ann", replace(KEY, kind=str(number)))
+        file.note_delivered(["Ann"], replace(KEY, kind=str(number)))
     assert [file.is_delivered("Ann", replace(KEY, kind=str(number))) for number in range(5)] == [
         False,
         False,
