@@ -589,14 +589,14 @@ def test_outbox_logs_no_content(
         assert "classified" not in outbox.delivery().reason
 
     _run(story())
-    logged = [record.getMessage() for record in caplog.records if record.name == "logmonitor.outbox"]
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("logmonitor.sending.")]
     assert logged
     assert all("classified" not in line for line in logged)
 
 
 def test_outbox_tells_an_outage_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
     """However often and for how many a chat fails, the log says it once, and once that it is over."""
-    caplog.set_level("INFO", "logmonitor.outbox")
+    caplog.set_level("INFO", "logmonitor.sending")
 
     async def story() -> None:
         chat, clock = MemoryTransport(), _Clock()

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from logmonitor.errors import TransportError
 from logmonitor.records import Priority
 
 if TYPE_CHECKING:
@@ -72,6 +73,15 @@ class Lane:
             self.queues[letter.priority].letters.append(letter)
         return replaced
 
+    def claim(self) -> bool:
+        """Break off the attempt under way, so that somebody else can send the letter; tell whether it was in time."""
+        if self.attempt is not None and self.attempt.done() and failure_of(self.attempt) is None:
+            return False
+        self.claimed = True
+        if self.attempt is not None:
+            self.attempt.cancel()
+        return True
+
     def put_back(self, letter: Letter) -> None:
         """Let a letter wait again, before those that were written after it."""
         queue = self.queues[letter.priority]
@@ -94,6 +104,11 @@ class Lane:
         for queue in self.queues.values():
             queue.failures, queue.held = 0, False
         self.changed.set()
+
+
+def failure_of(attempt: asyncio.Task[Receipt], /) -> BaseException | None:
+    """Return how an attempt that is over failed, None if it did not."""
+    return TransportError("the attempt was broken off") if attempt.cancelled() else attempt.exception()
 
 
 class Lanes:
@@ -132,8 +147,10 @@ class Lanes:
         """Tell whether the chat is being given anything."""
         return any(lane.sending is not None for lane in self._lanes.values())
 
-    def take_least_urgent(self) -> Letter:
-        """Take out the oldest of the least urgent letters that wait, of which there has to be one."""
+    def take_least_urgent(self) -> Letter | None:
+        """Take out the oldest of the least urgent letters that wait; None if none does."""
         queues = [queue for lane in self._lanes.values() for queue in lane.queues.values() if queue.letters]
+        if not queues:
+            return None
         least_urgent = max(queues, key=lambda queue: (queue.letters[0].priority, -queue.letters[0].id))
         return least_urgent.letters.popleft()
