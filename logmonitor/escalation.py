@@ -39,6 +39,9 @@ class Letterbox(Protocol):
     def waiting(self) -> tuple[Letter, ...]:
         """Return what is not delivered, the most urgent first, else the oldest."""
 
+    def refused(self) -> tuple[Letter, ...]:
+        """Return what the chat has refused, or had for too long, of late."""
+
     def claim(self, id_: int, /) -> Letter | None:
         """Take a letter out of the chat's reach; None if there is nothing to be sent of it any more."""
 
@@ -68,12 +71,12 @@ class Escalation:
         clock: Clock,
         is_up: Callable[[], bool],
         admins_behind: Callable[[str], Collection[str] | None],
-        zone: tzinfo,
+        zone: tzinfo | None,
     ) -> None:
         """Try `ways`, in order, once `run` runs.
 
         `is_up` tells whether the chat can be reached. `admins_behind` returns the configured names of the admins whom a
-        recipient stands for, none if it is nobody's, None where that is not known yet; `zone` is for times of day.
+        recipient stands for, none if it is nobody's, None where that is not known yet; times of day are those of `zone`, or of the machine.
         """
         self._ways = tuple(ways)
         self._letters = letters
@@ -126,10 +129,12 @@ class Escalation:
             self._down_since = None
         elif self._down_since is None:
             self._down_since = now
-        letters = self._letters.waiting()
+        refused, letters = self._letters.refused(), self._letters.waiting()
+        given_up = frozenset(letter.id for letter in refused)
+        letters = tuple(sorted((*refused, *letters), key=lambda letter: (letter.priority, letter.id)))
         known = self._tried.union(letter.id for letter in letters)
         self._refused = {id_: refused for id_, refused in self._refused.items() if id_ in known}
-        first = next((letter for letter in letters if self._is_due(index, letter, now)), None)
+        first = next((one for one in letters if self._is_due(index, one, now, is_given_up=one.id in given_up)), None)
         if first is None:
             return ()
         alike: dict[str, Letter] = {}
@@ -138,12 +143,14 @@ class Escalation:
                 alike.setdefault(letter.to, letter)
         return tuple(alike.values())
 
-    def _is_due(self, index: int, letter: Letter, now: float) -> bool:
+    def _is_due(self, index: int, letter: Letter, now: float, *, is_given_up: bool) -> bool:
+        """Tell whether it is a fallback's turn; the chat is not waited for where it has refused a letter."""
         if letter.priority not in _URGENT or self._admins_of(letter) == frozenset() or self._is_expired(letter):
             return False
         age = (self._clock.now() - letter.written_at).total_seconds()
         written = min(letter.put_at, now - max(0.0, age))  # one from before a restart is older than this clock knows
         since = written if self._down_since is None else min(written, self._down_since)
+        since = float("-inf") if is_given_up else since
         return is_due(index, self._standings, since=since, now=now, passed=self._passed(letter))
 
     def _passed(self, letter: Letter) -> frozenset[int]:

@@ -33,6 +33,7 @@ class Letters:
         """Begin empty."""
         self._clock = clock
         self.letters: dict[int, Letter] = {}
+        self.given_up: dict[int, Letter] = {}
         self.settled: list[tuple[int, str]] = []
 
     def put(
@@ -56,9 +57,13 @@ class Letters:
         """Return what waits."""
         return tuple(sorted(self.letters.values(), key=lambda letter: (letter.priority, letter.id)))
 
+    def refused(self) -> tuple[Letter, ...]:
+        """Return what the chat has refused."""
+        return tuple(self.given_up.values())
+
     def claim(self, id_: int, /) -> Letter | None:
         """Hand a letter over."""
-        return self.letters.pop(id_, None)
+        return self.letters.pop(id_, None) or self.given_up.pop(id_, None)
 
     def give_back(self, letter: Letter, /) -> None:
         """Take it back."""
@@ -330,6 +335,18 @@ async def test_message_that_is_withdrawn_or_over_is_not_escalated() -> None:
         del bench.letters.letters[2]
         await bench.clock.move_on(300)
     assert bench.first.said == []
+
+
+async def test_message_that_the_chat_refuses_goes_at_once() -> None:
+    """Nobody waits for a chat that will not take a message."""
+    bench = Bench()
+    async with bench.running():
+        letter = bench.letters.put("bob is out")
+        bench.letters.given_up[1] = bench.letters.letters.pop(letter.id)
+        bench.letters.put("bob is still out")
+        await bench.clock.move_on(2)
+    assert bench.first.said == ["bob is out"]
+    assert bench.letters.settled == [(1, "mail")]
 
 
 async def test_message_that_somebody_else_took_meanwhile_is_left_alone() -> None:
