@@ -32,7 +32,7 @@ transport = "wechaty"
 endpoint = "{endpoint}"
 token = "{token}"
 tls = false
-admins = ["AdminWeixin"]
+admins = ["admin"]
 
 [[watch]]
 name = "alice"
@@ -51,7 +51,7 @@ WAITING: Final = 2
 @asynccontextmanager
 async def bob_at(gateway: Gateway, folder: Path) -> AsyncIterator[tuple[Rescuer, Alice, Way]]:
     """Give Bob in his chat, by a way to the gateway that is sound, and Alice, who is logged in."""
-    await gateway.do("contact", id="admin", weixin="AdminWeixin")
+    await gateway.do("contact", id="admin")
     await gateway.do("login")
     alice = Alice(LogWriter(folder / "alice.log"))
     alice.logs_in()
