@@ -8,7 +8,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 GATEWAY = tests/gateway
 HAS_NODE = node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: demo example example-code test lint types tests gateway messages lock bench clean
+.PHONY: demo example example-code test lint types tests torture gateway messages lock bench clean
 
 demo: $(VENV)/installed
 	@$(BIN)/logmonitor demo
@@ -31,6 +31,10 @@ types: $(VENV)/installed
 
 tests: $(VENV)/installed gateway
 	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term:skip-covered
+
+# What the suite runs for seconds, for minutes: every rotation and failure, 100 bots, 10 million lines.
+torture: $(VENV)/installed gateway
+	TORTURE=full MODEL_EXAMPLES=5000 $(BIN)/python -m pytest --timeout 3600 tests/torture tests/test_follower_model.py
 
 $(VENV)/installed: pyproject.toml requirements.lock
 	@$(if $(PYTHON),,echo 'logmonitor needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3' >&2; exit 1)

@@ -5,4 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+import pytest
+
 IS_FULL: Final = os.environ.get("TORTURE") == "full"
+FULL_ONLY: Final = pytest.mark.skipif(not IS_FULL, reason="only in the full torture; `make torture` runs it")

@@ -12,6 +12,7 @@ from logmonitor.following.generation import Position
 from logmonitor.records import Chunk, Notice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _TABLES = """
@@ -61,10 +62,11 @@ class Ledger:
             row = rows.fetchone()
         return None if row is None else _unpacked(row[0])
 
-    def data(self) -> bytes:
-        """Return all data in the order given out."""
+    def lines(self) -> Iterator[bytes]:
+        """Yield all lines in the order given out, without terminators; half a line was the last of its chunk."""
         with closing(self._database.execute("SELECT data FROM item WHERE data IS NOT NULL ORDER BY id")) as rows:
-            return b"".join(data for (data,) in rows)
+            for (data,) in rows:
+                yield from data.split(b"\n")[: -1 if data.endswith(b"\n") or not data else None]
 
     def has(self, raw: bytes) -> bool:
         """Tell whether the last data end with a line."""

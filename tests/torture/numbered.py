@@ -17,6 +17,11 @@ def line(number: int) -> bytes:
     return b"%08d %s\n" % (number, (b"%08x" % check * 18)[:length])
 
 
+def size_bytes(written: int) -> int:
+    """Return how many bytes so many lines have, with their terminators."""
+    return sum(len(line(number)) for number in range(written))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """What became of the lines."""
@@ -34,11 +39,6 @@ class Tally:
 
     score: Score
     gaps: tuple[range, ...]
-
-    @property
-    def lost_bytes(self) -> int:
-        """How many bytes the lost lines have, with their terminators."""
-        return sum(len(line(number)) for gap in self.gaps for number in gap)
 
 
 def tally(lines: Iterable[bytes], *, written: int) -> Tally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,16 +14,18 @@ from typing import TYPE_CHECKING, Final, Self
 
 from tests.torture.ledger import Ledger, Remark
 from tests.torture.numbered import Tally, line, tally
-from tests.torture.writer import Kind, archive_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from tests.torture.writer import Kind
+
 ROOT: Final = Path(__file__).parent.parent.parent
 DEADLINE: Final = 60.0
 LOUD: Final = frozenset({"gap", "long_line", "unreadable"})
 _PAUSE: Final = 0.02
+_GROWN_BYTES: Final = 50_000
 
 
 class Scene:
@@ -67,9 +70,7 @@ class Scene:
 
     def start_witness(self, *, stop_behind: int = 0) -> None:
         """Follow from where the ledger ends."""
-        archive = archive_of(self.log)
         argv = [sys.executable, "-m", "tests.torture.witness", os.fspath(self.log), os.fspath(self._ledger_path)]
-        argv += ["--archive", os.fspath(archive)] if archive.exists() else []
         argv += ["--stop-behind", str(stop_behind)]
         self._witness = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         self._processes.callback(_end, self._witness)
@@ -112,13 +113,23 @@ class Scene:
 
     def wait_for_rotation(self, number: int) -> None:
         """Wait until the log has been rotated so often."""
-        assert self._said() == f"rotated {number}"
+        while (said := self._said()) != f"rotated {number}":
+            assert said.startswith("rotated "), said
+
+    def wait_until_grown(self) -> None:
+        """Wait until the file that stands there has lines."""
+        assert self.wait_until(lambda: self.log.stat().st_size > _GROWN_BYTES)
 
     def wait_for_writer(self) -> int:
         """Wait until all is written; return how many lines."""
         while not (said := self._said()).startswith("written "):
             assert said, "the writer has ended"
         return int(said.removeprefix("written "))
+
+    def limit_descriptors(self, count: int | None = None) -> None:
+        """Let the witness open nothing that would be beyond `count` descriptors; without it as many as it may."""
+        _, hard_limit = resource.prlimit(self.witness_pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.witness_pid, resource.RLIMIT_NOFILE, (count or hard_limit, hard_limit))
 
     @property
     def is_writing(self) -> bool:
@@ -141,13 +152,17 @@ class Scene:
             time.sleep(_PAUSE)
         return True
 
+    def wait_for_bytes(self, size_bytes: int) -> None:
+        """Wait until so much has been given out, or all is written."""
+        self.wait_until(lambda: self.ledger.size_bytes() >= size_bytes or not self.is_writing)
+
     def tally(self, written: int) -> Tally:
         """Return what has become of the lines, once the last one has been given out."""
         assert self.wait_until(lambda: self.ledger.has(line(written - 1))), (
-            tally(self.ledger.data().splitlines(), written=written),
+            tally(self.ledger.lines(), written=written),
             self.ledger.remarks(),
         )
-        return tally(self.ledger.data().splitlines(), written=written)
+        return tally(self.ledger.lines(), written=written)
 
     def loud_remarks(self) -> list[Remark]:
         """Return what the follower said of losses and failures."""
