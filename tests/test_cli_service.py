@@ -21,7 +21,7 @@ from logmonitor.errors import ConfigurationError
 from logmonitor.needs import Need
 from logmonitor.unit_file import Hardening, Scope, configuration_of, unit_text
 from tests.hosting.own_systemd import Systemd, systemd_lack
-from tests.hosting.strangers import Strangers, until
+from tests.hosting.strangers import Strangers, bare_interpreter, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -346,6 +346,18 @@ def test_code_of_others_is_not_run_by_root(machine: Machine, tmp_path: Path) -> 
     assert code == 0 or "cannot run" in said[0] or "fails as" in said[0], said
 
 
+@needs_root
+def test_what_is_run_as_another_user_has_nothing_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers, groups and environment are the user's own."""
+    python = bare_interpreter()
+    monkeypatch.setattr(sys, "executable", python)
+    script = "import os; print(os.getresuid(), os.getresgid(), 0 in os.getgroups(), sorted(os.environ))"
+    account = account_of(65534)
+    said = service_facts.run_as(account, script, given=b"")
+    assert said.startswith(f"{(account.uid,) * 3} {(account.gid,) * 3} False [")
+    assert "BOT_TOKEN" not in said
+
+
 def facts(**changes: object) -> Facts:
     """Return what is found in a configuration that needs nothing."""
     fields: dict[str, object] = {
@@ -572,7 +584,7 @@ async def test_service_works_in_all_that_is_closed_to_it(
     assert (folder / "alice.db").exists()
     pid = int((folder / "alice.pid").read_text())
     modes = {line.split()[4]: line.split()[5][:2] for line in said_of(pid, "mountinfo").splitlines()}
-    assert (modes["/"], modes[str(folder)]) == ("ro", "rw")
+    assert (modes["/"], modes["/tmp"]) == ("ro", "rw")
     assert "NoNewPrivs:\t1" in said_of(pid, "status")
     assert cli.main(["service", "uninstall", str(configuration)]) == 0
     assert not (folder / "alice.pid").exists()
