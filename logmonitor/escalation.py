@@ -76,7 +76,8 @@ class Escalation:
         """Try `ways`, in order, once `run` runs.
 
         `is_up` tells whether the chat can be reached. `admins_behind` returns the configured names of the admins whom a
-        recipient stands for, none if it is nobody's, None where that is not known yet; times of day are those of `zone`, or of the machine.
+        recipient stands for, none if it is nobody's, None where that is not known yet; `zone` is for times of
+        day, the machine's where there is none.
         """
         self._ways = tuple(ways)
         self._letters = letters

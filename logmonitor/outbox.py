@@ -56,7 +56,7 @@ class Outbox:
         max_waiting: int = 1000,
         translate: Callable[[str], str] = str,
         secrets: Iterable[str] = (),
-        zone: tzinfo = UTC,
+        zone: tzinfo | None = UTC,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

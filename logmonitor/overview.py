@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from logmonitor.config import BrokenOperation
     from logmonitor.directory import Directory
+    from logmonitor.escalation import Escalation
     from logmonitor.lasting import Lasting
     from logmonitor.operation import Context, Invocation
     from logmonitor.outbox import Outbox
@@ -39,6 +40,7 @@ class Overview:
     transport: Transport
     directory: Directory
     outbox: Outbox
+    escalation: Escalation
     lasting: Lasting
     rescuer: Rescuer | None
     broken: Sequence[BrokenOperation]
@@ -133,6 +135,7 @@ class Overview:
                     count=delivery.failed + delivery.dropped
                 )
             )
+        rows.extend(self.escalation.rows(_))
         return rows
 
     def _chat_row(self, now: datetime) -> str:

@@ -14,6 +14,7 @@ from logmonitor.clock import SystemClock
 from logmonitor.command import processes_of
 from logmonitor.directory import Directory
 from logmonitor.dispatcher import Dispatcher, Safeguards
+from logmonitor.escalating.assembly import make_escalation
 from logmonitor.granting.commands import grant_commands
 from logmonitor.host import LocalHost
 from logmonitor.isolation import isolated
@@ -198,6 +199,15 @@ class _Runtime:
                 overview=self._tell_overview,
             ),
         )
+        self._escalation = make_escalation(
+            config,
+            self.outbox,
+            operations=operations,
+            directory=self._directory,
+            transport=transport,
+            translate=self._translate,
+            clock=clock,
+        )
         self._workers = tuple(Worker(operation, world) for operation in operations)
         self._watchers = tuple(
             Watcher(
@@ -218,6 +228,7 @@ class _Runtime:
             transport=transport,
             directory=self._directory,
             outbox=self.outbox,
+            escalation=self._escalation,
             lasting=lasting,
             rescuer=self.rescuer,
             broken=config.broken,
@@ -261,6 +272,7 @@ class _Runtime:
                 tasks.create_task(watcher.run())
             tasks.create_task(self._receive())
             tasks.create_task(self._keep_progress())
+            tasks.create_task(self._escalation.run())
             if self.rescuer is not None:
                 tasks.create_task(self.rescuer.run())
             if isinstance(self._transport, CanReportOwnEvents):
@@ -301,10 +313,10 @@ class _Runtime:
         return self.outbox.oldest_keyed_wait(watch)
 
     def _reach(self) -> Reach:
-        """Tell how the admins can be reached now."""
-        if self._directory.health().is_up:
+        """Tell how the admins can be reached now; a chat that says that it is down and is tried all the same may fail."""
+        if self._transport.health().is_up:
             return Reach.CHAT
-        return Reach.FALLBACK if self._config.fallbacks else Reach.NONE
+        return Reach.FALLBACK if self._config.fallbacks or self._directory.health().is_up else Reach.NONE
 
     def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do something beside everything else."""

@@ -33,6 +33,7 @@ class Letters:
         """Begin empty."""
         self._clock = clock
         self.letters: dict[int, Letter] = {}
+        self._count = 0
         self.given_up: dict[int, Letter] = {}
         self.settled: list[tuple[int, str]] = []
 
@@ -40,7 +41,8 @@ class Letters:
         self, content: Content, *, to: str = "boss-id", priority: Priority = Priority.QR, slot: str | None = None
     ) -> Letter:
         """Take a letter."""
-        number = len(self.settled) + len(self.letters) + 1
+        self._count += 1
+        number = self._count
         letter = Letter(
             id=number,
             to=to,

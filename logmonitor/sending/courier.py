@@ -59,7 +59,7 @@ class Times:
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     rand: Callable[[], float]
-    zone: tzinfo
+    zone: tzinfo | None
 
 
 class Courier:

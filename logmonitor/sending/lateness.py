@@ -16,10 +16,10 @@ LATE_SECONDS: Final = 60.0
 """A message that is older when it goes tells how old it is."""
 
 
-def stamp_of(written_at: datetime, /, *, age: float, now: datetime, zone: tzinfo) -> str:
+def stamp_of(written_at: datetime, /, *, age: float, now: datetime, zone: tzinfo | None) -> str:
     """Return when a message of `age` seconds was written, with the date unless that is today; "" for a recent one.
 
-    It is in digits, which read the same in every language.
+    It is in digits, which read the same in every language; without a `zone` those of the machine's.
     """
     if age <= LATE_SECONDS:
         return ""
