@@ -86,7 +86,7 @@ def test_unwrap_stops_at_encoding_without_end() -> None:
     assert unwrap("https%" + "25" * 1000 + "3A") == "https%" + "25" * 994 + "3A"
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(PAYLOADS)
 def test_render_png_scans_as_its_payload(payload: str) -> None:
     """A rendered payload scans as itself."""
