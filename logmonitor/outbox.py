@@ -13,7 +13,6 @@ import random
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.parcel import Parcel, is_slow, packed
@@ -76,7 +75,6 @@ class Outbox:
         self._monotonic = monotonic
         self._alerts: Counter[str] = Counter()
         self._ledger = Ledger(letters, now=now, monotonic=monotonic)
-        self._ids = count(self._ledger.read(lambda kept: kept.next_id(), 1))
         self._postbox = Postbox(self._ledger, gate, max_waiting=max_waiting, now=now, monotonic=monotonic)
         self._courier = Courier(
             carrier,
@@ -113,7 +111,7 @@ class Outbox:
         if key is not None and self._ledger.is_decided(to, key):
             return None
         return Letter(
-            id=next(self._ids),
+            id=self._ledger.next_id(),
             to=to,
             content=(content if isinstance(content, Parcel) else self._packed(content)).content,
             priority=priority,
@@ -177,8 +175,7 @@ class Outbox:
         """Learn that something came in from a conversation, which may get so many messages again."""
         if self._courier.budget.note_inbound(conversation):
             self._ledger.change(lambda letters: letters.note_inbound(conversation))
-            for lane in self._postbox.lanes:
-                lane.changed.set()
+            self._postbox.lanes.look_again()
 
     # How it stands
 
@@ -294,8 +291,7 @@ class Outbox:
         """Ask again for what waits whenever another may send it, or has."""
         while True:
             await gate.wait_for_change()
-            for lane in self._postbox.lanes:
-                lane.changed.set()
+            self._postbox.lanes.look_again()
             self._postbox.progress.set()
 
     def _can_go(self) -> bool:

@@ -45,11 +45,12 @@ class Budget:
     def note_sent(self, to: str, now: float) -> None:
         """Count a message that the chat has taken."""
         self._sent_at.append(now)
-        self._unanswered[to] = self._unanswered.get(to, 0) + 1
+        if self._limits.per_inbound is not None:
+            self._unanswered[to] = self._unanswered.get(to, 0) + 1
         self._forget(now)
 
     def note_inbound(self, conversation: str) -> bool:
-        """Begin anew to count what a conversation was sent; tell whether it was sent anything."""
+        """Begin anew to count what a conversation was sent; tell whether anything was counted."""
         return self._unanswered.pop(conversation, 0) > 0
 
     def count(self, now: float, seconds: float) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from datetime import datetime, tzinfo
 
-    from logmonitor.records import Content, Receipt
+    from logmonitor.records import Content, Priority, Receipt
     from logmonitor.sending.carrier import Carrier
     from logmonitor.sending.lane import Lane, Queue
     from logmonitor.sending.ledger import Ledger
@@ -147,6 +147,8 @@ class Courier:
             finally:
                 lane.sending = lane.attempt = None
                 self._postbox.progress.set()
+                if self._carrier.limits.per_period is not None:
+                    self._postbox.lanes.look_again()  # there may be room for what waited for this one
             if is_failed:
                 queue.held = True
                 group.create_task(self._release(lane, queue))
@@ -154,7 +156,6 @@ class Courier:
 
     def _next(self, lane: Lane, group: asyncio.TaskGroup) -> tuple[Queue, Letter] | None:
         """Take out the next letter that may be tried now; None if none may."""
-        now = self._monotonic()
         for priority, queue in lane.queues.items():
             if queue.held:
                 continue
@@ -165,8 +166,7 @@ class Courier:
                 if verdict is Verdict.SEND and not self._postbox.is_expired(letter):
                     if self.budget.is_answer_due(lane.to, priority):
                         return None
-                    if not self._has_room(letter, now):
-                        self._wake_at(self.budget.room_at(now, priority), group)
+                    if not self._has_room(lane, priority, group):
                         return None
                 queue.letters.remove(letter)
                 if self._postbox.is_expired(letter):
@@ -177,13 +177,24 @@ class Courier:
                     return queue, letter
         return None
 
-    def _has_room(self, letter: Letter, now: float) -> bool:
-        """Tell whether a letter may go before the chat's period is over, and leaves room for what is more urgent."""
-        room = self.budget.room(now, letter.priority)
+    def _has_room(self, lane: Lane, priority: Priority, group: asyncio.TaskGroup) -> bool:
+        """Tell whether one more may go within the chat's period, with room left for what is more urgent elsewhere."""
+        now = self._monotonic()
+        room = self.budget.room(now, priority)
         if room is None:
             return True
-        urgent = (other for other in self._postbox.lanes.waiting() if other.priority < letter.priority)
-        return room > sum(1 for other in urgent if other.to != letter.to and self.can_go(other))
+        if room <= 0:
+            self._wake_at(self.budget.room_at(now, priority), group)
+            return False
+        others = [other for other in self._postbox.lanes if other is not lane]
+        urgent = (
+            letter
+            for other in others
+            for level, queue in other.queues.items()
+            if level < priority and not queue.held
+            for letter in queue.letters
+        )
+        return room > sum(other.sending is not None for other in others) + sum(map(self.can_go, urgent))
 
     def _wake_at(self, at: float, group: asyncio.TaskGroup) -> None:
         """Have everything looked at again once there is room for more."""
@@ -195,8 +206,7 @@ class Courier:
         await self._times.sleep(max(0.0, at - self._monotonic()))
         if self._wakes_at == at:
             self._wakes_at = None
-        for lane in self._postbox.lanes:
-            lane.changed.set()
+        self._postbox.lanes.look_again()
 
     async def _attempt(self, lane: Lane, queue: Queue, letter: Letter) -> bool:
         """Send the next part of a letter; return whether it has to be tried again, or the next one later."""
@@ -260,10 +270,11 @@ class Courier:
 
     def _put_back(self, lane: Lane, letter: Letter) -> None:
         """Let a letter wait where it waited, unless it was taken back; one that has not begun is cut anew then."""
-        if not (lane.recalled or lane.claimed):
-            lane.queues[letter.priority].letters.appendleft(
-                letter if letter.parts_sent else replace(letter, parts=None)
-            )
+        if lane.recalled:
+            self._ledger.forget(letter)
+        elif not lane.claimed:
+            waiting = letter if letter.parts_sent else replace(letter, parts=None)
+            lane.queues[letter.priority].letters.appendleft(waiting)
 
     def _accept(self, lane: Lane, queue: Queue, letter: Letter, receipt: Receipt) -> None:
         """Note that the chat has taken the first part of what is left of a letter."""
@@ -271,8 +282,9 @@ class Courier:
         message = self.recalling.message_of(letter, receipt)
         is_over = not others or lane.recalled
         left = replace(letter, parts=others, parts_sent=letter.parts_sent + 1)
-        self._ledger.accept(left, message, is_whole=is_over)
-        self.recalling.note(letter, message, is_whole=not others, is_useless=lane.recalled)
+        is_replaced = any(one.slot == letter.slot for one in lane.waiting())
+        self._ledger.accept(left, message, is_whole=is_over, is_answer=self._carrier.limits.per_inbound is not None)
+        self.recalling.note(letter, message, is_whole=not others, is_useless=lane.recalled and not is_replaced)
         self._succeed(queue)
         self.budget.note_sent(letter.to, self._monotonic())
         if lane.claimed:  # too late: it was taken while it was being claimed

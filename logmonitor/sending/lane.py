@@ -143,6 +143,11 @@ class Lanes:
         """Take out what waits and fits, whoever it is for; what is being sent and fits is not tried again."""
         return [letter for lane in self._lanes.values() for letter in lane.take(fits)]
 
+    def look_again(self) -> None:
+        """Have it looked at in each lane what may go now."""
+        for lane in self._lanes.values():
+            lane.changed.set()
+
     def are_sending(self) -> bool:
         """Tell whether the chat is being given anything."""
         return any(lane.sending is not None for lane in self._lanes.values())

@@ -54,6 +54,7 @@ class Ledger:
         self._version: int | None = None
         self._prune_at = monotonic()
         self._rests_until = monotonic()
+        self._last_id = 0
         self.failure = ""
 
     def is_stored(self, letter: Letter) -> bool:
@@ -62,7 +63,7 @@ class Ledger:
 
     def read(self, ask: Callable[[Letters], _T], otherwise: _T) -> _T:
         """Return what the store answers, and `otherwise` where it does not."""
-        if self._letters is None or self._is_resting():
+        if self._letters is None:
             return otherwise
         try:
             return ask(self._letters)
@@ -70,8 +71,14 @@ class Ledger:
             self._fail(error)
             return otherwise
 
+    def next_id(self) -> int:
+        """Return a number that no letter had before."""
+        self._last_id += 1
+        return self._last_id
+
     def load(self) -> tuple[Letter, ...]:
         """Return what was waiting when the last program ended, oldest first."""
+        self._last_id = self.read(lambda letters: letters.last_id(), 0)
         waiting: tuple[Letter, ...] = self.read(lambda letters: letters.waiting(at=self._now()), ())
         self._version = self.read(lambda letters: letters.version(), None)
         for letter in waiting:
@@ -96,22 +103,23 @@ class Ledger:
                 if isinstance(step, Letter):
                     self._letters.add(step)
                 else:
-                    self._letters.withdraw(step.slot)
+                    self._letters.withdraw(step.slot, until=self._last_id)
 
     def try_save(self, step: Step) -> None:
         """Write what was decided; where that fails a letter is written later, if it still waits then."""
-        if isinstance(step, Letter):
-            if not self._is_resting():
-                self._try(lambda _letters: self.save((step,)))
-        else:
-            self.change(lambda letters: letters.withdraw(step.slot))
+        if not isinstance(step, Letter):
+            until = self._last_id  # those written by the time that this can be done stay
+            self.change(lambda letters: letters.withdraw(step.slot, until=until))
+        elif not self._is_resting():
+            self._try(lambda _letters: self.save((step,)))
 
     def admit(self, letter: Letter) -> bool:
         """Learn that a letter is to go; tell whether none with the same key came before it."""
         if letter.key is not None and self._keys.get((letter.to, letter.key), letter.id) != letter.id:
+            self.forget(letter)
             return False
         self._note_key(letter)
-        if self.read(lambda letters: letters.holds(letter.id), otherwise=False):
+        if not self._is_resting() and self.read(lambda letters: letters.holds(letter.id), otherwise=False):
             self._stored.add(letter.id)
         return True
 
@@ -129,12 +137,15 @@ class Ledger:
         self._stored.discard(letter.id)
         self.change(lambda letters: letters.remove(letter.id))
 
-    def accept(self, letter: Letter, message: Accepted | None, *, is_whole: bool) -> None:
-        """Note that the chat has taken a part of a letter, and the whole of it with the last one."""
+    def accept(self, letter: Letter, message: Accepted | None, *, is_whole: bool, is_answer: bool) -> None:
+        """Note that the chat has taken a part of a letter, and the whole of it with the last one.
+
+        `is_answer` says that it has to be known how much a conversation was sent since something came from there.
+        """
         at, known = self._now(), replace(letter, content="", parts=None)
         if is_whole:
             self._stored.discard(letter.id)
-        self.change(lambda letters: letters.accept(known, message, is_whole=is_whole, at=at))
+        self.change(lambda letters: letters.accept(known, message, is_whole=is_whole, is_answer=is_answer, at=at))
 
     def give_up(self, letter: Letter, reason: str) -> None:
         """Keep a letter that will not be sent, to be looked at."""

@@ -64,10 +64,10 @@ class Letters:
         """Return a number that is another one once another process has changed something; None in a transaction."""
         return self._database.version()
 
-    def next_id(self) -> int:
-        """Return the number that no letter ever had, nor any before it."""
+    def last_id(self) -> int:
+        """Return the highest number that a letter ever had, 0 before the first."""
         rows = self._database.rows("SELECT seq FROM sqlite_sequence WHERE name = 'letter'")
-        return number_of(rows[0][0]) + 1 if rows else 1
+        return number_of(rows[0][0]) if rows else 0
 
     def waiting(self, *, at: datetime) -> tuple[Letter, ...]:
         """Return what is to be sent, oldest first; one whose row is damaged has failed from `at` on."""
@@ -115,9 +115,10 @@ class Letters:
                 return False
             if letter.slot is not None:
                 self._database.change(
-                    "DELETE FROM letter WHERE slot = ? AND recipient = ? AND failed_at IS NULL",
+                    "DELETE FROM letter WHERE slot = ? AND recipient = ? AND id < ? AND failed_at IS NULL",
                     kept_text(letter.slot),
                     kept_text(letter.to),
+                    letter.id,
                 )
             self._put(letter)
         return True
@@ -147,11 +148,15 @@ class Letters:
             *letter_values(letter),
         )
 
-    def withdraw(self, slot: str, /) -> None:
-        """Forget what waits in a slot, and have recalled what the chat has taken of it."""
+    def withdraw(self, slot: str, /, *, until: int) -> None:
+        """Forget what waits in a slot, and have recalled what the chat has taken of it, up to the letter `until`."""
         with self.transaction():
-            self._database.change("DELETE FROM letter WHERE slot = ? AND failed_at IS NULL", kept_text(slot))
-            self._database.change("UPDATE accepted_message SET is_useless = 1 WHERE slot = ?", kept_text(slot))
+            self._database.change(
+                "DELETE FROM letter WHERE slot = ? AND id <= ? AND failed_at IS NULL", kept_text(slot), until
+            )
+            self._database.change(
+                "UPDATE accepted_message SET is_useless = 1 WHERE slot = ? AND letter_id <= ?", kept_text(slot), until
+            )
 
     def remove(self, id_: int, /) -> bool:
         """Forget a letter, whatever became of it; tell whether there was one."""
@@ -186,10 +191,13 @@ class Letters:
         )
         return retried == 1
 
-    def accept(self, letter: Letter, message: Accepted | None, /, *, is_whole: bool, at: datetime) -> None:
+    def accept(
+        self, letter: Letter, message: Accepted | None, /, *, is_whole: bool, is_answer: bool, at: datetime
+    ) -> None:
         """Note that the chat has taken a part of a letter, and the whole of it with the last one.
 
-        `letter` counts the part already; `message` is what may be recalled later.
+        `letter` counts the part already; `message` is what may be recalled later. `is_answer` says that what its
+        recipient was sent is counted.
         """
         with self.transaction():
             if is_whole:
@@ -202,11 +210,12 @@ class Letters:
                     letter.id,
                 )
             self._database.insert("INSERT INTO sent_message (sent_at) VALUES (?)", to_milliseconds(at))
-            self._database.change(
-                "INSERT INTO conversation (recipient, unanswered) VALUES (?, 1)"
-                " ON CONFLICT (recipient) DO UPDATE SET unanswered = unanswered + 1",
-                kept_text(letter.to),
-            )
+            if is_answer:
+                self._database.change(
+                    "INSERT INTO conversation (recipient, unanswered) VALUES (?, 1)"
+                    " ON CONFLICT (recipient) DO UPDATE SET unanswered = unanswered + 1",
+                    kept_text(letter.to),
+                )
             if message is not None:
                 self._database.change(
                     "INSERT OR REPLACE INTO accepted_message"
