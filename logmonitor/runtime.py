@@ -313,7 +313,7 @@ class _Runtime:
         return self.outbox.oldest_keyed_wait(watch)
 
     def _reach(self) -> Reach:
-        """Tell how the admins can be reached now; a chat that says that it is down and is tried all the same may fail."""
+        """Tell how the admins can be reached now: a chat that is tried although it says that it is down may fail."""
         if self._transport.health().is_up:
             return Reach.CHAT
         return Reach.FALLBACK if self._config.fallbacks or self._directory.health().is_up else Reach.NONE
