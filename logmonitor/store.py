@@ -17,7 +17,7 @@ from logmonitor.storage.letters import Letters
 from logmonitor.storage.moment import to_milliseconds
 from logmonitor.storage.place import set_aside_before
 from logmonitor.storage.progress import Progress
-from logmonitor.storage.reading import read_enrolled, read_grants, read_kept
+from logmonitor.storage.reading import read_enrolled, read_grants, read_kept, read_undelivered
 from logmonitor.storage.refusal import Refusal
 from logmonitor.storage.row import GRANTS, enrolment_of, grant_of, grant_values, lockout_of, lockout_values
 from logmonitor.storage.schema import MIGRATIONS
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from logmonitor.operation import KeyValue
     from logmonitor.storage.schema import Migration
 
-__all__ = ["Store", "read_enrolled", "read_grants", "read_kept", "set_aside_before"]
+__all__ = ["Store", "read_enrolled", "read_grants", "read_kept", "read_undelivered", "set_aside_before"]
 
 PATIENCE_SECONDS: Final = 5.0
 _LARGEST_ID: Final = (1 << 63) - 1

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "profiles": "list the bot families whose logs are understood",
     "grant": "say who may run what besides the admins, and who may not",
     "totp": "enroll the authenticators whose one-time codes the bot accepts",
+    "outbox": "show what waits to be sent and what failed, and send or drop it",
     "store": "tell whether what must last is sound, and what stands in it",
     "audit": "show who asked for what and what was decided, and whether any of it is missing",
     "service": "have systemd run a configuration, from every start of the machine on",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from logmonitor.errors import StoreError
 from logmonitor.storage.database import connect, damage_of
 from logmonitor.storage.failure import told_as_store_error
+from logmonitor.storage.letter_row import SHOWN, undelivered_of
 from logmonitor.storage.place import beside, log_size_bytes, require_file, told_as_place_error, visible_damage
 from logmonitor.storage.row import GRANTS, Row, grant_of, text_of
 from logmonitor.storage.schema import MIGRATIONS
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from logmonitor.grant import Grant
+    from logmonitor.sending.letter import Undelivered
 
 T = TypeVar("T")
 _PATIENCE_SECONDS: Final = 5.0
@@ -64,6 +66,20 @@ def read_grants(path: Path, /) -> tuple[Grant, ...]:
         StoreError: it is no store, is damaged, of a newer version, or cannot be read.
     """
     return tuple(grant_of(row) for row in _rows(path, f"{GRANTS} ORDER BY id"))
+
+
+def read_undelivered(path: Path, /) -> tuple[Undelivered, ...]:
+    """Return what waits to be sent and what failed in the store at `path`, by id, as `read_enrolled` reads.
+
+    Raises:
+        StoreError: it is no store, is damaged, of a newer version, or cannot be read.
+    """
+
+    def ask(connection: Connection) -> list[Row]:
+        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'letter'").fetchall()
+        return connection.execute(SHOWN).fetchall() if known else []  # an older version sent from memory
+
+    return tuple(map(undelivered_of, look(path, ask) or []))
 
 
 def look(path: Path, ask: Callable[[Connection], T], /) -> T | None:
