@@ -20,6 +20,7 @@ _AWAITING = SessionState.AWAITING_SCAN
 _SCANNED = SessionState.SCANNED
 
 _DAY_SECONDS: Final = 86400
+_ABOUT_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +159,12 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
 def _loss_id(event: Event) -> str:
     """Name a loss by the bot's own count of its lines; else by where its line stands, and the time of day in it.
 
-    An offset alone comes again.
+    An offset alone comes again: where the log tells no time, it is about when the line was read.
     """
     if event.verified and event.signature is not None:
         return f"{event.signature.boot}:{event.signature.sequence}"
     name = "" if event.path is None else event.path.name
-    return f"{name}:{event.offset}:{'' if event.clock is None else round(event.clock % _DAY_SECONDS, 3)}"
+    if event.clock is not None:
+        return f"{name}:{event.offset}:{round(event.clock % _DAY_SECONDS, 3)}"
+    read_at = "" if event.seen_at is None else f"read {event.seen_at.timestamp() // _ABOUT_SECONDS:.0f}"
+    return f"{name}:{event.offset}:{read_at}"

@@ -237,3 +237,15 @@ def test_scan_that_is_signed_later_makes_a_session_without_qr_verified() -> None
     assert advance(after, scan(None)) == (after, None)
     session, _ = advance(Session(watch="bob"), scan(OLD_QR))
     assert advance(session, scan(None, verified=True)) == (session, None)
+
+
+def test_loss_without_a_time_is_named_by_when_it_was_read() -> None:
+    """At the same place of a log that tells no time a later loss is another one, and whoever reads now agrees."""
+
+    def name(seconds: float) -> str:
+        read_at = START + timedelta(seconds=seconds)
+        event = Event(kind=EventKind.SCAN, line=1, offset=0, path=Path("bob.log"), seen_at=read_at)
+        return advance(Session(watch="bob"), event)[0].loss_id
+
+    assert name(0) == name(1)
+    assert name(0) != name(3600)

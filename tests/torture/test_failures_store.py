@@ -49,14 +49,14 @@ AGAIN: Final = "what is decided is written again"
 class Scene:
     """Bob, Alice, and what the admin has read of a rescue."""
 
-    def __init__(self, folder: Path, *, store: str = "bob.db", before: tuple[str, ...] = ()) -> None:
-        """Set up Alice, who is logged in, and Bob, who is not started."""
+    def __init__(self, folder: Path, *, store: str = "bob.db", before: tuple[str, ...] = (), more: str = "") -> None:
+        """Set up Alice, who is logged in, and Bob, who is not started; `more` ends his configuration."""
         self.folder = folder
         self._diary = folder / "diary"
         self.alice = Alice(LogWriter(folder / "alice.log"))
         self.alice.logs_in()
         config = folder / "bob.toml"
-        config.write_text(CONFIGURATION.format(store=store, diary=self._diary))
+        config.write_text(CONFIGURATION.format(store=store, diary=self._diary) + more)
         self.bob = Rescuer(config, before=before, environ=ENVIRON)
 
     def told(self) -> list[str]:
