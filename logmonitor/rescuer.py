@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -35,10 +36,11 @@ SLOWEST_SECONDS: Final = 35.0
 
 LOOKS_IN_A_TERM: Final = 30
 LONGEST_PAUSE: Final = 1.0
-FILE_PATIENCE_SECONDS: Final = 0.1
+FILE_PATIENCE_SECONDS: Final = 0.25
 """How long another process is waited for; it holds the file for some milliseconds, unless it has been stopped."""
 
 RETRY_SECONDS: Final = 5.0
+_MOST_UNNOTED: Final = 1000
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -83,6 +85,7 @@ class Rescuer:
         self._met: set[str] = set()
         self._free_since: dict[str, float] = {}
         self._ours: set[str] = set()
+        self._unnoted: deque[tuple[tuple[str, ...], MessageKey]] = deque(maxlen=_MOST_UNNOTED)
         self._failure = ""
         self._failing_since = 0.0
         self._retry_at = 0.0
@@ -111,6 +114,8 @@ class Rescuer:
     def look(self) -> None:
         """Look at every lease once, and have those who wait ask again."""
         self._using(lambda file: self._settle(file, tuple(self._watches)), instead=None)
+        if self._unnoted:
+            self._using(self._write_notes, instead=None)
         now = self._clock.monotonic()
         if self._failure and not self._is_told and now - self._failing_since >= self._config.term:
             self._is_told = True
@@ -131,8 +136,9 @@ class Rescuer:
         return self._using(ask, instead=Verdict.SEND)
 
     def note_delivered(self, to: str, key: MessageKey, /) -> None:
-        """Take note that the recipient has it, for all rescuers."""
-        self._using(lambda file: file.note_delivered(self._names_of(to), key), instead=None)
+        """Take note that the recipient has it, for all rescuers; what cannot be written now is later."""
+        self._unnoted.append((self._names_of(to), key))
+        self._using(self._write_notes, instead=None)
 
     async def wait_for_change(self) -> None:
         """Return when a verdict may be another one than before."""
@@ -152,6 +158,11 @@ class Rescuer:
             return _("rescued by this one, {name}, for {duration}").format(name=lease.holder, duration=duration)
         text = _("rescued by {name}, for {duration}; this one, {own}, stands by")
         return text.format(name=visible(lease.holder, one_line=True), duration=duration, own=self._name)
+
+    def _write_notes(self, file: LeaseFile) -> None:
+        while self._unnoted:
+            file.note_delivered(*self._unnoted[0])
+            self._unnoted.popleft()
 
     def _failure_text(self) -> str:
         text = self._translate("the lease cannot be shared with other rescuers, so that each of them sends: {reason}")
@@ -217,7 +228,6 @@ class Rescuer:
                 self._close()
                 if is_last:
                     self._fail(str(error))
-                    break
             else:
                 self._succeed()
                 return result

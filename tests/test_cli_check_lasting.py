@@ -338,3 +338,14 @@ def test_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("getpass.getuser", refuse)
     assert user_name() == str(os.getuid())
     assert [reason_of(OSError(2, "Not There")), reason_of(OSError("Odd"))] == ["not there", "odd"]
+
+
+def test_check_tells_whether_rescuers_can_share_their_lease(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file of the lease is looked at like the store, and nothing is made; without one there is no row."""
+    before = checked(folder, capsys)
+    rows = checked(folder, capsys, '[rescue]\nlease = "lease.db"\n')
+    assert [row for row in rows if row not in before] == ["ok: lease: @/lease.db can be made"]
+    rows = checked(folder, capsys, '[rescue]\nlease = "leases/lease.db"\n', code=1)
+    text = "\n".join(row for row in rows if row not in before)
+    assert "lease: @/leases, in which lease.db is to be, is no folder that exists" in text
+    assert "until then every rescuer sends, so that each message comes several times" in text

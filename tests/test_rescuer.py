@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from logmonitor import rescuer
 from logmonitor.config import RescueConfig
 from logmonitor.errors import ConfigurationError
 from logmonitor.language import translation
@@ -55,7 +56,7 @@ class Bench:
     ) -> Rescuer:
         """Start a rescuer, which looks once."""
         self.reach.setdefault(name, Reach.CHAT)
-        rescuer = Rescuer(
+        one = Rescuer(
             RescueConfig(lease=self.path, term=term),
             name=name,
             watches=watches,
@@ -66,9 +67,9 @@ class Bench:
             translate=translate,
             clock=self.clock,
         )
-        self._stack.enter_context(rescuer)
-        rescuer.look()
-        return rescuer
+        self._stack.enter_context(one)
+        one.look()
+        return one
 
     def close(self) -> None:
         """End everybody."""
@@ -79,8 +80,8 @@ class Bench:
         end = self.clock.monotonic() + seconds
         while self.clock.monotonic() < end:
             self.clock.jump(min(LONGEST_PAUSE, end - self.clock.monotonic()))
-            for rescuer in rescuers:
-                rescuer.look()
+            for one in rescuers:
+                one.look()
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def verdicts(*rescuers: Rescuer, key: MessageKey = KEY, to: str = "Ann") -> list[Verdict]:
     """Return what each says of a message."""
-    return [rescuer.verdict(to, key) for rescuer in rescuers]
+    return [one.verdict(to, key) for one in rescuers]
 
 
 SEND, WAIT, DROP = Verdict.SEND, Verdict.WAIT, Verdict.DROP
@@ -410,6 +411,28 @@ def test_file_that_another_process_holds_keeps_nobody_from_sending(bench: Bench)
         process.wait()
     bench.let_pass(RETRY_SECONDS, carol)
     assert verdicts(carol, alice) == [SEND, WAIT]
+
+
+def test_delivery_that_cannot_be_noted_now_is_noted_later(bench: Bench) -> None:
+    """What was delivered while the file could not be written others learn of once it can, and send nothing."""
+    alice, carol = bench.start("alice"), bench.start("carol")
+    with child(HOLDING, bench.path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        alice.note_delivered("Ann", KEY)
+        process.kill()
+        process.wait()
+    assert verdicts(carol) == [WAIT]
+    bench.let_pass(RETRY_SECONDS, alice, carol)
+    assert verdicts(carol, alice) == [DROP, DROP]
+
+
+def test_rescuer_goes_on_where_the_system_tells_no_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name for the boot a lease is told from one of before by its time alone."""
+    monkeypatch.setattr(rescuer, "_BOOT_ID", tmp_path / "none")
+    bench = Bench(tmp_path / "lease.db")
+    assert verdicts(bench.start("alice"), bench.start("carol")) == [SEND, WAIT]
+    bench.close()
 
 
 def test_one_that_cannot_write_waits_while_another_holds_the_lease(bench: Bench) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _LISTED: Final = 8
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_WITHOUT_LEASE: Final = "until then every rescuer sends, so that each message comes several times"
 _WITHOUT_STORE: Final = (
     "until then `logmonitor run` works without it: it rescues, and refuses whoever was granted something, what asks for"
     " a one-time code and what changes anything"
@@ -55,10 +56,18 @@ def lasting_rows(config: Config, operations: Sequence[Operation]) -> Iterator[Ro
             yield row if row.remedy is None else replace(row, remedy=f"{row.remedy}; {_WITHOUT_STORE}")
             yield from _grant_rows(config, operations, grants)
     yield from _audit_rows(config, is_anchored=bool(enrolled is not None and store is not None and store.exists()))
+    if config.rescue is not None:
+        yield _lease_row(config.rescue.lease)
     yield from _code_rows(config, enrolled)
     for channel in config.second_channels:
         text = f"leads over {service_of(channel.url)}; nothing was sent to try it"
         yield Row(subject=f"second channel of {channel.admin}", text=text)
+
+
+def _lease_row(path: Path) -> Row:
+    """Tell whether the file that several rescuers share can be used."""
+    row = _place_row("lease", path)
+    return row if row.remedy is None else replace(row, remedy=f"{row.remedy}; {_WITHOUT_LEASE}")
 
 
 def _store_remedy(error: StoreError, path: Path) -> str:
