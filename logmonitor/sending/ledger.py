@@ -121,6 +121,9 @@ class Ledger:
         self._note_key(letter)
         if not self._is_resting() and self.read(lambda letters: letters.holds(letter.id), otherwise=False):
             self._stored.add(letter.id)
+        elif letter.key is not None:
+            to, key, at = letter.to, letter.key, letter.written_at
+            self.change(lambda letters: letters.decide(to, key, at=at))  # it may be sent before it can be written
         return True
 
     def change(self, action: Callable[[Letters], object]) -> None:

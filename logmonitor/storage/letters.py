@@ -111,7 +111,7 @@ class Letters:
         If it was not, nothing is kept of it.
         """
         with self.transaction():
-            if letter.key is not None and not self._decide(letter, letter.key):
+            if letter.key is not None and not self.decide(letter.to, letter.key, at=letter.written_at):
                 return False
             if letter.slot is not None:
                 self._database.change(
@@ -127,16 +127,17 @@ class Letters:
         """Keep a letter that was decided on when nothing could be written."""
         with self.transaction():
             if letter.key is not None:
-                self._decide(letter, letter.key)
+                self.decide(letter.to, letter.key, at=letter.written_at)
             self._put(letter)
 
-    def _decide(self, letter: Letter, key: MessageKey) -> bool:
+    def decide(self, to: str, key: MessageKey, /, *, at: datetime) -> bool:
+        """Note that a message of that key was decided on for that recipient; tell whether it was the first."""
         decided = self._database.change(
             "INSERT INTO delivered_key (recipient, watch, loss, kind, decided_at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (recipient, watch, loss, kind) DO NOTHING",
-            kept_text(letter.to),
+            kept_text(to),
             *key_values(key),
-            to_milliseconds(letter.written_at),
+            to_milliseconds(at),
         )
         return decided == 1
 
