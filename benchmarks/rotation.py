@@ -83,10 +83,17 @@ async def follow(path: Path, scenario: str, *, backend: str, seconds: float, rat
     return score(lines, written=written)
 
 
+def _prepare(path: Path, scenario: str) -> None:
+    """Have a log there that is empty: a link where it will be one, as some give up a file that becomes a link."""
+    if scenario == Kind.SYMLINK:
+        path.symlink_to("first.log")
+    path.touch()
+
+
 def follow_by_tail(path: Path, scenario: str, *, seconds: float, rate: int) -> Score:
     """Let `tail -F` follow."""
     with tempfile.TemporaryFile() as output:
-        path.touch()
+        _prepare(path, scenario)
         tail = subprocess.Popen(["tail", "-n", "+1", "-F", path], stdout=output, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         written = _written(start_writer(path, scenario, seconds=seconds, rate=rate))
@@ -100,7 +107,7 @@ def follow_by_tail(path: Path, scenario: str, *, seconds: float, rate: int) -> S
 def follow_by_fail2ban(path: Path, scenario: str, *, seconds: float, rate: int, python: str) -> Score:
     """Let fail2ban's inotify filter follow."""
     with tempfile.TemporaryFile() as output:
-        path.touch()
+        _prepare(path, scenario)
         script = Path(__file__).with_name("fail2ban_lines.py")
         ban = subprocess.Popen([python, script, path], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE)
         assert ban.stderr is not None
