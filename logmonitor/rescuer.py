@@ -127,10 +127,10 @@ class Rescuer:
         """Tell what becomes of a message to that recipient now: ours to send, another's for now, or delivered."""
 
         def ask(file: LeaseFile) -> Verdict:
-            if any(file.is_delivered(name, key) for name in self._names_of(to)):
-                return Verdict.DROP
             self._watches.setdefault(key.watch)
             self._settle(file, (key.watch,))
+            if any(file.is_delivered(name, key) for name in self._names_of(to)):  # also by who held the lease just now
+                return Verdict.DROP
             return Verdict.SEND if key.watch in self._ours else Verdict.WAIT
 
         return self._using(ask, instead=Verdict.SEND)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import selectors
 import sqlite3
 import subprocess
 import sys
@@ -465,6 +466,54 @@ print(rescuer.row("bob"), flush=True)
     assert (first, second) == ("wait", "send")
     assert row.startswith(UNSHARED)
     assert "disk" in row
+
+
+RACING: Final = """
+import os, sys, time
+from pathlib import Path
+from logmonitor.clock import SystemClock
+from logmonitor.config import RescueConfig
+from logmonitor.lease import Reach
+from logmonitor.records import MessageKey
+from logmonitor.rescuer import Rescuer
+rescuer = Rescuer(RescueConfig(lease=Path(sys.argv[1]), term=1.0), name=str(os.getpid()), watches=("bob",),
+                  reach=lambda: Reach.CHAT, waiting_for=lambda watch: None, names_of=lambda to: (to,), tell=print,
+                  translate=str, clock=SystemClock())
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(300):
+    key = MessageKey(watch="bob", loss=str(number), kind="loss")
+    while (verdict := rescuer.verdict("Ann", key).value) == "wait":
+        time.sleep(0.01)
+    if verdict == "send":
+        print(number, flush=True)
+        rescuer.note_delivered("Ann", key)
+print("done", flush=True)
+"""
+
+
+def test_processes_that_race_send_each_message_once(bench: Bench) -> None:
+    """Of three that begin at once on no file, one sends all, and when that is killed another goes on where it was."""
+    with child(RACING, bench.path) as one, child(RACING, bench.path) as two, child(RACING, bench.path) as three:
+        processes = (one, two, three)
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        with selectors.DefaultSelector() as selector:
+            for process in processes:
+                assert process.stdout is not None
+                selector.register(process.stdout, selectors.EVENT_READ, process)
+            ((first, _),) = selector.select()
+        first.data.kill()
+        said = [process.communicate()[0].splitlines() for process in processes]
+    sent = [int(line) for lines in said for line in lines if line != "done"]
+    assert set(sent) == set(range(300))
+    assert len(sent) - 300 <= 1, "more than what the killed one may have sent without noting it"
+    assert sorted(lines[-1:] == ["done"] for lines in said) == [False, True, True]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
