@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor import cli
-from logmonitor.cli import check, check_logs
+from logmonitor.cli import check_chat, check_logs
 from logmonitor.cli.row import Row, user_name
 from logmonitor.config import ChatConfig, WatchConfig
 from logmonitor.records import Event, EventKind, Signature
@@ -310,7 +310,7 @@ def test_check_finds_a_chat_that_cannot_be_reached(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, keys: str, told: tuple[str, str]
 ) -> None:
     """A chat that refuses, is down or says nothing is told once with what helps, and nobody is looked up."""
-    monkeypatch.setattr(check, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(check_chat, "CONNECT_SECONDS", 0.1)
     text, remedy = told
     assert findings(folder, capsys, FINE.replace("[[watch]]", f"{keys}\n[[watch]]")) == [
         f"finding: chat check_chats:Chat: {text}",
@@ -339,7 +339,7 @@ def test_check_does_not_wait_for_a_look_up_for_ever(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A chat that is up and never answers is told as such."""
-    monkeypatch.setattr(check, "LOOK_UP_SECONDS", 0.1)
+    monkeypatch.setattr(check_chat, "LOOK_UP_SECONDS", 0.1)
     text = FINE.replace('"AdminWeixin"', '"AdminWeixin", "slow", "busy"')
     assert findings(folder, capsys, text) == [
         "finding: chat check_chats:Chat: no answer within 0.1 s",
@@ -377,7 +377,7 @@ def test_check_finds_secrets_that_others_can_read(folder: Path, capsys: pytest.C
 def test_check_tells_what_goes_in_the_clear(endpoint: str, texts: list[str]) -> None:
     """Without TLS what leaves this machine can be read, which is said; that it was asked for is no finding."""
     chat = ChatConfig(transport="wechaty", admins=("a",), parameters={"endpoint": endpoint, "tls": False})
-    rows = list(check.tls_rows(chat))
+    rows = list(check_chat.tls_rows(chat))
     assert [row.text for row in rows] == texts
     assert all(row.remedy is None for row in rows)
 

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "demo": "watch Alice rescue Bob, two bots on this machine",
     "run": "watch, rescue and answer, as a configuration says",
     "check": "tell what would stop a configuration from working",
+    "fallback": "try the channels that are used where the chat takes nothing",
     "follow": "print the lines of logs as they come, and lose none",
     "replay": "show what the session machine sees in an existing log",
     "profiles": "list the bot families whose logs are understood",

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from logmonitor.transport import Transport
 
 _log = logging.getLogger(__name__)
-CHAT_SECONDS: Final = 60.0
+CONNECT_SECONDS: Final = 10.0
+"""How long another chat may take until it is up: one that is down too must not keep a message from the next way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,25 +93,29 @@ def chat_way(
     make: Callable[[], Transport],
     *,
     translate: Callable[[str], str],
-    seconds: float = CHAT_SECONDS,
+    connect_seconds: float = CONNECT_SECONDS,
+    seconds: float = SEND_SECONDS,
 ) -> Way:
     """Return the way by another chat, which is entered for each message, and beside whoever else uses it."""
 
     async def send(content: Content) -> Receipt:
-        transport = make()
+        transport, is_up = make(), False
         if isinstance(transport, CanVisit):
             transport = transport.visiting()
         try:
-            async with asyncio.timeout(seconds) as deadline, transport:
+            async with asyncio.timeout(connect_seconds) as deadline, transport:
                 if isinstance(transport, CanWait):
                     await transport.wait_until_up()
+                is_up = True
+                deadline.reschedule(asyncio.get_running_loop().time() + seconds)
                 return await _send_to_some(transport, config.to, content, translate)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            health = transport.health()
-            reason = f": {health.reason}" if health.reason and not health.is_up else ""
-            raise TransportError(f"it has not taken it within {seconds:g} s{reason}") from error
+            if is_up:
+                raise TransportError(f"it has not taken it within {seconds:g} s") from error
+            reason = transport.health().reason
+            raise TransportError(f"is down{': ' * bool(reason)}{reason}") from error
 
     return Way(name=config.name, after=config.after, admins=config.admins, carries_files=True, send=send)
 

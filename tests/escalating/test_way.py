@@ -259,10 +259,14 @@ async def test_link_arrives_as_text() -> None:
 
 
 class Down:
-    """A chat that is down for good, as it says; `left` is set once it was left."""
+    """A chat that is down for good, as it says, or that is up and never answers; `left` is set once it was left."""
 
     limits = MemoryTransport().limits
-    left = False
+
+    def __init__(self, *, is_up: bool = False) -> None:
+        """Be up, or not."""
+        self.left = False
+        self._is_up = is_up
 
     async def __aenter__(self) -> Self:
         """Enter it."""
@@ -281,22 +285,24 @@ class Down:
         raise NotImplementedError
 
     async def resolve(self, who: str, /) -> Sender:
-        """Know nobody; nobody asks."""
-        raise NotImplementedError
+        """Never answer."""
+        await asyncio.Event().wait()
+        return Sender(id=who)
 
     def health(self) -> Health:
         """Tell that it is down."""
-        return Health(is_up=False, since=AT, reason="alice is logged out")
+        return Health(is_up=self._is_up, since=AT, reason="alice is logged out")
 
     async def wait_until_up(self) -> None:
-        """Wait for ever."""
-        await asyncio.Event().wait()
+        """Wait for ever, unless it is up."""
+        if not self._is_up:
+            await asyncio.Event().wait()
 
 
-def chat(transport: Transport, *to: str, seconds: float = 30.0) -> Way:
+def chat(transport: Transport, *to: str, connect_seconds: float = 10.0, seconds: float = 30.0) -> Way:
     """Return the way by another chat."""
     config = FallbackConfig(name="other", transport="kit:Chat", to=to)
-    return chat_way(config, lambda: transport, translate=str, seconds=seconds)
+    return chat_way(config, lambda: transport, translate=str, connect_seconds=connect_seconds, seconds=seconds)
 
 
 async def test_qr_arrives_in_another_chat() -> None:
@@ -332,8 +338,17 @@ async def test_other_chat_that_stays_down_is_given_up() -> None:
     """A chat that is down too is left in time, and the reason is told."""
     transport = Down()
     with pytest.raises(TransportError) as caught:
+        await chat(transport, "boss-id", connect_seconds=0.1).send("bob is out")
+    assert str(caught.value) == "is down: alice is logged out"
+    assert transport.left
+
+
+async def test_other_chat_that_hangs_is_given_up() -> None:
+    """A chat that is up and does not take a message is left in time."""
+    transport = Down(is_up=True)
+    with pytest.raises(TransportError) as caught:
         await chat(transport, "boss-id", seconds=0.1).send("bob is out")
-    assert str(caught.value) == "it has not taken it within 0.1 s: alice is logged out"
+    assert str(caught.value) == "it has not taken it within 0.1 s"
     assert transport.left
 
 
