@@ -320,8 +320,10 @@ class Courier:
         queue.failures += 1
         self._put_back(lane, letter)
         back_at, patience = self.readiness.back_at, self._retry.give_up_after
-        while queue.letters and now - max(queue.letters[0].put_at, back_at) >= patience:
-            self._postbox.give_up(queue.letters.popleft(), reason)
+        for old in [one for one in queue.letters if now - max(one.put_at, back_at) >= patience]:
+            if self._postbox.verdict(old) is not Verdict.WAIT:
+                queue.letters.remove(old)
+                self._postbox.give_up(old, reason)
         if letter.id in {one.id for one in queue.letters}:
             self._ledger.change(
                 lambda letters: letters.note_attempt(letter.id, attempts=letter.attempts, reason=reason)
