@@ -17,21 +17,20 @@ import asyncio
 import glob
 import os
 import resource
-import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.errors import ConfigurationError
-from logmonitor.following.generation import Position
 from logmonitor.following.observing import Backend, Watches
+from logmonitor.following.position import Position
 from logmonitor.following.roster import Roster
+from logmonitor.following.source import Source
 from logmonitor.following.trail import Beginning, Pace, Trail
+from logmonitor.following.waker import LoopWaker, Waker
 from logmonitor.lines import CAP_BYTES
 from logmonitor.records import Notice, NoticeKind
 
@@ -58,79 +57,6 @@ class Start(StrEnum):
     END = "end"
 
 
-class Waker(Protocol):
-    """The clock, and the wait for the next tick or hint; a test brings its own."""
-
-    def now(self) -> float:
-        """Seconds on a clock that never goes back."""
-
-    def wake(self) -> None:
-        """End the wait, or the next one."""
-
-    async def wait(self, seconds: float, /) -> None:
-        """Wait to be woken, at most so many seconds."""
-
-
-class _LoopWaker:
-    """The event loop's own time."""
-
-    def __init__(self) -> None:
-        self._is_woken = asyncio.Event()
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def wake(self) -> None:
-        self._is_woken.set()
-
-    async def wait(self, seconds: float, /) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._is_woken.wait()
-        self._is_woken.clear()
-
-
-@dataclass(slots=True)
-class _Source:
-    """A path, or a glob and when its directory last changed."""
-
-    text: str
-    is_glob: bool
-    stamp: int | None = None
-    is_fresh: bool = True
-    real_pattern: str = ""
-
-    @classmethod
-    def parse(cls, source: str | Path) -> _Source:
-        """Take a path as it stands, and a text too if there is such a file or if it cannot be a glob."""
-        text = os.fspath(source)
-        is_glob = isinstance(source, str) and glob.has_magic(text) and not os.path.lexists(text)
-        directory, base = os.path.split(text)
-        real = f"{os.path.realpath(directory or os.curdir)}/{base}"
-        return cls(text=text, is_glob=is_glob, real_pattern="" if glob.has_magic(directory) else real)
-
-    def directory(self) -> str | None:
-        """The directory to watch for new files; None if that is not one alone."""
-        return os.path.dirname(self.real_pattern) if self.is_glob and self.real_pattern else None  # noqa: PTH120
-
-    def has_changed(self) -> bool:
-        """Tell whether there may be files that were not there before.
-
-        A directory's time of change is coarse: it is believed only when it was the same twice.
-        """
-        directory = self.directory()
-        if directory is None:
-            return self.is_glob
-        try:
-            stamp = os.stat(directory).st_mtime_ns  # noqa: PTH116
-        except OSError:
-            return False
-        is_new, self.stamp = stamp != self.stamp, stamp
-        changed = is_new or self.is_fresh
-        self.is_fresh = is_new
-        return changed
-
-
 class Follower:
     """The logs at some paths, as chunks of whole lines and notices, for one consumer.
 
@@ -138,6 +64,10 @@ class Follower:
     begin in files that are there at the start: at the end (of which `tail_bytes` are read first, as backlog), at the
     beginning, or at the saved `Position` of each; one without begins at the end, or at its beginning if another of its
     glob has one. What is read first ends with a chunk that is `caught_up`; it is empty where there is nothing.
+
+    With a position, the `tail_bytes` before it come first, as chunks that are `handled`; the last of them ends at the
+    position and is caught up. What was written since comes as backlog, from rotated files too: siblings of the log and
+    files in `archives`, directories into which it is rotated, packed or not.
 
     `grace` is how many seconds an old inode must be quiet, and `tick` how many lie between two looks at a quiet file.
     `exclude` names files that are never followed: the log one writes oneself.
@@ -154,18 +84,22 @@ class Follower:
         cap_bytes: int = CAP_BYTES,
         turn_bytes: int = TURN_BYTES,
         exclude: Iterable[str | Path] = (),
+        archives: Iterable[str | Path] = (),
         max_open: int | None = None,
         waker: Waker | None = None,
     ) -> None:
         """Name what to follow; nothing is opened before the follower is entered."""
-        self._sources: Final = tuple(map(_Source.parse, sources))
+        self._sources: Final = tuple(map(Source.parse, sources))
         self._start: Final = start
         self._tail_bytes: Final = tail_bytes
         self._backend: Final = backend
         self._excluded: Final = frozenset(os.path.realpath(path) for path in exclude)
         self._pace: Final = Pace(turn_bytes=turn_bytes, cap_bytes=cap_bytes, grace=grace, tick=tick)
-        self._waker: Waker = waker or _LoopWaker()
-        self._roster: Final = Roster(max_open=_default_max_open() if max_open is None else max_open)
+        self._waker: Waker = waker or LoopWaker()
+        self._roster: Final = Roster(
+            max_open=_default_max_open() if max_open is None else max_open,
+            archives=map(os.path.realpath, archives),
+        )
         self._watches: Watches | None = None
         self._ready: Final[OrderedDict[Trail, None]] = OrderedDict()
         self._due: Final[deque[Trail]] = deque()
@@ -354,12 +288,12 @@ class Follower:
                 for path in self._paths(source):
                     self._add(path, source, None)
 
-    def _paths(self, source: _Source) -> list[Path]:
+    def _paths(self, source: Source) -> list[Path]:
         if not source.is_glob:
             return [Path(source.text)]
         return [Path(name) for name in sorted(glob.glob(source.text, recursive=True))]  # noqa: PTH207 - keeps the form
 
-    def _add(self, path: Path, source: _Source, beginning: Beginning | None) -> None:
+    def _add(self, path: Path, source: Source, beginning: Beginning | None) -> None:
         """Follow one more path, unless it is followed already or excluded."""
         if path in self._roster.trails:
             return
@@ -380,7 +314,7 @@ class Follower:
         if isinstance(self._start, Mapping):
             position = self._start.get(path)
             if position is not None or is_resumed:
-                return Beginning(position=position)
+                return Beginning(position=position, tail_bytes=None if position is None else self._tail_bytes)
         elif self._start is Start.BEGINNING:
             return Beginning()
         return Beginning(tail_bytes=self._tail_bytes)

@@ -16,7 +16,6 @@ from logmonitor.clock import SystemClock
 from logmonitor.configuration.log_pattern import found, literal
 from logmonitor.display import visible
 from logmonitor.follower import Follower, Start
-from logmonitor.following.context import lines_before
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
 from logmonitor.lines import split
@@ -102,7 +101,6 @@ class Watcher:
         self._why_no_profile = ""
         self._clock = clock or SystemClock()
         self._settles_at: float | None = None
-        self._missed_until: dict[Path, int] = {}
         self._lost_bytes = 0
         self._gaps = 0
         self._gap_reports = Throttle(limit=3, period=_GAP_SECONDS)
@@ -201,12 +199,7 @@ class Watcher:
         return rows
 
     async def _resume(self) -> None:
-        """Learn how the logs read on, and let the calls be made again that were not over."""
-        for path, position in self._restored.positions.items():
-            before = lines_before(path, position, size_bytes=BACKLOG_BYTES)
-            if before is not None:
-                chunk, self._missed_until[path] = before
-                await self._take(chunk)
+        """Let the calls be made again that were not over."""
         for cause in self._restored.causes:
             worker = next((one for one in self._workers if one.name == cause.operation), None)
             call = None if worker is None else call_for(worker, cause)
@@ -219,8 +212,6 @@ class Watcher:
         if not isinstance(item, Chunk):
             self._heed(item)
             return
-        if item.start_offset < self._missed_until.get(item.path, 0):
-            item = replace(item, backlog=True)
         if item.backlog:
             self._settles_at = self._clock.monotonic() + SETTLE_SECONDS
         news = News()

@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from logmonitor.following.position import MARKER_BYTES, PREFIX_BYTES, Identity, Position, digest, holds, peek
 from logmonitor.lines import Rest, cut, finish
 from logmonitor.records import Chunk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-MARKER_BYTES: Final = 256
-PREFIX_BYTES: Final = 1024
-_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    from logmonitor.following.unpacking import Unpacking
+
+__all__ = ["Generation", "Position", "Taken"]
+
 _BACK_BYTES: Final = 1 << 16
 _QUIET_TICKS: Final = 3
-
-Identity = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """A place in a log, and what is needed to find it again after rotations.
-
-    `marker` are the last bytes before `offset`, at most 256. `number` is that of the line that starts at `offset`.
-    `prefix_digest` is a hash of the file's first `prefix_bytes` bytes. Device and inode are a hint: inodes are used
-    again, so the marker and the prefix decide.
-    """
-
-    offset: int
-    marker: bytes
-    number: int = 1
-    device: int | None = None
-    inode: int | None = None
-    prefix_bytes: int = 0
-    prefix_digest: bytes = b""
-
-    @property
-    def identity(self) -> tuple[int | None, int | None]:
-        """Device and inode."""
-        return self.device, self.inode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,60 +37,46 @@ class Taken:
     is_caught_up: bool = False
 
 
-def open_log(name: str) -> tuple[int, os.stat_result]:
-    """Open a regular file for reading; return its descriptor and status.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file.
-    """
-    descriptor = os.open(name, _FLAGS)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", name)
-    return descriptor, status
-
-
-def holds(descriptor: int, position: Position) -> bool:
-    """Tell whether an open file has all that was read up to `position`, by its prefix and its marker."""
-    if _peek(descriptor, len(position.marker), position.offset - len(position.marker)) != position.marker:
-        return False
-    head = _peek(descriptor, position.prefix_bytes, 0)
-    return len(head) == position.prefix_bytes and (not head or _digest(head) == position.prefix_digest)
-
-
 class Generation:
     """An open log file and how far it has been read.
 
     `descriptor` is None while the file is put aside to save descriptors. `offset` is where to read on, `marker` the
     last bytes before it, `rest` what was read and not given out, `prefix` the first bytes of the file. A copy of a log
-    is read to its end and is then over; a blank one was empty when it was taken up.
+    is read to its end and is then over; a blank one was empty when it was taken up. With an `unpacking` it is read out
+    of an archive. `changed_at` is when its size or time was last seen to be another.
     """
 
     __slots__ = (
         "_given_marker",
         "_given_number",
         "_given_offset",
+        "_handled_end",
         "_is_aligning",
-        "_is_backlog",
+        "_is_leading",
         "_marker",
         "_path",
         "_prefix",
         "_quiet_ticks",
+        "_saved",
         "backlog_end",
+        "changed_at",
         "descriptor",
+        "directory",
         "grew_at",
         "identity",
+        "is_backlog",
         "is_blank",
         "is_copy",
         "is_exhausted",
         "is_settled",
         "known_bytes",
+        "looked_at",
         "modified_ns",
         "offset",
         "pending",
         "rest",
         "signature",
+        "unpacking",
     )
 
     def __init__(
@@ -130,14 +92,19 @@ class Generation:
         self.modified_ns = status.st_mtime_ns
         self.signature: tuple[int, int] | None = None
         self.backlog_end: int | None = None
-        self.grew_at = now
+        self.grew_at = self.changed_at = self.looked_at = now
         self.pending = 0
-        self.is_settled = self.is_exhausted = self.is_copy = False
+        self.is_settled = self.is_exhausted = self.is_copy = self.is_backlog = False
+        self.directory = ""
+        self.unpacking: Unpacking | None = None
         self._path: Final = path
         self._prefix = os.pread(descriptor, PREFIX_BYTES, 0)
         self._marker = at.marker
         self._quiet_ticks = 0
-        self._is_aligning = self._is_backlog = False
+        self._is_aligning = False
+        self._is_leading = not at.offset
+        self._handled_end: int | None = None
+        self._saved: Position | None = None
         self._given_offset = at.offset
         self._given_number = at.number
         self._given_marker = at.marker
@@ -150,11 +117,45 @@ class Generation:
         if start > 0:
             start -= 1
             self._is_aligning = True
-        self._is_backlog = True
+        self.is_backlog = True
+        self._is_leading = not start
         self.offset = self._given_offset = start
         self.rest = Rest(offset=start)
         marker_bytes = min(start, MARKER_BYTES)
         self._marker = self._given_marker = os.pread(descriptor, marker_bytes, start - marker_bytes)
+
+    def go_on(self, position: Position, *, tail_bytes: int) -> None:
+        """Go on from a saved position; what lies up to `tail_bytes` before it is given out first, as handled."""
+        descriptor = self._open_descriptor()
+        self._saved = position
+        self._prefix = self._prefix or os.pread(descriptor, PREFIX_BYTES, 0)
+        self._given_offset, self._given_number = position.offset, position.number
+        self._given_marker = position.marker
+        self._handled_end = position.offset
+        start = max(0, position.offset - tail_bytes)
+        self._is_aligning = start > 0
+        start -= self._is_aligning
+        lines = sum(data.count(b"\n") for data in _pieces(descriptor, start, position.offset)) - self._is_aligning
+        self.offset = start
+        self.rest = Rest(offset=start, number=max(1, position.number - lines))
+        self.is_backlog = True
+        self._is_leading = not start
+        marker_bytes = min(start, MARKER_BYTES)
+        is_whole = start == position.offset
+        self._marker = position.marker if is_whole else os.pread(descriptor, marker_bytes, start - marker_bytes)
+        self.known_bytes = max(self.known_bytes, position.offset)
+
+    def adopt(self, descriptor: int, identity: Identity) -> None:
+        """Be in another open file from now on."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+        self.descriptor, self.identity = descriptor, identity
+
+    def await_rest(self, position: Position) -> None:
+        """Stand for a file that has not been found yet, but in which that position is."""
+        self._saved = position
+        self.is_backlog = True
+        self.known_bytes = self.offset
 
     def take(self, *, turn_bytes: int, cap_bytes: int) -> Taken | None:
         """Read at most `turn_bytes` and cut them into chunks; return None if what was read before is gone.
@@ -162,28 +163,37 @@ class Generation:
         Raises:
             OSError: the file cannot be read.
         """
-        limit_bytes = turn_bytes if self.backlog_end is None else min(turn_bytes, self.backlog_end - self.offset)
+        if self.unpacking is not None:
+            self.unpacking.unpack_ahead(self.offset, turn_bytes, is_all_taken=not self.pending)
+        end = self.backlog_end if self._handled_end is None else self._handled_end
+        limit_bytes = turn_bytes if end is None else min(turn_bytes, end - self.offset)
         data = self._read(limit_bytes)
         if data is None:
             return None
-        is_caught_up = self.backlog_end is not None and (not data or self.offset >= self.backlog_end)
-        self.is_exhausted = len(data) < turn_bytes and not is_caught_up
         read_bytes = len(data)
+        is_at_end = end is not None and (not data or self.offset >= end)
+        is_ahead = self.unpacking is not None and not self.unpacking.is_over
+        if self._is_leading:
+            data = self._skip_nulls(data)
         if self._is_aligning and data:
             data = self._align(data)
         before = self.rest
+        if self._handled_end is not None:
+            return self._take_handled(data, read_bytes, cap_bytes=cap_bytes, is_over=is_at_end)
+        is_caught_up = is_at_end and not (is_ahead and not read_bytes)
+        self.is_exhausted = read_bytes < turn_bytes and not is_caught_up and not is_ahead
         self.rest, chunks = cut(
             before,
             data,
             path=self._path,
             cap_bytes=cap_bytes,
-            caught_up=is_caught_up or self.is_exhausted,
-            backlog=self._is_backlog,
+            caught_up=is_caught_up or (self.is_exhausted and not self.is_backlog),
+            backlog=self.is_backlog,
         )
         if is_caught_up:
             chunks = chunks or (self._nothing(),)
             self.backlog_end = None
-            self._is_backlog = False
+            self.is_backlog = False
         long_offsets = [chunk.start_offset for chunk in chunks if chunk.truncated]
         if self.rest.skipped_bytes:
             long_offsets.append(self.rest.offset)
@@ -193,13 +203,28 @@ class Generation:
             chunks=self._numbered(chunks),
             long_offsets=tuple(long_offsets),
             read_bytes=read_bytes,
-            is_more=is_caught_up or not self.is_exhausted,
+            is_more=is_caught_up or not (self.is_exhausted or (is_ahead and not read_bytes)),
             is_caught_up=is_caught_up,
         )
 
+    def _take_handled(self, data: bytes, read_bytes: int, *, cap_bytes: int, is_over: bool) -> Taken:
+        """Cut what was handled before; it ends at the saved position, with a chunk that is caught up."""
+        self.rest, chunks = cut(self.rest, data, path=self._path, cap_bytes=cap_bytes, backlog=True)
+        if is_over:
+            self.rest, last = finish(self.rest, path=self._path, backlog=True)
+            chunks = (*chunks, *last)
+            self.rest = Rest(offset=self._given_offset, number=self._given_number)
+            self._is_aligning = self._is_leading = False
+            self._handled_end = None
+            chunks = chunks or (self._nothing(),)
+            chunks = (*chunks[:-1], replace(chunks[-1], caught_up=True))
+        self.is_exhausted = False
+        numbered = self._numbered(tuple(replace(chunk, handled=True) for chunk in chunks))
+        return Taken(chunks=numbered, read_bytes=read_bytes, is_more=True)
+
     def finish(self) -> Taken:
         """Give out the unterminated rest: the file will not be read again."""
-        self.rest, chunks = finish(self.rest, path=self._path, backlog=self._is_backlog)
+        self.rest, chunks = finish(self.rest, path=self._path, backlog=self.is_backlog)
         is_caught_up = self.backlog_end is not None
         if is_caught_up:
             last = chunks[0] if chunks else self._nothing()
@@ -215,6 +240,8 @@ class Generation:
         if successor.offset or successor.rest != Rest():
             return False
         carried_bytes = self.rest.held_bytes + self.rest.skipped_bytes
+        if carried_bytes:
+            successor._saved = self.given_position()
         successor.rest = replace(self.rest, offset=-carried_bytes, number=1)
         self.rest = Rest(offset=self.offset, number=self.rest.number)
         return True
@@ -230,6 +257,9 @@ class Generation:
     def note_given(self, chunk: Chunk, number: int) -> None:
         """Note that `chunk` has been given out, and that line `number` comes next."""
         self.pending -= 1
+        if chunk.handled:
+            return
+        self._saved = None
         self._given_offset = max(0, chunk.end_offset)
         self._given_number = number
         if chunk.truncated:
@@ -245,7 +275,12 @@ class Generation:
 
     def given_position(self) -> Position:
         """Say where the first line starts that has not been given out."""
-        return self._position(self._given_offset, self._given_marker, self._given_number)
+        return self._saved or self._position(self._given_offset, self._given_marker, self._given_number)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any of it has been given out, or need not be."""
+        return self._given_offset > 0 and self._saved is None
 
     def is_copied_by(self, descriptor: int, size_bytes: int) -> bool:
         """Tell whether an open file of `size_bytes` is a copy of this one, finished or still being made."""
@@ -256,17 +291,36 @@ class Generation:
         if self.descriptor is None:
             return False
         tail_bytes = min(size_bytes, MARKER_BYTES)
-        tail = _peek(descriptor, tail_bytes, size_bytes - tail_bytes)
-        return self.begins_as(descriptor) and _peek(self.descriptor, tail_bytes, size_bytes - tail_bytes) == tail
+        tail = peek(descriptor, tail_bytes, size_bytes - tail_bytes)
+        head = peek(descriptor, len(self._prefix), 0)
+        return self._prefix.startswith(head) and peek(self.descriptor, tail_bytes, size_bytes - tail_bytes) == tail
+
+    def is_copied_in(self, other: Generation) -> bool:
+        """Tell whether another generation, which is read, is a copy of this one."""
+        return other is not self and other.descriptor is not None and self.is_copied_by(other.descriptor, other.size())
 
     def size(self) -> int:
         """How large the file is now."""
         return self.known_bytes if self.descriptor is None else os.fstat(self.descriptor).st_size
 
     def begins_as(self, descriptor: int) -> bool:
-        """Tell whether an open file that is not empty begins as this one does, as far as both go."""
-        head = _peek(descriptor, len(self._prefix), 0)
-        return bool(head) and self._prefix.startswith(head)
+        """Tell whether an open file that is not empty begins as this one does, as far as both go.
+
+        NULs are no beginning: all files begin so of a writer that goes on at its old place in one that was truncated.
+        """
+        own = self._fresh_prefix()
+        head = peek(descriptor, len(own), 0)
+        return bool(head.strip(b"\0")) and own.startswith(head)
+
+    def begins_with(self, head: bytes) -> bool:
+        """Tell whether `head`, the first bytes of an archive, are those of this file, as far as both go."""
+        own = self._fresh_prefix()
+        return bool(own.strip(b"\0")) and (own.startswith(head) or head.startswith(own))
+
+    def _fresh_prefix(self) -> bytes:
+        """Return the first bytes as they stand now, where they are those that were read."""
+        fresh = b"" if self.descriptor is None else peek(self.descriptor, PREFIX_BYTES, 0)
+        return fresh if fresh.startswith(self._prefix) else self._prefix
 
     def await_quiet(self, now: float) -> None:
         """Begin to wait until nothing has been written for a while."""
@@ -289,6 +343,9 @@ class Generation:
 
     def close(self) -> None:
         """Let go of the descriptor."""
+        if self.unpacking is not None:
+            self.unpacking.close()
+            self.unpacking = None
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
@@ -320,10 +377,18 @@ class Generation:
         end = data.find(b"\n") + 1
         self._is_aligning = not end
         aligned = data[end:] if end else b""
-        self.rest = Rest(offset=self.offset - len(aligned))
-        self._given_offset = self.rest.offset
-        self._given_marker = self._bytes_before(self.rest.offset)
+        self.rest = Rest(offset=self.offset - len(aligned), number=self.rest.number)
+        if self._saved is None:
+            self._given_offset = self.rest.offset
+            self._given_marker = self._bytes_before(self.rest.offset)
         return aligned
+
+    def _skip_nulls(self, data: bytes) -> bytes:
+        """Drop the NULs at the beginning of a file whose writer goes on at its old place though it was truncated."""
+        text = data.lstrip(b"\0")
+        self._is_leading = not text
+        self.rest = replace(self.rest, offset=self.rest.offset + len(data) - len(text))
+        return text
 
     def _numbered(self, chunks: tuple[Chunk, ...]) -> tuple[tuple[Chunk, int], ...]:
         self.pending += len(chunks)
@@ -339,19 +404,22 @@ class Generation:
             end_offset=self.rest.offset,
             number=self.rest.number,
             caught_up=True,
-            backlog=self._is_backlog,
+            backlog=self.is_backlog,
         )
 
     def _position(self, offset: int, marker: bytes, number: int) -> Position:
         device, inode = self.identity
+        prefix = self._prefix if self._prefix.strip(b"\0") else b""
         return Position(
             offset=offset,
             marker=marker,
             number=number,
             device=device,
             inode=inode,
-            prefix_bytes=len(self._prefix),
-            prefix_digest=_digest(self._prefix),
+            prefix_bytes=len(prefix),
+            prefix_digest=digest(prefix),
+            modified_ns=self.modified_ns,
+            directory=self.directory,
         )
 
     def _open_descriptor(self) -> int:
@@ -361,7 +429,7 @@ class Generation:
 
     def _bytes_before(self, offset: int) -> bytes:
         marker_bytes = min(offset, MARKER_BYTES)
-        return b"" if self.descriptor is None else _peek(self.descriptor, marker_bytes, offset - marker_bytes)
+        return b"" if self.descriptor is None else peek(self.descriptor, marker_bytes, offset - marker_bytes)
 
     def _last_line_start(self, size_bytes: int, *, cap_bytes: int) -> int:
         """Find where the line starts that has not ended yet; give the end if that is further back than the cap."""
@@ -376,13 +444,8 @@ class Generation:
         return 0 if end == 0 else size_bytes
 
 
-def _peek(descriptor: int, size_bytes: int, offset: int) -> bytes:
-    """Read a little for a comparison; nothing where that is not possible."""
-    try:
-        return os.pread(descriptor, size_bytes, offset)
-    except OSError:
-        return b""
-
-
-def _digest(head: bytes) -> bytes:
-    return blake2b(head, digest_size=16).digest()
+def _pieces(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    """Read what lies between two offsets of a file."""
+    while start < end and (data := os.pread(descriptor, min(_BACK_BYTES, end - start), start)):
+        start += len(data)
+        yield data

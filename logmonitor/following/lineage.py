@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.following.generation import Generation, Position, Taken
-from logmonitor.following.rotation import Found, Search, find, relatives
+from logmonitor.following.generation import Generation, Taken
+from logmonitor.following.place import directories_of, way_of
+from logmonitor.following.position import Identity, Position, holds
+from logmonitor.following.rotation import relatives
+from logmonitor.following.search import Found, Opened, Search, find, find_missed
+from logmonitor.following.unpacking import Unpacking, Verdict
 from logmonitor.records import Notice, NoticeKind
 
 if TYPE_CHECKING:
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
 
 _HISTORY: Final = 16
 _MAX_OLD: Final = 32
-_MAX_LINKS: Final = 40
 _NOWHERE: Final = Position(offset=0, marker=b"")
 
 
@@ -30,7 +35,7 @@ class Lineage:
     `way` are the places the path leads through, `history` the last generations that are over.
     """
 
-    __slots__ = ("_path", "_roster", "_seen", "_trail", "current", "history", "name", "old", "way")
+    __slots__ = ("_ended", "_path", "_places", "_roster", "_seen", "_trail", "current", "history", "name", "old", "way")
 
     def __init__(self, path: Path, *, trail: Trail, roster: Roster) -> None:
         """Begin with nothing at `path`."""
@@ -43,11 +48,13 @@ class Lineage:
         self._trail: Final = trail
         self._roster: Final = roster
         self._seen: frozenset[Trace] = frozenset()
+        self._places: tuple[str, ...] = ()
+        self._ended: tuple[Generation, Position] | None = None
 
     @property
     def directories(self) -> tuple[str, ...]:
         """The directories that the path leads through, as they really are."""
-        return tuple(dict.fromkeys(os.path.dirname(hop) for hop in self.way))  # noqa: PTH120
+        return directories_of(self.way)
 
     @property
     def generations(self) -> tuple[Generation, ...]:
@@ -59,10 +66,14 @@ class Lineage:
         for generation in self.old:
             if generation.pending or not generation.is_exhausted:
                 return generation.given_position()
-        if self.current is not None:
-            return self.current.given_position()
-        if self.old:
-            return self.old[-1].given_position()
+        for generation in reversed(self.generations):
+            if self._ended is not None and self._ended[0] is generation:
+                return self._ended[1]
+            if generation.is_given:
+                return generation.given_position()
+        first = next(iter(self.generations), None)
+        if first is not None and not (first.is_blank and self.history):
+            return first.given_position()
         return self.history[-1] if self.history else None
 
     def say(self, kind: NoticeKind, detail: str, *, lost_bytes: int | None = None) -> None:
@@ -75,11 +86,15 @@ class Lineage:
             self.say(NoticeKind.LONG_LINE, f"the line at offset {offset} is cut: only its first bytes are given out")
         for chunk, number in taken.chunks:
             self._roster.give_chunk(chunk, generation, number)
+        if taken.is_caught_up:
+            for other in self.generations:
+                other.is_backlog &= other.backlog_end is not None
 
     def enter(self, generation: Generation) -> None:
         """Make `generation` the current one."""
         self.current = generation
         self.resolve()
+        generation.directory = os.path.dirname(self.way[-1])  # noqa: PTH120 - names are strings here
         self._roster.hold(generation.identity, self._trail)
 
     def set_aside(self, now: float, successor: Generation | None = None, *, is_over: bool = False) -> None:
@@ -87,62 +102,96 @@ class Lineage:
         previous = self.current
         if previous is None:
             return
-        found = find(self._search(successor, previous.modified_ns), previous.position(), copied=False)
+        search = self._search(successor, previous.modified_ns)
+        found = find(search, previous.position(), copied=False)
+        if found.rest is not None and previous.descriptor is not None:
+            found.rest.close()
+        elif previous.descriptor is None and found.rest is None:
+            found.close()
+            found = find(search, previous.position(), copied=True)
+        detail = None if is_over else "was rotated, and its old file is not to be found"
+        is_lost = previous.descriptor is None and not self._fill(previous, found, loss=detail)
         self.current = None
         self.old.append(previous)
-        if found.rest is not None:
-            if previous.descriptor is None:
-                previous.descriptor = found.rest[0]
-            else:
-                os.close(found.rest[0])
         if not is_over:
             previous.await_quiet(now)
             self.say(NoticeKind.ROTATED, "was rotated; its old file is read on until it is quiet")
-        if previous.descriptor is None:
-            self.lose(previous, detail=None if is_over else "was rotated, and its old file is not to be found")
         self._add_missed(found, now, is_copy=False)
+        if is_lost:
+            self.lose(previous, detail=detail)
         while len(self.old) > _MAX_OLD and self.old[0].is_exhausted:
             self.end(self.old[0])
 
-    def restart(self, previous: Generation, descriptor: int, now: float, *, is_busy: bool) -> None:
+    def restart(self, previous: Generation, descriptor: int, now: float, *, is_certain: bool) -> None:
         """Begin again in a file that was truncated, after what is left to read in the copy that was made before.
 
-        Where there is none, a file that `is_busy` may have lost what nobody has seen.
+        Where there is none, nothing that nobody has seen is lost only if that `is_certain`.
         """
         generation = Generation(descriptor, os.fstat(descriptor), path=self._path, now=now)
+        generation.directory = previous.directory
         found = find(self._search(generation, previous.modified_ns), previous.position(), copied=True)
-        previous.descriptor = None
+        detail = None if is_certain else "was truncated, and no copy was made before"
+        is_found = self._fill(previous, found, loss=detail)
+        if not is_found:
+            previous.descriptor = None
+            is_certain |= not previous.offset and any(map(previous.is_copied_in, self.old))
+            detail = None if is_certain else detail
         if previous is self.current:
             self.current = generation
             self.old.append(previous)
         else:
             self.old.insert(self.old.index(previous) + 1, generation)
         self._add_missed(found, now, is_copy=True, after=previous)
-        if found.rest is not None:
-            previous.descriptor, status = found.rest
-            previous.identity = (status.st_dev, status.st_ino)
-            previous.is_copy = True
-            self._roster.hold(previous.identity, self._trail)
+        previous.is_copy |= is_found
+        if is_found:
             self.say(NoticeKind.TRUNCATED, "was truncated; what had not been read is in the copy made before")
         else:
             self.say(NoticeKind.TRUNCATED, "was truncated; there is no copy of what stood there")
-            self.lose(previous, detail="was truncated, and no copy was made before" if is_busy else None)
-            self._roster.hold(generation.identity, self._trail)
+            self.lose(previous, detail=detail, is_certain=is_certain)
+        self._roster.hold(generation.identity, self._trail)
 
-    def resume(self, position: Position, now: float) -> None:
-        """Go on from a saved position in the file that the one it was in has been renamed or copied to."""
-        found = find(self._search(self.current, 0), position, copied=False)
+    def resume(self, position: Position, current: Generation | None, now: float, *, tail_bytes: int) -> bool:
+        """Find the file in which a saved position is; return whether that is the current one.
+
+        Else it is read first, and what came after it; where it is not to be found that is said.
+        """
+        is_here = current is not None and current.descriptor is not None and holds(current.descriptor, position)
+        is_same = current is not None and current.identity == position.identity
+        if is_here and position.is_distinct:
+            return True
+        self._places = (position.directory,) if position.directory else ()
+        search = self._search_since(position, current)
+        found = Found() if is_here and is_same else find(search, position, copied=False)
         if found.rest is None:
             found.close()
-            found = find(self._search(self.current, 0), position, copied=True)
-        if found.rest is None:
-            found.close()
-            self.say(NoticeKind.GAP, f"what was read up to offset {position.offset} is not to be found any more")
-            return
-        left = Generation(*found.rest, path=self._path, now=now, position=position)
-        self.old.append(left)
-        self._roster.hold(left.identity, self._trail)
-        self._add_missed(found, now, is_copy=False)
+            found = find(search, position, copied=True)
+            if is_here and not _is_since(found, position):
+                found.close()
+                return True
+        left = None
+        loss = f"what was read up to offset {position.offset} is not to be found any more"
+        if found.rest is not None:
+            left = Generation(found.rest.descriptor, found.rest.status, path=self._path, now=now)
+            left.go_on(position, tail_bytes=tail_bytes)
+            left.directory = os.path.dirname(found.rest.sibling.path)  # noqa: PTH120
+        elif found.archives:
+            unpacking = Unpacking(found.archives, position=position, loss=loss)
+            left = Generation(unpacking.archive.window, found.archives[0].status, path=self._path, now=now)
+            left.unpacking = unpacking
+            left.await_rest(position)
+        elif position.modified_ns is None:
+            found = _without_missed(found)
+        if left is None:
+            if position.offset or not found.missed:
+                self.say(NoticeKind.GAP, loss)
+        else:
+            left.is_copy = is_same
+            self.old.append(left)
+            self._roster.hold(left.identity, self._trail)
+        self._add_missed(found, now, is_copy=is_same, is_backlog=True)
+        if current is None and self.old:
+            self.old[-1].backlog_end = sys.maxsize
+        return False
 
     def catch_missed(self, current: Generation, now: float) -> None:
         """Find generations that came and went since the file at the path was seen empty.
@@ -158,6 +207,34 @@ class Lineage:
         if is_copy and self.old[old_count:]:
             current.carry(self.old[old_count])
 
+    def seek(self, generation: Generation, now: float, *, turn_bytes: int, tail_bytes: int) -> Verdict:
+        """Unpack a piece of an archive that may hold `generation`, and go on with what is known then."""
+        unpacking = generation.unpacking
+        if unpacking is None:
+            return Verdict.HOLDS
+        before = unpacking.archive.end_offset
+        verdict = unpacking.seek(turn_bytes, tail_bytes=tail_bytes)
+        if unpacking.archive.end_offset > before:
+            generation.await_quiet(now)
+        if verdict is Verdict.BEGINS:
+            unpacking.doubt(self._ends_alike(unpacking.head, generation))
+        elif verdict is Verdict.HOLDS and unpacking.position is not None:
+            self._take_archive(generation, unpacking, now, tail_bytes=tail_bytes)
+        elif verdict is Verdict.HOLDS or (
+            verdict is Verdict.DIFFERS and unpacking.doubts and unpacking.is_shorter_copy
+        ):
+            self._pass_over(generation)
+        elif verdict is Verdict.DIFFERS and unpacking.doubts:
+            unpacking.doubt_no_more()
+        elif verdict is Verdict.DIFFERS and not unpacking.next_archive():
+            if unpacking.position is not None and not unpacking.is_placed:
+                self._add_later(generation, unpacking.position, now, place=None)
+            self.lose(generation, detail=unpacking.loss)
+        elif verdict is Verdict.DIFFERS:
+            generation.adopt(unpacking.archive.window, unpacking.opened.sibling.identity)
+            self._roster.hold(generation.identity, self._trail)
+        return verdict
+
     def put_aside(self) -> None:
         """Close the current file's descriptor for now; the file is opened again, and known again, when it has grown."""
         if self.current is not None:
@@ -171,11 +248,16 @@ class Lineage:
         self.old.clear()
         self.current = None
 
-    def lose(self, generation: Generation, *, detail: str | None) -> None:
-        """Give up a generation, and say what is known to be lost; with no `detail`, perhaps nothing is."""
+    def lose(self, generation: Generation, *, detail: str | None, is_certain: bool = False) -> None:
+        """Give up a generation, and say what is known to be lost; with no `detail`, perhaps nothing is.
+
+        A number is told only where it `is_certain` that nothing had been written since the file was looked at last.
+        """
         lost_bytes = generation.known_bytes - generation.offset
-        if lost_bytes > 0:
+        if lost_bytes > 0 and is_certain:
             self.say(NoticeKind.GAP, detail or "what had not been read is gone", lost_bytes=lost_bytes)
+        elif lost_bytes > 0:
+            self.say(NoticeKind.GAP, f"{detail or 'what had not been read is gone'}; at least {lost_bytes} bytes")
         elif detail is not None:
             self.say(NoticeKind.GAP, detail)
         self.end(generation)
@@ -184,6 +266,13 @@ class Lineage:
         """Be done with an old generation; its unterminated rest is given out, or handed to the file that goes on."""
         index = self.old.index(generation)
         del self.old[index]
+        if index:
+            self._ended = (self.old[index - 1], generation.position())
+        elif self._ended is not None and self._ended[0] is generation:
+            self._ended = None
+        if generation.unpacking is not None and generation.unpacking.is_torn:
+            name = os.path.basename(generation.unpacking.opened.sibling.path)  # noqa: PTH119
+            self.say(NoticeKind.GAP, f"the archive {name!r} is damaged or was never finished; what it lacks is lost")
         successor = next(chain(self.old[index:], (self.current,)), None)
         if not (generation.is_copy and successor is not None and generation.carry(successor)):
             self.give(generation, generation.finish())
@@ -193,40 +282,112 @@ class Lineage:
 
     def resolve(self) -> None:
         """Follow the path's links; where it leads elsewhere than before, see who stands there."""
-        way = _way(self.name)
+        way = way_of(self.name)
         if way == self.way:
             return
+        seen = frozenset(
+            trace
+            for directory in dict.fromkeys((*directories_of(way), *self._roster.archives))
+            for place in way
+            for trace in relatives(directory, self._roster.names(directory), of=os.path.basename(place))  # noqa: PTH119
+        )
         self._roster.lead(self._trail, way)
         self.way = way
-        name = os.path.basename(way[-1])  # noqa: PTH119
-        self._seen = frozenset(
-            trace
-            for directory in self.directories
-            for trace in relatives(directory, self._roster.names(directory), of=name)
-        )
-
-    def _add_missed(self, found: Found, now: float, *, is_copy: bool, after: Generation | None = None) -> None:
-        """Let what a search found be read `after` a generation, or after all that is old; remember what it saw."""
-        self._seen = found.relatives
-        index = len(self.old) if after is None else self.old.index(after) + 1
-        for descriptor, status in reversed(found.missed):
-            generation = Generation(descriptor, status, path=self._path, now=now)
-            generation.is_copy = is_copy
-            self.old.insert(index, generation)
-            self._roster.hold(generation.identity, self._trail)
+        self._seen = seen
 
     def reopened(self, descriptor: int, generation: Generation) -> None:
         """Take a descriptor for a generation that had been put aside."""
         generation.descriptor = descriptor
         self._roster.hold(generation.identity, self._trail)
 
+    def _fill(self, generation: Generation, found: Found, *, loss: str | None) -> bool:
+        """Let a generation whose file is gone go on in what was found; return whether anything was."""
+        if found.rest is not None:
+            opened = found.rest
+            generation.descriptor = opened.descriptor
+        elif found.archives:
+            opened = found.archives[0]
+            generation.unpacking = Unpacking(found.archives, position=generation.position(), loss=loss)
+            generation.descriptor = generation.unpacking.archive.window
+        else:
+            return False
+        generation.identity = opened.sibling.identity
+        generation.is_exhausted = False
+        self._roster.hold(generation.identity, self._trail)
+        return True
+
+    def _take_archive(self, generation: Generation, unpacking: Unpacking, now: float, *, tail_bytes: int) -> None:
+        """Read on in the archive that holds what was read, and find what came after it."""
+        unpacking.is_found = True
+        if unpacking.position is None or unpacking.is_placed:
+            return
+        unpacking.is_placed = True
+        if not generation.offset and generation.is_backlog:
+            generation.go_on(unpacking.position, tail_bytes=tail_bytes)
+        self._add_later(generation, unpacking.position, now, place=unpacking.opened.sibling.identity)
+
+    def _add_later(self, generation: Generation, position: Position, now: float, *, place: Identity | None) -> None:
+        """Let the generations be read that came after the one whose archive is, or was not, found."""
+        found = find_missed(self._search_since(position, self.current), position, place=place)
+        if place is None and position.modified_ns is None:
+            found = _without_missed(found)
+        is_last = generation.backlog_end is not None and self.old[-1] is generation and bool(found.missed)
+        self._add_missed(found, now, is_copy=generation.is_copy, after=generation, is_backlog=generation.is_backlog)
+        if is_last:
+            generation.backlog_end, self.old[-1].backlog_end = None, generation.backlog_end
+
+    def _ends_alike(self, head: bytes, generation: Generation) -> list[Position]:
+        """Say how far other generations were read that begin with the same bytes."""
+        others = (other for other in self.generations if other is not generation and other.begins_with(head))
+        known = (position for position in self.history if position.offset and position.begins(head))
+        return [*(other.position() for other in others), *known]
+
+    def _pass_over(self, generation: Generation) -> None:
+        """Be done with an archive that holds only what was read before."""
+        index = self.old.index(generation)
+        del self.old[index]
+        successor = next(chain(self.old[index:], (self.current,)), None)
+        if successor is not None:
+            generation.carry(successor)
+        self._roster.release(generation.identity, None)
+        generation.close()
+
+    def _add_missed(
+        self, found: Found, now: float, *, is_copy: bool, after: Generation | None = None, is_backlog: bool = False
+    ) -> None:
+        """Let what a search found be read `after` a generation, or after all that is old; remember what it saw."""
+        self._seen = found.relatives
+        index = len(self.old) if after is None else self.old.index(after) + 1
+        for opened in reversed(found.missed):
+            generation = self._missed(opened, now)
+            generation.is_copy = is_copy
+            generation.is_backlog = is_backlog
+            self.old.insert(index, generation)
+            self._roster.hold(generation.identity, self._trail)
+
+    def _missed(self, opened: Opened, now: float) -> Generation:
+        """Make a generation of a file or an archive that was missed."""
+        if not opened.is_packed:
+            return Generation(opened.descriptor, opened.status, path=self._path, now=now)
+        unpacking = Unpacking([opened])
+        generation = Generation(unpacking.archive.window, opened.status, path=self._path, now=now)
+        generation.unpacking = unpacking
+        generation.known_bytes = 0
+        return generation
+
+    def _search_since(self, position: Position, current: Generation | None) -> Search:
+        """Search for what came after a position, as if nothing had been seen before."""
+        since_ns = 0 if position.modified_ns is None else position.modified_ns + 1
+        return replace(self._search(current, since_ns), seen=frozenset())
+
     def _search(self, current: Generation | None, since_ns: int) -> Search:
         own = {generation.identity for generation in self.generations}
         if current is not None:
             own.add(current.identity)
+        way = tuple(dict.fromkeys((*way_of(self.name), *self.way)))
         return Search(
-            name=os.path.basename(self.way[-1]),  # noqa: PTH119 - names are strings here
-            directories=self.directories,
+            names=tuple(dict.fromkeys(os.path.basename(place) for place in way)),  # noqa: PTH119
+            directories=tuple(dict.fromkeys((*directories_of(way), *self._places, *self._roster.archives))),
             seen=self._seen,
             generations=tuple(generation for generation in self.generations if generation is not current),
             history=tuple(self.history),
@@ -236,14 +397,15 @@ class Lineage:
         )
 
 
-def _way(name: str) -> tuple[str, ...]:
-    """Name every place that a path leads through: the links it is, and the file; each in its real directory."""
-    hops: list[str] = []
-    for _ in range(_MAX_LINKS):
-        directory, base = os.path.split(name)
-        hop = os.path.join(os.path.realpath(directory), base)  # noqa: PTH118
-        hops.append(hop)
-        if not os.path.islink(hop):  # noqa: PTH114
-            break
-        name = os.path.join(os.path.dirname(hop), os.readlink(hop))  # noqa: PTH115, PTH118, PTH120
-    return tuple(dict.fromkeys(hops))
+def _is_since(found: Found, position: Position) -> bool:
+    """Tell whether what was found was written to after the position was taken."""
+    first = found.rest or next(iter(found.archives if position.offset else found.missed), None)
+    since_ns = position.modified_ns
+    return first is not None and since_ns is not None and first.sibling.modified_ns > since_ns
+
+
+def _without_missed(found: Found) -> Found:
+    """Let go of what may have been missed, where that cannot be told from what was read long ago."""
+    for opened in found.missed:
+        opened.close()
+    return replace(found, missed=())

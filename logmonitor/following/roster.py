@@ -6,14 +6,15 @@ import os
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.following.generation import holds
+from logmonitor.following.position import EXHAUSTED, holds
 from logmonitor.records import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
-    from logmonitor.following.generation import Generation, Identity, Position
+    from logmonitor.following.generation import Generation
+    from logmonitor.following.position import Identity, Position
     from logmonitor.following.trail import Trail
     from logmonitor.records import Notice
 
@@ -23,8 +24,12 @@ _REMEMBERED: Final = 4096
 class Roster:
     """All trails of one follower, what they share, and what they have found and nobody has taken yet."""
 
-    def __init__(self, *, max_open: int) -> None:
-        """Start with no trail; at most `max_open` descriptors of quiet files stay open."""
+    def __init__(self, *, max_open: int, archives: Iterable[str] = ()) -> None:
+        """Start with no trail; at most `max_open` descriptors of quiet files stay open.
+
+        `archives` are directories in which rotated files stand too.
+        """
+        self.archives: Final = tuple(dict.fromkeys(archives))
         self.trails: Final[dict[Path, Trail]] = {}
         self._items: Final[deque[tuple[Chunk | Notice, Generation | None, int]]] = deque()
         self._max_open: Final = max(1, max_open)
@@ -116,7 +121,9 @@ class Roster:
         if names is None:
             try:
                 names = sorted(os.listdir(directory))  # noqa: PTH208 - names are all that is wanted
-            except OSError:
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    raise
                 names = ()
             self._names[directory] = names
         return names

@@ -7,8 +7,10 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.following.generation import MARKER_BYTES, Generation, Position, holds, open_log
+from logmonitor.following.generation import Generation
 from logmonitor.following.lineage import Lineage
+from logmonitor.following.position import EXHAUSTED, MARKER_BYTES, Position, holds, open_log
+from logmonitor.following.unpacking import Verdict
 from logmonitor.records import Notice, NoticeKind
 
 if TYPE_CHECKING:
@@ -35,11 +37,16 @@ class Pace:
 class Beginning:
     """Where to start in a file that is there already: at `position`, before the end, or with neither at its beginning.
 
-    `tail_bytes` says how much of its end is read first, as backlog.
+    `tail_bytes` says how much before that is read first, as backlog; None that the file is read from its beginning.
     """
 
     position: Position | None = None
     tail_bytes: int | None = None
+
+    @property
+    def context_bytes(self) -> int:
+        """How much before a saved position is read first."""
+        return self.tail_bytes or 0
 
 
 class Trail:
@@ -48,6 +55,7 @@ class Trail:
     __slots__ = (
         "_beginning",
         "_beginning_bytes",
+        "_context_bytes",
         "_is_begun",
         "_missing_since",
         "_overlooked",
@@ -71,6 +79,7 @@ class Trail:
         self._pace: Final = pace
         self._beginning = beginning
         self._beginning_bytes: int | None = None
+        self._context_bytes: Final = beginning.context_bytes if beginning else 0
         self._is_begun = False
         self._overlooked: Trace | None = None
         self._missing_since: float | None = None
@@ -117,7 +126,7 @@ class Trail:
         current = self.lineage.current
         signature = (status.st_size, status.st_mtime_ns)
         if current is None or current.identity != (status.st_dev, status.st_ino):
-            self._arrive(status, now)
+            self._try_to_arrive(status, now)
         elif (
             current.is_settled
             and current.signature == signature
@@ -134,10 +143,12 @@ class Trail:
             return self._read(now, is_tick=is_tick)
         if current.is_blank and (status.st_size or current.signature not in {None, signature}):
             self.lineage.catch_missed(current, now)
+        changed_at = now if current.signature != signature else current.changed_at
         offset = current.offset
         more = self._read(now, is_tick=is_tick)
         if self.lineage.current is not current:
             return more
+        current.changed_at, current.looked_at = changed_at, now
         current.is_settled = current.signature == signature and current.offset == offset and not more
         current.signature = signature
         current.modified_ns = status.st_mtime_ns
@@ -157,9 +168,9 @@ class Trail:
         if not self._said_missing and (is_late or is_first):
             self._said_missing = True
             self.lineage.say(NoticeKind.MISSING, _MISSING)
-        beginning, self._beginning = self._beginning, None
-        if beginning is not None and beginning.position is not None:
-            self.lineage.resume(beginning.position, now)
+        if self._beginning is not None and self._beginning.position is not None:
+            self.lineage.resume(self._beginning.position, None, now, tail_bytes=self._context_bytes)
+        self._beginning = None
         self.is_caught_up = True
         if self.lineage.current is not None and (
             self.lineage.current.descriptor is None or self.lineage.current.is_quiet(now, grace=self._pace.grace)
@@ -183,13 +194,22 @@ class Trail:
         """Remember how things stood at the first look; return whether this is it."""
         if self._is_begun:
             return False
+        self.lineage.resolve()
         self._is_begun = True
         if status is not None and stat.S_ISREG(status.st_mode):
             self._beginning_bytes = status.st_size
         elif self._beginning is not None and self._beginning.position is None:
             self._beginning = None
-        self.lineage.resolve()
         return True
+
+    def _try_to_arrive(self, status: os.stat_result, now: float) -> None:
+        """Take up the file that stands at the path; where nothing can be opened now, at a later look."""
+        try:
+            self._arrive(status, now)
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            self.refuse(error)
 
     def _arrive(self, status: os.stat_result, now: float) -> None:
         """Take up the file that stands at the path, which is not the one that stood there before."""
@@ -204,10 +224,11 @@ class Trail:
         except FileNotFoundError:
             return
         except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
             self.refuse(error)
             self.lineage.set_aside(now)
             return
-        self._welcome()
         identity = (status.st_dev, status.st_ino)
         known = next((generation for generation in self.lineage.generations if generation.identity == identity), None)
         if known is not None:
@@ -229,6 +250,7 @@ class Trail:
                     os.close(descriptor)
                     self._beginning = beginning
                 raise
+        self._welcome()
 
     def _take_up(self, descriptor: int, status: os.stat_result, now: float) -> None:
         """Begin to read an open file: where the settings say, where it was left, or at its beginning."""
@@ -254,62 +276,101 @@ class Trail:
     def _start(self, descriptor: int, status: os.stat_result, beginning: Beginning, now: float) -> None:
         """Begin with a file that was there when following began."""
         position = beginning.position
-        is_held = position is not None and holds(descriptor, position)
-        generation = Generation(descriptor, status, path=self.path, now=now, position=position if is_held else None)
+        generation = Generation(descriptor, status, path=self.path, now=now)
         size_bytes = status.st_size if self._beginning_bytes is None else min(self._beginning_bytes, status.st_size)
-        if beginning.tail_bytes is not None and position is None:
+        if position is not None:
+            if self.lineage.resume(position, generation, now, tail_bytes=self._context_bytes):
+                generation.go_on(position, tail_bytes=self._context_bytes)
+            generation.is_backlog = True
+            size_bytes = max(size_bytes, position.offset if generation.offset else 0)
+        elif beginning.tail_bytes is not None:
             generation.start_at_end(
                 tail_bytes=beginning.tail_bytes, cap_bytes=self._pace.cap_bytes, size_bytes=size_bytes
             )
         generation.backlog_end = max(size_bytes, generation.offset)
         self.lineage.enter(generation)
-        if position is not None and not is_held:
-            self.lineage.resume(position, now)
 
     # Reading
 
     def _read(self, now: float, *, is_tick: bool) -> bool:
         """Read one turn of the oldest generation that has something; be done with those that are over."""
         for generation in tuple(self.lineage.old):
+            if generation not in self.lineage.old:
+                continue
             if self._turn(generation, now, is_tick=is_tick):
                 return True
-            if generation in self.lineage.old and (
-                generation.is_copy or generation.is_quiet(now, grace=self._pace.grace)
-            ):
+            if generation not in self.lineage.old:
+                continue
+            if generation.unpacking is not None and not generation.unpacking.is_over:
+                return False
+            is_over = generation.is_copy or generation.unpacking is not None
+            if is_over or generation.is_quiet(now, grace=self._pace.grace):
                 self.lineage.end(generation)
         return self.lineage.current is not None and self._turn(self.lineage.current, now, is_tick=is_tick)
 
     def _turn(self, generation: Generation, now: float, *, is_tick: bool) -> bool:
         """Read one turn of one generation; return whether to go on with it at once."""
+        unpacking = generation.unpacking
+        if unpacking is not None and not unpacking.is_found:
+            return self._seek(generation, now, is_tick=is_tick)
         try:
             if generation.descriptor is None and not self._reopen(generation):
                 return False
             taken = generation.take(turn_bytes=self._pace.turn_bytes, cap_bytes=self._pace.cap_bytes)
-        except FileNotFoundError:
-            return False
         except OSError as error:
-            self.refuse(error)
-            generation.close()
-            if generation is not self.lineage.current:
-                self.lineage.lose(generation, detail="can no longer be read")
+            self._fail(generation, error)
             return False
         if taken is None:
             return self._change(generation, now)
-        if generation is self.lineage.current:
+        if generation is self.lineage.current and self._refusal not in EXHAUSTED:
             self._welcome()
         self.lineage.give(generation, taken)
         self.is_caught_up |= taken.is_caught_up
         if taken.read_bytes:
             self.grew_at = generation.grew_at = now
+        elif unpacking is not None and unpacking.is_stuck:
+            return self._wait(generation, now, is_tick=is_tick)
         elif is_tick:
             generation.count_tick()
         return taken.is_more
 
+    def _seek(self, generation: Generation, now: float, *, is_tick: bool) -> bool:
+        """Unpack a piece of an archive that may be of `generation`; return whether to go on at once."""
+        verdict = self.lineage.seek(generation, now, turn_bytes=self._pace.turn_bytes, tail_bytes=self._context_bytes)
+        return verdict is not Verdict.WAITS or self._wait(generation, now, is_tick=is_tick)
+
+    def _wait(self, generation: Generation, now: float, *, is_tick: bool) -> bool:
+        """Wait for an archive that is still being written; return whether to go on with it at once."""
+        unpacking = generation.unpacking
+        if unpacking is None:
+            return False
+        if unpacking.has_changed(generation.position()):
+            generation.await_quiet(now)
+            return True
+        if is_tick:
+            generation.count_tick()
+        if not generation.is_quiet(now, grace=self._pace.grace):
+            return False
+        unpacking.give_up()
+        return True
+
+    def _fail(self, generation: Generation, error: OSError) -> None:
+        """Take note that a generation could not be read; one that nothing leads to any more is lost."""
+        if isinstance(error, FileNotFoundError):
+            return
+        self.refuse(error)
+        if error.errno in EXHAUSTED:
+            return
+        generation.close()
+        if generation is not self.lineage.current:
+            self.lineage.lose(generation, detail="can no longer be read")
+
     def _change(self, generation: Generation, now: float) -> bool:
         """Take note that what was read of `generation` is no longer there."""
-        if generation.descriptor is not None and not generation.is_copy:
-            is_busy = self.grew_at is not None and now - self.grew_at < _WRITTEN_LATELY * self._pace.tick
-            self.lineage.restart(generation, generation.descriptor, now, is_busy=is_busy)
+        if generation.descriptor is not None and not generation.is_copy and generation.unpacking is None:
+            lately = now - _WRITTEN_LATELY * self._pace.tick
+            is_certain = generation.changed_at <= lately <= generation.looked_at
+            self.lineage.restart(generation, generation.descriptor, now, is_certain=is_certain)
             return True
         self.lineage.lose(generation, detail="lost the copy of what stood there")
         return False
@@ -321,6 +382,8 @@ class Trail:
             os.close(descriptor)
             return False
         self.lineage.reopened(descriptor, generation)
+        if self._refusal in EXHAUSTED:
+            self._welcome()
         return True
 
 
