@@ -62,8 +62,8 @@ class Progress:
     def positions(self, watch: str, /) -> dict[Path, Position]:
         """Return where to go on in each of a bot's logs."""
         rows = self._database.rows(
-            "SELECT path, device, inode, offset, marker, number, prefix_bytes, prefix_digest FROM followed_file"
-            " WHERE watch = ?",
+            "SELECT path, device, inode, offset, marker, number, prefix_bytes, prefix_digest, modified_ns, directory"
+            " FROM followed_file WHERE watch = ?",
             watch,
         )
         return dict(map(_position_of, rows))
@@ -71,7 +71,7 @@ class Progress:
     def put_position(self, watch: str, path: Path, position: Position, /) -> None:
         """Keep where to go on in one of a bot's logs."""
         self._database.change(
-            "INSERT OR REPLACE INTO followed_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO followed_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             watch,
             os.fsencode(path),
             _kept_number(position.device),
@@ -81,6 +81,8 @@ class Progress:
             position.number,
             position.prefix_bytes,
             position.prefix_digest,
+            _kept_number(position.modified_ns),
+            os.fsencode(position.directory),
         )
 
     def state(self, watch: str, /) -> WatchState | None:
@@ -172,8 +174,13 @@ def _kept_number(number: int | None) -> int | None:
 
 
 def _position_of(row: Row) -> tuple[Path, Position]:
-    path, device, inode, offset, marker, number, prefix_bytes, prefix_digest = row
-    if not (isinstance(path, bytes) and isinstance(marker, bytes) and isinstance(prefix_digest, bytes)):
+    path, device, inode, offset, marker, number, prefix_bytes, prefix_digest, modified_ns, directory = row
+    if not (
+        isinstance(path, bytes)
+        and isinstance(marker, bytes)
+        and isinstance(prefix_digest, bytes)
+        and isinstance(directory, bytes)
+    ):
         raise StoreError("the store holds a position that is none")
     return Path(os.fsdecode(path)), Position(
         offset=number_of(offset),
@@ -183,6 +190,8 @@ def _position_of(row: Row) -> tuple[Path, Position]:
         inode=None if inode is None else number_of(inode),
         prefix_bytes=number_of(prefix_bytes),
         prefix_digest=prefix_digest,
+        modified_ns=None if modified_ns is None else number_of(modified_ns),
+        directory=os.fsdecode(directory),
     )
 
 

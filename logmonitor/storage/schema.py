@@ -96,6 +96,8 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             number INTEGER NOT NULL,
             prefix_bytes INTEGER NOT NULL,
             prefix_digest BLOB NOT NULL,
+            modified_ns INTEGER,
+            directory BLOB NOT NULL,
             PRIMARY KEY (watch, path)
         ) WITHOUT ROWID
         """,
