@@ -34,8 +34,6 @@ _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "%": "%%"}
 _ODD: Final = frozenset("\"'\\$")
 """What systemd takes in no program's path, but in the words behind it."""
 
-_GLOB: Final = frozenset("*?[\\")
-
 
 class Scope(StrEnum):
     """Whose systemd runs the unit: the machine's, or that of one user."""
@@ -71,7 +69,6 @@ class Unit:
     words: tuple[str, ...]
     folder: Path
     user: str | None = None
-    environment_file: Path | None = None
     environment: tuple[tuple[str, str], ...] = ()
     hardening: Hardening = Hardening.FULL
     written: tuple[Path, ...] = ()
@@ -85,15 +82,15 @@ class Unit:
     def __post_init__(self) -> None:
         """Refuse what a unit cannot say."""
         plain = [self.configuration, self.folder, *self.written]
-        texts = (*map(str, plain), str(self.environment_file or ""), self.description, *self.words)
+        texts = (*map(str, plain), self.description, *self.words)
         for text in (*texts, *(value for _, value in self.environment)):
             if not _is_sayable(text):
                 raise ConfigurationError(f"{text!r} cannot stand in a unit of systemd; expected no control characters")
-        for text in (str(self.folder), str(self.environment_file or "")):
-            if text != text.strip() or text.endswith("\\"):
-                raise ConfigurationError(
-                    f"{text!r} cannot stand in a unit of systemd; expected no blank or backslash at its end"
-                )
+        folder = str(self.folder)
+        if folder != folder.strip() or folder.endswith("\\"):
+            raise ConfigurationError(
+                f"{folder!r} cannot stand in a unit of systemd; expected no blank or backslash at its end"
+            )
 
 
 def unit_text(unit: Unit) -> str:
@@ -136,11 +133,6 @@ def unit_name(bot: str, *, otherwise: str) -> str:
     return "logmonitor-bot.service"
 
 
-def environment_text(variables: tuple[tuple[str, str], ...]) -> str:
-    """Return lines for a file of environment variables, as systemd and a shell read them alike."""
-    return "".join(f"{name}={_in_shell_quotes(value)}\n" for name, value in variables)
-
-
 def _of_unit(unit: Unit) -> Iterator[str]:
     yield f"Description={_plain(unit.description)}"
     if unit.scope is Scope.SYSTEM:
@@ -159,8 +151,6 @@ def _of_service(unit: Unit) -> Iterator[str]:
     yield f"WorkingDirectory={_plain(str(unit.folder))}"
     if unit.user is not None:
         yield f"User={_plain(unit.user)}"
-    if unit.environment_file is not None:
-        yield f"EnvironmentFile={_plain(_as_glob(str(unit.environment_file)))}"
     for name, value in unit.environment:
         yield f"Environment={_quoted(f'{name}={value}')}"
     yield "Restart=always"
@@ -238,12 +228,3 @@ def _plain(text: str) -> str:
 def _quoted(text: str) -> str:
     """Write one word among others."""
     return '"' + "".join(_ESCAPES.get(one, one) for one in text) + '"'
-
-
-def _as_glob(text: str) -> str:
-    """Write a path as a pattern that only it fits."""
-    return "".join(f"\\{one}" if one in _GLOB else one for one in text)
-
-
-def _in_shell_quotes(value: str) -> str:
-    return '"' + "".join(f"\\{one}" if one in '"\\`$' else one for one in value) + '"'

@@ -279,6 +279,20 @@ def test_run_refuses_a_bad_configuration(
     assert capsys.readouterr() == ("", "".join(f"{sentence.format(path)}\n" for sentence in sentences))
 
 
+def test_run_takes_variables_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands there counts before what is set; a file that is missing ends it as a bad configuration does."""
+    monkeypatch.setenv("CHAT", "wechaty")
+    (tmp_path / "alice.toml").write_text(BOT + CHAT.format("${CHAT}") + WATCH)
+    words = ["run", str(tmp_path / "alice.toml"), "--variables", str(tmp_path / "alice.env")]
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err == f"{tmp_path}/alice.env: cannot be read: no such file or directory\n"
+    (tmp_path / "alice.env").write_text("CHAT=nosuch\n")
+    assert cli.main(words) == 2
+    assert "unknown transport 'nosuch'" in capsys.readouterr().err
+
+
 def test_run_needs_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     """Without one, usage is told and the exit code is 2."""
     with pytest.raises(SystemExit) as caught:

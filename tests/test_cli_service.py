@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,9 @@ import pytest
 from logmonitor import cli
 from logmonitor.cli import service_facts, systemd
 from logmonitor.cli.service_facts import Facts, ask_facts
-from logmonitor.cli.service_files import environment_of, keep_missing
+from logmonitor.cli.service_files import keep_variables, require_unchanged
 from logmonitor.cli.service_plan import Account, account_of, plan_of
+from logmonitor.cli.variable_file import read_variables
 from logmonitor.errors import ConfigurationError
 from logmonitor.needs import Need
 from logmonitor.unit_file import Hardening, Scope, configuration_of, unit_text
@@ -122,6 +124,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return Machine(tmp_path, monkeypatch, capsys)
 
 
+@pytest.fixture
+def strange_folder() -> Iterator[Path]:
+    """Return a folder that every user may reach."""
+    with TemporaryDirectory(prefix="service-") as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        yield folder
+
+
 AS_SELF = ("--user",)
 
 
@@ -137,10 +148,11 @@ def test_installed_service_is_written_enabled_and_started(machine: Machine) -> N
     text = unit_path(machine).read_text()
     assert configuration_of(text) == str(machine.configuration)
     variables = machine.bots / "alice.env"
-    assert f"EnvironmentFile={variables}\n" in text
+    assert f'"run" "--variables" "{variables}" "{machine.configuration}"\n' in text
+    assert "EnvironmentFile" not in text
     assert SECRET not in text + "\n".join(said)
     assert variables.stat().st_mode & 0o777 == 0o600
-    assert environment_of(machine.configuration, ["BOT_TOKEN"], {}).kept == {"BOT_TOKEN": SECRET}
+    assert read_variables(variables) == {"BOT_TOKEN": SECRET}
     name = "logmonitor-alice.service"
     assert machine.told == [
         ["--user", "daemon-reload"],
@@ -212,10 +224,14 @@ def test_service_that_does_not_start_is_told(machine: Machine) -> None:
     machine.refuse("restart")
     code, said = machine.does("install", *AS_SELF)
     assert code == 1
-    assert said[-2:] == [
-        "finding: service: does not start: Job failed. See the journal.",
-        "  remedy: journalctl --user -n 30 -u logmonitor-alice.service tells why",
-    ]
+    remedy = "  remedy: journalctl --user -n 30 -u logmonitor-alice.service tells why"
+    assert said[-2:] == ["finding: service: does not start: Job failed. See the journal.", remedy]
+    machine.refuse("nothing")
+    machine.facts("ActiveState=activating\nSubState=auto-restart\nResult=exit-code\nNRestarts=1\n")
+    code, said = machine.does("install", *AS_SELF)
+    assert code == 1
+    state = "finding: service: logmonitor-alice.service is activating (auto-restart) (exit-code), started again once"
+    assert said[-2:] == [state, remedy]
 
 
 def test_status_tells_whether_it_runs_and_is_what_the_configuration_asks_for(machine: Machine) -> None:
@@ -239,7 +255,7 @@ def test_status_tells_whether_it_runs_and_is_what_the_configuration_asks_for(mac
     machine.facts("ActiveState=failed\nSubState=failed\nUnitFileState=disabled\nResult=watchdog\nNRestarts=0\n")
     code, said = machine.does("status", *AS_SELF)
     assert code == 1
-    assert said[0] == "finding: service: logmonitor-alice.service is failed (failed) (watchdog)"
+    assert said[0] == "finding: service: logmonitor-alice.service is failed (watchdog)"
     assert said[2] == "finding: unit: is not started with the machine"
 
 
@@ -294,6 +310,16 @@ def test_what_cannot_be_asked_for_is_refused(machine: Machine, words: tuple[str,
     assert (code, sentence in said[0]) == (2, True)
 
 
+def test_configuration_that_is_not_there_is_told(machine: Machine) -> None:
+    """As such, whoever asks."""
+    machine.configuration.unlink()
+    code, said = machine.does("install", *AS_SELF)
+    assert (code, said) == (
+        2,
+        [f"logmonitor service: {machine.configuration}: cannot be read: no such file or directory"],
+    )
+
+
 @pytest.mark.parametrize("transport", ["console", "stdio"])
 def test_chat_that_needs_who_starts_it_is_refused(machine: Machine, transport: str) -> None:
     """A service has no terminal, and nobody at its other end."""
@@ -324,6 +350,80 @@ def test_root_runs_nothing_of_its_own_unasked(machine: Machine) -> None:
     os.chown(machine.configuration, 65534, 65534)
     code, said = machine.does("install", "--run-as", "root")
     assert (code, "who could change what runs as root" in said[0]) == (2, True)
+
+
+@needs_root
+def test_who_could_put_another_configuration_in_its_place_is_refused(strange_folder: Path) -> None:
+    """Whoever owns a folder or link on the way, or may write in one, may say what runs, and so is root or the user."""
+    nobody, path = account_of(65534), strange_folder / "bots" / "alice.toml"
+    path.parent.mkdir()
+    path.touch()
+    require_unchanged(path, nobody)
+    os.chown(path.parent, 12345, 0)
+    with pytest.raises(ConfigurationError, match="bots: belongs to 12345, who could change what runs as "):
+        require_unchanged(path, nobody)
+    os.chown(path.parent, 65534, 0)
+    path.parent.chmod(0o1777)
+    with pytest.raises(ConfigurationError, match="bots: others than its owner can change it"):
+        require_unchanged(path, nobody)
+    path.parent.chmod(0o755)
+    link = strange_folder / "here"
+    link.symlink_to("bots/../bots")
+    require_unchanged(link / "alice.toml", nobody)
+    os.chown(link, 12345, 0, follow_symlinks=False)
+    with pytest.raises(ConfigurationError, match="here: belongs to 12345"):
+        require_unchanged(link / "alice.toml", nobody)
+    (strange_folder / "round").symlink_to(strange_folder / "round")
+    for lost in ("round", "nowhere"):
+        with pytest.raises(ConfigurationError, match="cannot be reached: "):
+            require_unchanged(strange_folder / lost / "alice.toml", nobody)
+
+
+@needs_root
+def test_root_gives_nothing_of_its_own_for_the_configuration_of_another(
+    machine: Machine, strange_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes it names the variables, which would be root's secrets; nor does root read the file of them."""
+    python = strange_folder / "python"
+    python.write_text(f'#!/bin/sh\ncat >{strange_folder}/given\necho \'{{"error": "no", "lacking": ["BOT_TOKEN"]}}\'\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    machine.configuration = strange_folder / "alice.toml"
+    machine.configuration.write_text(BOT + CHAT.format("wechaty", WECHATY) + WATCH)
+    os.mkfifo(strange_folder / "alice.env")  # who opens it waits for ever
+    os.chown(machine.configuration, 65534, 65534)
+    os.chown(strange_folder, 65534, 65534)
+    code, said = machine.does("install")
+    assert code == 2
+    assert said[-1].endswith(f", for BOT_TOKEN; what is set here is not given to {account_of(65534).name}")
+    assert json.loads((strange_folder / "given").read_text())["environ"] == {}
+    assert (strange_folder / "given").stat().st_uid == 65534
+    os.chown(machine.configuration, 0, 0)
+    machine.does("install", "--run-as", account_of(65534).name)
+    assert json.loads((strange_folder / "given").read_text())["environ"] == {"BOT_TOKEN": SECRET}
+
+
+@needs_root
+def test_variables_in_a_folder_of_roots_are_written_for_the_service(strange_folder: Path) -> None:
+    """By root, as nobody else can write there, behind what stands there already."""
+    variables = strange_folder / "alice.env"
+    variables.write_text("A=1")
+    row = keep_variables(variables, {"B": "2", "C": "3"}, account_of(65534))
+    assert row is not None
+    assert row.text.startswith("B, C, as set here, was written to ")
+    assert read_variables(variables) == {"A": "1", "B": "2", "C": "3"}
+    assert variables.stat().st_uid == 65534
+
+
+@needs_root
+def test_remedies_are_typed_as_they_are_told(machine: Machine) -> None:
+    """Root's own systemd is asked for by an option, as is a unit of another name."""
+    assert f"  remedy: logmonitor service install {machine.configuration} --user" in machine.does("status", *AS_SELF)[1]
+    machine.does("install", *AS_SELF, "--name", "mine")
+    machine.facts(RUNNING.replace("=enabled", "=disabled"))
+    code, said = machine.does("status", *AS_SELF, "--name", "mine")
+    assert code == 1
+    assert f"  remedy: logmonitor service install {machine.configuration} --user --name mine.service" in said
 
 
 @needs_root
@@ -376,7 +476,7 @@ ALICE = Account(name="alice", uid=1000, gid=1000, home="/home/alice")
 
 def planned(given: Facts, scope: Scope = Scope.SYSTEM) -> tuple[str, list[str]]:
     """Return the unit of a configuration in /srv/alice, and the rows about it."""
-    plan = plan_of(given, Path("/srv/alice/alice.toml"), scope=scope, account=ALICE, environment_file=None, version=252)
+    plan = plan_of(given, Path("/srv/alice/alice.toml"), scope=scope, account=ALICE, version=252)
     return unit_text(plan.unit), [f"{row.subject}: {row.text}" for row in plan.rows]
 
 
@@ -418,6 +518,7 @@ def test_plan_has_programs_found_and_folders_made(tmp_path: Path, monkeypatch: p
     assert 'Environment="XDG_RUNTIME_DIR=/run/user/1000"' in text
     assert "ProtectHome=read-only" in text
     assert 'RuntimeDirectory="logmonitor-test-bots"' in text
+    assert "RuntimeDirectory" not in planned(facts(written=("/run/postgresql/alice.pid",)))[0]
     assert "ps: nowhere-to-be-found is not on the search path" in rows
     assert "files: /nonexistent, in which the service writes, is no folder" in rows
 
@@ -451,9 +552,8 @@ def test_variables_are_not_written_through_a_link(tmp_path: Path) -> None:
     path, target = tmp_path / "alice.toml", tmp_path / "target"
     path.touch()
     (tmp_path / "alice.env").symlink_to(target)
-    environment = environment_of(path, ["A"], {"A": "1"})
     with pytest.raises(ConfigurationError, match="fails as"):
-        keep_missing(environment, account_of(os.geteuid()))
+        keep_variables(path.with_suffix(".env"), {"A": "1"}, account_of(os.geteuid()))
     assert not target.exists()
 
 
@@ -535,7 +635,7 @@ async def test_real_systemd_runs_watches_and_ends_the_service(
     (folder / "hold").touch()
     await until(lambda: int(first[1]) not in running())
     (folder / "hold").unlink()
-    await until(lambda: "started again 1 times: chat up" in does("status")[1][0])
+    await until(lambda: "started again once: chat up" in does("status")[1][0])
     second = re.search(r"runs as pid (\d+)", does("status")[1][0])
     assert second is not None
     assert second[1] != first[1]

@@ -17,7 +17,6 @@ from logmonitor.unit_file import (
     Scope,
     Unit,
     configuration_of,
-    environment_text,
     unit_name,
     unit_text,
 )
@@ -172,32 +171,6 @@ def test_unit_has_a_name_that_a_shell_takes(bot: str, otherwise: str, name: str)
     assert unit_name(bot, otherwise=otherwise) == name
 
 
-@given(
-    st.dictionaries(
-        st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,8}\Z"), st.text(st.characters(codec="utf-8", exclude_characters="\0\r"))
-    )
-)
-def test_variables_are_read_by_a_shell_as_they_were(variables: dict[str, str]) -> None:
-    """The file can be sourced, as for `logmonitor check`: each value is one word, of which nothing is expanded."""
-    for line_name, value in variables.items():
-        text = environment_text(((line_name, value),))
-        assert text.startswith(f'{line_name}="')
-        inside = text[len(line_name) + 2 : -2]
-        unescaped, index = [], 0
-        while index < len(inside):
-            index += inside[index] == "\\"
-            unescaped.append(inside[index])
-            index += 1
-        assert "".join(unescaped) == value
-
-
-def test_variables_are_read_by_the_real_shell() -> None:
-    """Quotes, dollars, backslashes, blanks and line ends included."""
-    value = "a b\"c'd$HOME`e`\\f#%中\n2"
-    script = environment_text((("TOKEN", value),)) + 'printf %s "$TOKEN"'
-    assert subprocess.run(("sh", "-c", script), check=True, capture_output=True, text=True).stdout == value
-
-
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze on this machine")
 @pytest.mark.parametrize("hardening", list(Hardening))
 @pytest.mark.parametrize("folder", ["plain", ODD])
@@ -214,7 +187,6 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, hardening: Hardening, folde
         words=(str(program), "-m", "logmonitor", "run", str(place / "alice.toml")),
         folder=place,
         user="daemon",
-        environment_file=place / "alice.env",
         environment=(("PATH", f"{place}:/bin"),),
         hardening=hardening,
         written=(place,),

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 
+from logmonitor.cli.variable_file import read_variables
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError, LogMonitorError
@@ -67,12 +68,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit codes: 0 stopped as told, 1 ended by itself, 2 the configuration cannot be read or is not valid. "
         "A Wechaty gateway serves one client: whoever starts later takes the place of the one before."
     )
+    parser.add_argument(
+        "--variables", type=Path, metavar="FILE", help="take environment variables from a file of lines NAME=VALUE, too"
+    )
     parser.add_argument("--verbose", action="store_true", help="log every step, not only what an operator needs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; return 0, 1 if the work had to end by itself, 2 for a bad configuration."""
     try:
+        if arguments.variables is not None:
+            os.environ.update(read_variables(arguments.variables))
         config = load(arguments.config)
         transport, operations = build_transport(config), build_operations(config)
     except ConfigurationError as error:

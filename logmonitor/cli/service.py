@@ -6,7 +6,6 @@ import os
 import pwd
 import re
 import shlex
-import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.cli.configured import add_config_option, config_path
 from logmonitor.cli.row import Row, printer, reason_of
 from logmonitor.cli.service_facts import ask_facts
-from logmonitor.cli.service_files import environment_of, keep_missing
-from logmonitor.cli.service_plan import Plan, account_of, plan_of, words_of
+from logmonitor.cli.service_files import keep_variables, require_unchanged
+from logmonitor.cli.service_plan import account_of, plan_of, words_of
 from logmonitor.cli.systemd import Systemd, SystemdError, lingers, systemd_of, units_of
 from logmonitor.cli.telling import tell
+from logmonitor.cli.variable_file import variables_path
 from logmonitor.configuration.document import variables_in
 from logmonitor.display import visible
 from logmonitor.errors import ConfigurationError
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
-    from logmonitor.cli.service_files import Environment
-    from logmonitor.cli.service_plan import Account
+    from logmonitor.cli.service_facts import Facts
+    from logmonitor.cli.service_plan import Account, Plan
 
 _SUFFIX: Final = ".service"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
@@ -116,21 +116,22 @@ def _bare(name: str) -> str:
 
 def _install(request: _Request) -> int:
     """Write the unit, and have systemd run it."""
-    text = _configuration_text(request.configuration)
     account = _account(request)
-    environment = environment_of(request.configuration, variables_in(text), request.environ)
     if request.is_shown:
-        return _show(request, account, environment)
+        return _show(request, account)
     try:
         systemd = systemd_of(request.scope)
     except SystemdError as error:
-        words = shlex.join(words_of(request.configuration))
+        has_variables = variables_path(request.configuration).exists()
+        words = shlex.join(words_of(request.configuration, has_variables=has_variables))
         raise SystemdError(f"{error}\nwithout it, have whatever starts programs here run: {words}") from None
-    plan = _plan(request, account, environment, version=systemd.version)
+    given = _given(request)
+    facts, plan = _planned(request, account, given, version=systemd.version)
     name = _name_to_install(request, systemd, plan)
-    show = printer(tuple(environment.values[one] for one in environment.names if one in environment.values))
+    show = printer(tuple((given or {}).values()))
     before, after = systemd.text(name), unit_text(plan.unit)
-    if row := keep_missing(environment, account):
+    missing = {one: value for one, value in (given or {}).items() if one not in facts.kept}
+    if row := keep_variables(variables_path(request.configuration), missing, account):
         show(row)
     systemd.write(name, after)
     done = "is as it was" if before == after else "was written" if before is None else "was brought up to date"
@@ -146,17 +147,18 @@ def _install(request: _Request) -> int:
     except SystemdError as error:
         show(Row(subject="service", text=f"does not start: {error}", remedy=f"{_journal(request, name)} tells why"))
         return 1
-    show(_state_row(request, name, systemd.facts(name)))
-    return 0
+    state = _state_row(request, name, systemd.facts(name))
+    show(state)
+    return 0 if state.remedy is None else 1
 
 
-def _show(request: _Request, account: Account, environment: Environment) -> int:
+def _show(request: _Request, account: Account) -> int:
     """Show the unit as it would be written, and what there is to say of it behind that."""
     try:
         version = systemd_of(request.scope).version
     except SystemdError:
         version = 0
-    plan = _plan(request, account, environment, version=version)
+    _, plan = _planned(request, account, _given(request), version=version)
     print(unit_text(plan.unit), end="")
     for row in plan.rows:
         print(visible(f"{row.subject}: {row.text}", one_line=True), file=sys.stderr)
@@ -187,8 +189,7 @@ def _status(request: _Request) -> int:
     systemd, show = systemd_of(request.scope), printer()
     names = _installed(request, systemd)
     if not names:
-        remedy = shlex.join(("logmonitor", "service", "install", str(request.configuration)))
-        show(Row(subject="service", text=_absence(request, systemd), remedy=remedy))
+        show(Row(subject="service", text=_absence(request, systemd), remedy=_install_words(request)))
         return 1
     rows = [_state_row(request, name, systemd.facts(name)) for name in names]
     rows += [row for name in names for row in _drift_rows(request, systemd, name)]
@@ -197,27 +198,30 @@ def _status(request: _Request) -> int:
     return 1 if any(row.remedy is not None for row in rows) else 0
 
 
-def _plan(request: _Request, account: Account, environment: Environment, *, version: int) -> Plan:
-    """Say how the service has to be.
+def _planned(
+    request: _Request, account: Account, given: Mapping[str, str] | None, *, version: int
+) -> tuple[Facts, Plan]:
+    """Say what the configuration is, and how its service has to be.
 
     Raises:
         ConfigurationError: the configuration is not valid, or no service can run it.
     """
-    known = {name: environment.values[name] for name in environment.names if name in environment.values}
-    lacking = [name for name in environment.names if name not in known]
-    try:
-        facts = ask_facts(request.configuration, known, account)
-    except ConfigurationError as error:
-        hint = f"\nset {', '.join(lacking)} here, or write NAME=VALUE into {environment.path}" if lacking else ""
-        raise ConfigurationError(f"{error}{hint}") from None
-    return plan_of(
-        facts,
-        request.configuration,
-        scope=request.scope,
-        account=account,
-        environment_file=environment.path if environment.names or environment.path.exists() else None,
-        version=version,
-    )
+    facts = ask_facts(request.configuration, given, account)
+    return facts, plan_of(facts, request.configuration, scope=request.scope, account=account, version=version)
+
+
+def _given(request: _Request) -> Mapping[str, str] | None:
+    """Return the variables that the configuration takes and are set here; None where they are not the service's.
+
+    Who writes a configuration says which variables those are, so root gives nothing of its own for another's.
+
+    Raises:
+        ConfigurationError: the configuration cannot be read.
+    """
+    if request.scope is Scope.SYSTEM and request.configuration.stat().st_uid != 0:
+        return None
+    names = variables_in(_configuration_text(request.configuration))
+    return {name: request.environ[name] for name in names if request.environ.get(name)}
 
 
 def _configuration_text(path: Path) -> str:
@@ -227,7 +231,7 @@ def _configuration_text(path: Path) -> str:
         ConfigurationError: it cannot be read.
     """
     try:
-        if not path.is_file() or path.stat().st_size > _LIMIT_BYTES:
+        if path.stat().st_size > _LIMIT_BYTES or not path.is_file():
             raise ConfigurationError(f"{path}: is no file of at most 1 MiB; expected a configuration in TOML")
         return path.read_text("utf-8-sig", "replace")
     except OSError as error:
@@ -241,30 +245,19 @@ def _account(request: _Request) -> Account:
         ConfigurationError: that is root itself, unasked, or somebody else could have it run what he likes.
     """
     path = request.configuration
+    try:
+        owner = path.stat().st_uid
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {reason_of(error)}") from None
     if request.scope is Scope.USER:
         return account_of(os.geteuid())
-    status = path.stat()
-    owner = account_of(status.st_uid)
-    if request.user is None and owner.uid == 0:
+    if request.user is None and owner == 0:
         raise ConfigurationError(
             f"{path}: belongs to root, and the bot would be root, too; expected a user of its own:"
             " chown it, or --run-as USER"
         )
-    account = owner if request.user is None else _account_named(request.user)
-    if owner.uid not in (0, account.uid):
-        raise ConfigurationError(
-            f"{path}: belongs to {owner.name}, who could change what runs as {account.name}; expected one of"
-            f" {account.name}'s or root's own"
-        )
-    for place in (path, path.parent):
-        mode = place.stat()
-        by_others = mode.st_mode & stat.S_IWOTH and not mode.st_mode & stat.S_ISVTX
-        by_group = mode.st_mode & stat.S_IWGRP and mode.st_gid not in (0, account.gid)
-        if by_others or by_group:
-            raise ConfigurationError(
-                f"{place}: others than its owner can change it, and so what runs as {account.name};"
-                f" expected {shlex.join(('chmod', 'go-w', str(place)))} before"
-            )
+    account = account_of(owner) if request.user is None else _account_named(request.user)
+    require_unchanged(path, account)
     return account
 
 
@@ -329,7 +322,7 @@ def _state_row(request: _Request, name: str, facts: Mapping[str, str]) -> Row:
     """Tell whether a service runs, and what it says of itself."""
     active = facts.get("ActiveState", "")
     restarts = facts.get("NRestarts", "0")
-    again = "" if restarts in {"0", ""} else f", started again {restarts} times"
+    again = {"0": "", "": "", "1": ", started again once"}.get(restarts, f", started again {restarts} times")
     if active == "active":
         since, said = facts.get("ActiveEnterTimestamp", ""), facts.get("StatusText", "")
         parts = (f"runs as pid {facts.get('MainPID', '?')}", f"since {since}" if since else "")
@@ -337,23 +330,22 @@ def _state_row(request: _Request, name: str, facts: Mapping[str, str]) -> Row:
         return Row(subject="service", text=text)
     why = facts.get("Result", "")
     how = f" ({why})" if why not in {"", "success"} else ""
-    text = f"{name} is {active or 'unknown'} ({facts.get('SubState', '?')}){how}{again}"
+    sub = facts.get("SubState", active)
+    text = f"{name} is {active or 'unknown'}{'' if sub == active else f' ({sub})'}{how}{again}"
     return Row(subject="service", text=text, remedy=f"{_journal(request, name)} tells why")
 
 
 def _drift_rows(request: _Request, systemd: Systemd, name: str) -> list[Row]:
     """Tell what of a unit is no longer as an installation would make it."""
-    again = shlex.join(("logmonitor", "service", "install", str(request.configuration)))
-    facts = systemd.facts(name)
+    again, facts = _install_words(request), systemd.facts(name)
     rows = []
     if facts.get("UnitFileState") not in {"enabled", "enabled-runtime"}:
         rows.append(Row(subject="unit", text="is not started with the machine", remedy=again))
     try:
         account = _unit_account(request, systemd.text(name) or "")
-        environment = environment_of(
-            request.configuration, variables_in(_configuration_text(request.configuration)), request.environ
-        )
-        plan = _plan(request, account, environment, version=systemd.version)
+        if request.scope is Scope.SYSTEM:
+            require_unchanged(request.configuration, account)
+        _, plan = _planned(request, account, {}, version=systemd.version)
     except ConfigurationError as error:
         first = str(error).splitlines()[0]
         return [*rows, Row(subject="configuration", text=first, remedy="mend it; the service may not start again")]
@@ -378,6 +370,16 @@ def _show_linger(request: _Request, account: Account, show: Callable[[Row], None
     text = "it ends when you log out, and starts when you log in"
     remedy = f"loginctl enable-linger {shlex.quote(account.name)}"
     show(Row(subject="linger", text=text if answer is False else f"{text}, unless lingering is on", remedy=remedy))
+
+
+def _install_words(request: _Request) -> str:
+    """Return the command that installs the service, as whoever is here has to type it."""
+    words = ["logmonitor", "service", "install", str(request.configuration)]
+    if request.scope is Scope.USER and os.geteuid() == 0:
+        words.append("--user")
+    if request.name is not None:
+        words += ["--name", request.name]
+    return shlex.join(words)
 
 
 def _journal(request: _Request, name: str) -> str:

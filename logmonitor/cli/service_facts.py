@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final
 from pydantic import TypeAdapter, ValidationError
 
 from logmonitor.cli.row import reason_of
+from logmonitor.cli.variable_file import read_variables, variables_path
 from logmonitor.config import build_operations, load
 from logmonitor.configuration.consistency import own_files
+from logmonitor.configuration.document import variables_in
 from logmonitor.configuration.factory import TRANSPORTS
 from logmonitor.errors import ConfigurationError
 from logmonitor.needs import Need, Use, needs_of
@@ -43,7 +45,8 @@ class Facts:
     """What a configuration is, as far as a service of it is concerned; every text is a name or an absolute path.
 
     `written` are the files that the program writes, `seen` is all that has to be there for it. `unread` and `unwritten`
-    are the files and folders among them that the user cannot read and write.
+    are the files and folders among them that the user cannot read and write. `variables` are the names of those that it
+    takes from the environment, `kept` of those that stand in its file of them.
     """
 
     bot: str
@@ -54,6 +57,8 @@ class Facts:
     seen: tuple[str, ...]
     unread: tuple[str, ...] = ()
     unwritten: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def facts_of(config: Config, operations: Sequence[Operation]) -> Facts:
@@ -74,18 +79,21 @@ def facts_of(config: Config, operations: Sequence[Operation]) -> Facts:
     )
 
 
-def ask_facts(configuration: Path, environ: Mapping[str, str], account: Account) -> Facts:
-    """Have a process of a service's user look at its configuration, with these environment variables.
+def ask_facts(configuration: Path, given_here: Mapping[str, str] | None, account: Account) -> Facts:
+    """Have a process of a service's user look at its configuration.
+
+    `given_here` are the environment variables that it is given from here besides those in its file; None if none may.
 
     Raises:
         ConfigurationError: it cannot be read or is not valid, or the user cannot run this program.
     """
-    given = {"configuration": str(configuration.absolute()), "environ": dict(environ)}
+    given = {"configuration": str(configuration.absolute()), "environ": dict(given_here or {})}
     said = run_as(account, _TELLING, given=json.dumps(given).encode())
     try:
         answer = json.loads(said)
         if isinstance(answer, dict) and "error" in answer:
-            raise ConfigurationError(str(answer["error"]))
+            hint = _hint(answer.get("lacking"), configuration, None if given_here is not None else account)
+            raise ConfigurationError(f"{answer['error']}{hint}")
         return TypeAdapter(Facts).validate_json(said)
     except (ValueError, ValidationError) as error:
         raise ConfigurationError(f"{configuration}: nothing is told of it as {account.name}: {error}") from None
@@ -94,13 +102,19 @@ def ask_facts(configuration: Path, environ: Mapping[str, str], account: Account)
 def tell_facts() -> None:
     """Look at the configuration that standard input names, and say what is found as JSON."""
     asked = json.load(sys.stdin)
-    os.environ.update(asked["environ"])
+    path = Path(asked["configuration"])
+    names: tuple[str, ...] = ()
     with redirect_stdout(sys.stderr):
         try:
-            config = load(Path(asked["configuration"]))
-            answer: dict[str, object] = asdict(facts_of(config, build_operations(config)))
+            file = variables_path(path)
+            kept = read_variables(file) if file.exists() else {}
+            os.environ.update(asked["environ"] | kept)
+            names = _taken(path)
+            config = load(path)
+            facts = facts_of(config, build_operations(config))
+            answer: dict[str, object] = asdict(facts) | {"variables": names, "kept": tuple(kept)}
         except ConfigurationError as error:
-            answer = {"error": str(error)}
+            answer = {"error": str(error), "lacking": [name for name in names if name not in os.environ]}
     print(json.dumps(answer))
 
 
@@ -136,6 +150,24 @@ def run_as(account: Account, script: str, *words: str, given: bytes) -> str:
         last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason"])[-1]
         raise ConfigurationError(f"{sys.executable} fails as {account.name}: {last}")
     return done.stdout.decode("utf-8", "replace")
+
+
+def _taken(path: Path) -> tuple[str, ...]:
+    """Return the variables that a configuration takes; that it cannot be read is told by who reads all of it."""
+    try:
+        return variables_in(path.read_text("utf-8-sig", "replace"))
+    except OSError:
+        return ()
+
+
+def _hint(lacking: object, configuration: Path, user: Account | None) -> str:
+    """Return what to do about variables that are not set; `user` has to do it, None for whoever is here."""
+    if not isinstance(lacking, list) or not lacking:
+        return ""
+    names, path = ", ".join(map(str, lacking)), variables_path(configuration)
+    if user is None:
+        return f"\nset {names} here, or write NAME=VALUE into {path}"
+    return f"\nwrite NAME=VALUE into {path} as {user.name}, for {names}; what is set here is not given to {user.name}"
 
 
 def _uses(config: Config, operations: Sequence[Operation]) -> tuple[Use, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.cli.row import Row
+from logmonitor.cli.variable_file import variables_path
 from logmonitor.errors import ConfigurationError
 from logmonitor.needs import hardening_of
 from logmonitor.unit_file import DEFAULT_PATH, Hardening, Scope, Unit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from logmonitor.needs import Need
 
 _RUN: Final = Path("/run")
+_OURS: Final = "logmonitor"
 _HOMES: Final = tuple(map(Path, ("/home", "/root", "/run/user")))
 _TEMPORARY: Final = tuple(map(Path, ("/tmp", "/var/tmp")))  # noqa: S108  # nothing is put there
 _CLOSED: Final = {
@@ -48,9 +50,7 @@ class Plan:
     rows: tuple[Row, ...]
 
 
-def plan_of(
-    facts: Facts, configuration: Path, *, scope: Scope, account: Account, environment_file: Path | None, version: int
-) -> Plan:
+def plan_of(facts: Facts, configuration: Path, *, scope: Scope, account: Account, version: int) -> Plan:
     """Say how the service of a configuration has to be, for a systemd of this version.
 
     Raises:
@@ -74,10 +74,9 @@ def plan_of(
         scope=scope,
         description=f"logmonitor: {facts.bot}",
         configuration=configuration.absolute(),
-        words=words_of(configuration),
+        words=words_of(configuration, has_variables=bool(facts.variables or facts.kept)),
         folder=configuration.absolute().parent,
         user=account.name if is_system else None,
-        environment_file=environment_file,
         environment=tuple(environment),
         hardening=hardening_of(facts.needs),
         written=tuple(kept),
@@ -92,9 +91,13 @@ def plan_of(
     return Plan(unit=unit, rows=rows)
 
 
-def words_of(configuration: Path) -> tuple[str, ...]:
-    """Return the words that run a configuration by this very program; nothing beside the configuration shadows it."""
-    return sys.executable, "-P", "-m", "logmonitor", "run", str(configuration.absolute())
+def words_of(configuration: Path, *, has_variables: bool) -> tuple[str, ...]:
+    """Return the words that run a configuration by this very program; nothing beside the configuration shadows it.
+
+    The program itself reads its variables: systemd would do so as root, whatever they are a link to.
+    """
+    variables = ("--variables", str(variables_path(configuration))) if has_variables else ()
+    return sys.executable, "-P", "-m", "logmonitor", "run", *variables, str(configuration.absolute())
 
 
 def account_of(uid: int) -> Account:
@@ -115,11 +118,15 @@ def _any_below(paths: Sequence[Path], places: Sequence[Path]) -> bool:
 
 
 def _made(written: Sequence[Path], account: Account) -> tuple[list[str], list[Path]]:
-    """Tell folders that each boot takes away, which systemd is to make, from all others."""
+    """Tell folders that each boot takes away, which systemd is to make, from all others.
+
+    These are named after us or the user: another service's would be given to the user before that makes it.
+    """
     made, kept = [], []
     for path in written:
-        is_below = path.is_relative_to(_RUN) and path != _RUN and not _any_below([path], _HOMES)
-        if is_below and (not path.exists() or path.stat().st_uid == account.uid):
+        below = path.relative_to(_RUN).parts if path.is_relative_to(_RUN) else ()
+        is_ours = below[:1] == (account.name,) or (bool(below) and below[0].startswith(_OURS))
+        if is_ours and (not path.exists() or path.stat().st_uid == account.uid):
             made.append(str(path.relative_to(_RUN)))
         else:
             kept.append(path)
