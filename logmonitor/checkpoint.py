@@ -9,10 +9,9 @@ goes on behind the last mark that was written: nothing is decided twice, and not
 from __future__ import annotations
 
 import logging
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import StoreError
@@ -35,7 +34,8 @@ _log = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 1.0
 """How often it is written how far everything has been handled, where nothing was decided."""
 
-_MOST_MARKS: Final = 1000
+_MOST_CLOSED: Final = 64
+"""How many marks without an open call are kept by themselves."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,25 +57,38 @@ class Cause:
 
 @dataclass(slots=True, eq=False)
 class _Mark:
-    """How things stood when a chunk had been handed out."""
+    """How things stood when a chunk had been handed out, and those behind it that have no open call."""
 
     number: int
     state: WatchState
     places: dict[Path, Position]
-    changes: tuple[SessionChange, ...]
+    changes: list[SessionChange]
     open: dict[Cause, None]
+
+    def absorb(self, later: _Mark) -> None:
+        """Stand for the next mark too, which has no open call: where this one is written, that may be written."""
+        self.state = later.state
+        self.places.update(later.places)
+        self.changes.extend(later.changes)
 
 
 class WatchProgress:
-    """The marks of one watch that are not written yet, oldest first."""
+    """The marks of one watch that are not written yet, oldest first.
 
-    def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+    Each but the first has an open call, or had one a short while ago: there are few more than open calls.
+    """
+
+    def __init__(self, name: str) -> None:
         """Begin behind what is written."""
         self.name = name
-        self.checkpoint = checkpoint
-        self.marks: deque[_Mark] = deque()
         self.written = 0
+        self._marks: dict[int, _Mark] = {}
         self._last = 0
+        self._closed = 0
+
+    def __len__(self) -> int:
+        """Return how many marks are kept."""
+        return len(self._marks)
 
     def note(
         self,
@@ -90,22 +103,27 @@ class WatchProgress:
         self._last += 1
         for cause in causes:
             cause.mark = self._last
-        changes = tuple(
-            SessionChange(state=one.after.state, loss=one.after.loss, at=one.after.since or at)
-            for one in transitions
-            if one.after.state is not one.before.state
+        mark = _Mark(
+            number=self._last,
+            state=state,
+            places={} if place is None else dict((place,)),
+            changes=[
+                SessionChange(state=one.after.state, loss=one.after.loss, at=one.after.since or at)
+                for one in transitions
+                if one.after.state is not one.before.state
+            ],
+            open=dict.fromkeys(causes),
         )
-        places = {} if place is None else dict((place,))
-        self.marks.append(
-            _Mark(number=self._last, state=state, places=places, changes=changes, open=dict.fromkeys(causes))
-        )
-        if len(self.marks) > _MOST_MARKS:
-            self._merge()
+        if not causes and self._marks:
+            next(reversed(self._marks.values())).absorb(mark)
+        else:
+            self._marks[self._last] = mark
+            self._closed += not causes
 
     def finished(self) -> int:
         """Return the number of the last mark up to which no call is open."""
         number = self.written
-        for mark in self.marks:
+        for mark in self._marks.values():
             if mark.open:
                 break
             number = mark.number
@@ -113,29 +131,35 @@ class WatchProgress:
 
     def close(self, cause: Cause) -> None:
         """Note that a call is over."""
-        for mark in self.marks:
-            if mark.number == cause.mark:
-                mark.open.pop(cause, None)
-                break
+        mark = self._marks.get(cause.mark)
+        if mark is None or cause not in mark.open:
+            return
+        del mark.open[cause]
+        self._closed += not mark.open
+        if self._closed > _MOST_CLOSED and 2 * self._closed > len(self._marks):
+            self._gather()
 
     def up_to(self, number: int) -> tuple[_Mark, ...]:
         """Return the marks that are not written, up to that one."""
-        return tuple(mark for mark in self.marks if mark.number <= number)
-
-    def _merge(self) -> None:
-        """Make one mark of the two oldest between which no call is open: while nothing can be written they pile up."""
-        for index, (mark, following) in enumerate(pairwise(self.marks)):
-            if not mark.open:
-                following.places = mark.places | following.places
-                following.changes = mark.changes + following.changes
-                del self.marks[index]
-                return
+        return tuple(takewhile(lambda mark: mark.number <= number, self._marks.values()))
 
     def forget(self, number: int) -> None:
         """Note that everything up to that mark is written."""
-        while self.marks and self.marks[0].number <= number:
-            self.marks.popleft()
+        for mark in self.up_to(number):
+            del self._marks[mark.number]
+            self._closed -= not mark.open
         self.written = max(self.written, number)
+
+    def _gather(self) -> None:
+        """Let each mark without an open call be a part of the one before it."""
+        kept: list[_Mark] = []
+        for mark in self._marks.values():
+            if kept and not mark.open:
+                kept[-1].absorb(mark)
+            else:
+                kept.append(mark)
+        self._marks = {mark.number: mark for mark in kept}
+        self._closed = sum(not mark.open for mark in kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +205,7 @@ class Checkpoint:
 
     def watch(self, name: str) -> WatchProgress:
         """Return the progress of the watch of that name."""
-        return self._watches.setdefault(name, WatchProgress(name, self))
+        return self._watches.setdefault(name, WatchProgress(name))
 
     def restore(self, watch: str) -> Restored:
         """Return what is known of a watch from before."""

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 class HandlerContext:
     """The `Context` of one call."""
 
-    def __init__(self, worker: Worker, world: World, call: Call) -> None:
-        """Let a handler of `worker` reach the world."""
+    def __init__(self, worker: Worker, world: World, call: Call | None) -> None:
+        """Let a handler of `worker` reach the world; without a call, whoever speaks for it."""
         self._worker = worker
         self._world = world
-        self._reply_to = call.reply_to
-        self._cause = call.cause
+        self._reply_to = None if call is None else call.reply_to
+        self._cause = None if call is None else call.cause
         self._draft = Draft()
         self._runs = 0
 

@@ -61,6 +61,7 @@ class Overview:
                 rows.append(f"  {self.rescuer.row(watcher.name)}")
             for worker in self.workers:
                 if worker.is_about(watcher.name):
+                    rows.extend(f"  {remark}" for remark in worker.remarks(watcher.name, _))
                     rows.extend(f"  {row}" for row in self._rows_of(worker, context, watcher.name))
         if asked is None:
             rows.extend(self._program_rows(context.now()))

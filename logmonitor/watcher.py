@@ -10,25 +10,19 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from logmonitor import throttle
 from logmonitor.checkpoint import Draft
 from logmonitor.clock import SystemClock
 from logmonitor.configuration.log_pattern import found, literal
-from logmonitor.display import visible
 from logmonitor.follower import Follower, Start
 from logmonitor.isolation import isolated
-from logmonitor.language import translation
-from logmonitor.lines import split
 from logmonitor.log_slice import LogClock
-from logmonitor.news import News, call_for
+from logmonitor.news import Audience, News, pass_on
 from logmonitor.profile import AUTO
 from logmonitor.profile_folder import load_profile, load_profiles
 from logmonitor.reading.choice import choose_profile
 from logmonitor.reading.recognition import compile_profile
-from logmonitor.records import Chunk, Event, EventKind, LogBatch, NoticeKind, Session, Transition
-from logmonitor.refusal import Refusals, note, reason_text, refusal_rows, tell
-from logmonitor.scan import Scanner
-from logmonitor.throttle import Throttle
+from logmonitor.records import Chunk, Event, EventKind, Session, Transition
+from logmonitor.remarks import Remarks
 from logmonitor.watch import WatchState, finish, learn, observe, tick, wake_at
 
 if TYPE_CHECKING:
@@ -45,11 +39,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 BACKLOG_BYTES: Final = 1 << 20
 SETTLE_SECONDS: Final = 0.05
-_TROUBLES: Final = 3
-_GAP_SECONDS: Final = 600.0
-_LOUD: Final = frozenset(
-    {NoticeKind.GAP, NoticeKind.LONG_LINE, NoticeKind.MISSING, NoticeKind.UNREADABLE, NoticeKind.POLLING}
-)
 
 
 class Watcher:
@@ -83,10 +72,8 @@ class Watcher:
         self._key = bot.twin_key
         self._timezone = bot.timezone
         self._own_logs = [bot.self_log] if bot.self_log else []
-        self._workers = [worker for worker in workers if worker.is_about(watch.name)]
-        self._scanners = {worker.name: Scanner(worker.operation.patterns, strip_ansi=True) for worker in self._workers}
+        self._audience = Audience(watch.name, workers)
         self._sessions = sessions
-        self._report = report
         self._checkpoint = checkpoint
         self._progress = checkpoint.watch(watch.name)
         self._restored = checkpoint.restore(watch.name)
@@ -101,17 +88,12 @@ class Watcher:
         self._why_no_profile = ""
         self._clock = clock or SystemClock()
         self._settles_at: float | None = None
-        self._lost_bytes = 0
-        self._gaps = 0
-        self._gap_reports = Throttle(limit=3, period=_GAP_SECONDS)
-        self._translate = translation(bot.language)
-        self._passed_over = 0
-        self._refusals = Refusals()
+        self._remarks = Remarks(watch.name, language=bot.language, report=report, clock=self._clock)
         self._follower: Follower | None = None
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        await self._resume()
+        self._resume()
         sources = (literal(log) or log for log in self._watch.logs)
         start = Start.END if self._restored.is_fresh else self._restored.positions
         async with Follower(*sources, start=start, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs) as follower:
@@ -170,47 +152,19 @@ class Watcher:
 
     def remarks(self, translate: Callable[[str], str]) -> tuple[str, ...]:
         """Return what an admin should know besides the session."""
-        rows = self._trouble_rows(translate)
-        if self._profile is None and self._why_no_profile:
-            rows.append(translate("its log is not understood: {reason}").format(reason=self._why_no_profile))
-        if self._lost_bytes:
-            rows.append(translate("{count} bytes of its log were lost to a rotation").format(count=self._lost_bytes))
-        elif self._gaps:
-            rows.append(translate("parts of its log were lost to a rotation: {count}").format(count=self._gaps))
-        if self._passed_over:
-            text = translate("{count} pieces of its log could not be understood; the log of logmonitor tells more")
-            rows.append(text.format(count=self._passed_over))
-        return (*rows, *refusal_rows(self._refusals, translate))
-
-    def _trouble_rows(self, translate: Callable[[str], str]) -> list[str]:
-        """Tell which logs bring nothing, as long as that holds."""
         troubles = () if self._follower is None else self._follower.troubles()
-        rows = []
-        for trouble in troubles[:_TROUBLES]:
-            path = visible(str(trouble.path), one_line=True)
-            if trouble.kind is NoticeKind.MISSING:
-                rows.append(translate("its log is not there: {path}").format(path=path))
-            else:
-                row = translate("its log cannot be read: {path}: {reason}")
-                rows.append(row.format(path=path, reason=trouble.detail))
-        if len(troubles) > _TROUBLES:
-            row = translate("{count} more of its logs are not there, or cannot be read")
-            rows.append(row.format(count=len(troubles) - _TROUBLES))
-        return rows
+        why_no_profile = self._why_no_profile if self._profile is None else ""
+        return self._remarks.rows(troubles, why_no_profile=why_no_profile, translate=translate)
 
-    async def _resume(self) -> None:
+    def _resume(self) -> None:
         """Let the calls be made again that were not over."""
         for cause in self._restored.causes:
-            worker = next((one for one in self._workers if one.name == cause.operation), None)
-            call = None if worker is None else call_for(worker, cause)
-            if worker is None or call is None:
+            if not self._audience.repeat(cause):
                 self._checkpoint.decide(cause.operation, Draft(), cause=cause)
-            else:
-                await worker.submit(call)
 
     async def _take(self, item: Chunk | Notice) -> None:
         if not isinstance(item, Chunk):
-            self._heed(item)
+            self._remarks.heed(item)
             return
         if item.backlog:
             self._settles_at = self._clock.monotonic() + SETTLE_SECONDS
@@ -221,29 +175,12 @@ class Watcher:
             self._understand(item, news)
         if not self._is_past(item):
             with isolated(self._pass_over):
-                self._hand_out(item, news)
+                self._audience.hand_out(news, item)
         await self._pass_on(news, path=item.path)
 
     def _is_past(self, chunk: Chunk) -> bool:
         """Tell whether lines are no news: they were handled before, or stood in a log that is new to us."""
         return chunk.handled or (chunk.backlog and chunk.path not in self._restored.positions)
-
-    def _heed(self, notice: Notice) -> None:
-        """Tell of what a follower has to say."""
-        level = logging.WARNING if notice.kind in _LOUD else logging.INFO
-        _log.log(level, "%s: %s: %s", self.name, notice.path, notice.detail)
-        self._lost_bytes += notice.lost_bytes or 0
-        if notice.kind is not NoticeKind.GAP:
-            return
-        self._gaps += 1
-        self._gap_reports, is_admitted = throttle.admit(self._gap_reports, self._clock.monotonic())
-        if is_admitted:
-            path = visible(notice.path.name, one_line=True)
-            if notice.lost_bytes is None:
-                text = self._translate("{bot}: part of its log {log} is lost and was never read: {reason}")
-            else:
-                text = self._translate("{bot}: {count} bytes of its log {log} are lost and were never read: {reason}")
-            self._report(text.format(bot=self.name, log=path, count=notice.lost_bytes, reason=notice.detail))
 
     def _understand(self, chunk: Chunk, news: News) -> None:
         """Let the session meet a chunk, once the family is known; until then keep the last of what was read."""
@@ -278,8 +215,7 @@ class Watcher:
 
         So does the memory of which signed lines were there: none of them may count again.
         """
-        _log.error("%s: passing over what could not be understood", self.name, exc_info=error)
-        self._passed_over += 1
+        self._remarks.note_failure(error)
         self._state = WatchState(session=self._state.session, accepted=self._state.accepted)
 
     def _choose(self, chunks: Sequence[Chunk]) -> None:
@@ -295,43 +231,18 @@ class Watcher:
         """Keep the session; what is not past is news for the operations."""
         for observation in observations:
             self._sessions[self.name] = observation.session
-            self._refusals = note(self._refusals, observation.event)
+            self._remarks.note_event(observation.event)
             event, transition = observation.event, observation.transition
             if transition is not None:
                 level = logging.DEBUG if is_past else logging.INFO
                 _log.log(level, "%s: %s by %s", self.name, transition.after.state, event.kind)
             if is_past:
                 continue
-            news.transitions.extend(() if transition is None else (transition,))
-            for worker in self._workers:
-                news.add(worker, event, watch=self.name)
-                if transition is not None:
-                    news.add(worker, transition, watch=self.name)
+            moves = () if transition is None else (transition,)
+            news.transitions.extend(moves)
+            self._audience.tell(news, event, *moves)
         if not is_past:
-            self._warn()
-
-    def _warn(self) -> None:
-        """Tell the operator why lines are refused; what they say is nobody's business here."""
-        self._refusals, news = tell(self._refusals)
-        for refusal in news:
-            _log.warning("%s: refused a session line: %s", self.name, reason_text(refusal, str))
-
-    def _hand_out(self, chunk: Chunk, news: News) -> None:
-        """Give each operation the lines that it asked for."""
-        for worker in self._workers:
-            if worker.operation.on_batch is None:
-                continue
-            hits = self._scanners[worker.name].hits(chunk)
-            lines = tuple(hit.line for hit in hits) if worker.operation.patterns else tuple(split(chunk))
-            if lines:
-                batch = LogBatch(
-                    watch=self.name,
-                    path=chunk.path,
-                    lines=lines,
-                    start_offset=chunk.start_offset,
-                    end_offset=chunk.end_offset,
-                )
-                news.add(worker, batch, watch=self.name)
+            self._remarks.warn()
 
     def _settle(self, news: News) -> None:
         """After what stood in the logs has been read: give out what was held back.
@@ -343,7 +254,7 @@ class Watcher:
             return
         self._state, observations = finish(self._state, profile=self._profile)
         self._tell(observations, news, is_past=self._restored.is_fresh)
-        self._warn()
+        self._remarks.warn()
         session = self._state.session
         qr = session.qr
         if not self._restored.is_fresh or not session.is_lost or qr is None:
@@ -354,8 +265,7 @@ class Watcher:
             kind=EventKind.SCAN, line=0, offset=0, watch=self.name, path=qr.log_path, qr=qr, verified=qr.verified
         )
         before = replace(session, qr=None, loss=session.loss - 1)
-        for worker in self._workers:
-            news.add(worker, Transition(before=before, after=session, event=event), watch=self.name)
+        self._audience.tell(news, Transition(before=before, after=session, event=event))
 
     async def _wake(self) -> None:
         """Do what time asks for."""
@@ -378,8 +288,7 @@ class Watcher:
             transitions=news.transitions,
             at=self._clock.now(),
         )
-        for worker, call, _ in news.calls:
-            await worker.submit(call)
+        await pass_on(news)
 
     def _seconds_to_wake(self) -> float | None:
         dues = []

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from logmonitor.checkpoint import Draft
 from logmonitor.errors import LogMonitorError, OperationError
 from logmonitor.handler_context import HandlerContext
+from logmonitor.inbox import PATIENCE_SECONDS, Inbox
 from logmonitor.isolation import isolated
 from logmonitor.language import translation
-from logmonitor.records import Priority
+from logmonitor.records import LogBatch, Priority
+from logmonitor.throttle import Throttle, admit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -32,7 +35,10 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 HANDLER_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 2.0
-_QUEUE_LENGTH: Final = 64
+_LINE_BYTES: Final = 128
+"""What a line takes beside its text."""
+
+_OMISSION_SECONDS: Final = 600.0
 _WANTS_EXIT: Final = "it tried to end the whole program"
 
 
@@ -70,7 +76,8 @@ class Call:
     """One call of a handler; without `reply_to` what it sends goes to the operation's admins.
 
     `seconds` is its deadline, None where whoever makes the call sees to that. `cause` is what came of a log: the call
-    is made again if it is interrupted, and what it decides is written with the place in the log.
+    is made again if it is interrupted, and what it decides is written with the place in the log. It is about so many
+    `lines`, which take `size_bytes`; an event takes none.
     """
 
     about: str
@@ -78,6 +85,8 @@ class Call:
     reply_to: str | None = None
     seconds: float | None = HANDLER_SECONDS
     cause: Cause | None = None
+    lines: int = 1
+    size_bytes: int = 0
 
 
 def ask_of(question: Callable[[Invocation], _T], invocation: Invocation, /) -> _T:
@@ -107,7 +116,11 @@ def call_of(
     async def with_value(context: Context) -> Outcome | None:
         return await handler(context, value)
 
-    return Call(about=about, handler=with_value, reply_to=reply_to, seconds=seconds, cause=cause)
+    call = Call(about=about, handler=with_value, reply_to=reply_to, seconds=seconds, cause=cause)
+    if not isinstance(value, LogBatch):
+        return call
+    size_bytes = sum(len(line.raw) + _LINE_BYTES for line in value.lines)
+    return replace(call, lines=len(value.lines), size_bytes=size_bytes)
 
 
 class Worker:
@@ -118,9 +131,13 @@ class Worker:
         self.operation = operation
         self.name = operation.config.name or operation.name
         self._world = world
-        self._calls: asyncio.Queue[Call | None] = asyncio.Queue(_QUEUE_LENGTH)
+        self._inbox = Inbox(world.clock)
         self._wake_at: float | None = None
         self._translate = translation(operation.config.language)
+        self._omissions = Throttle(limit=3, period=_OMISSION_SECONDS)
+        self._is_omitting = False
+        self._is_omission_told = False
+        self._told_lines = 0
 
     @property
     def admins(self) -> tuple[str, ...]:
@@ -130,23 +147,67 @@ class Worker:
 
     @property
     def is_behind(self) -> bool:
-        """Whether too much waits for the operation to take more."""
-        return self._calls.full()
+        """Whether so much waits for the operation that whoever can should ask again later."""
+        return self._inbox.is_behind
+
+    @property
+    def is_full(self) -> bool:
+        """Whether lines have to wait, or to pass the operation over."""
+        return self._inbox.is_full
 
     def is_about(self, watch: str) -> bool:
         """Tell whether the operation wants to hear of `watch`."""
         return self.operation.config.watch in (None, watch)
 
-    async def submit(self, call: Call) -> None:
-        """Queue a call; wait while the operation is too far behind."""
-        await self._calls.put(call)
+    def submit(self, call: Call) -> None:
+        """Queue a call, however much waits."""
+        self._inbox.put(call)
 
     def try_submit(self, call: Call) -> bool:
         """Queue a call unless the operation is too far behind; tell whether it was."""
-        if self.is_behind:
-            return False
-        self._calls.put_nowait(call)
-        return True
+        if not self.is_behind:
+            self.submit(call)
+            return True
+        return False
+
+    async def hand(self, call: Call) -> None:
+        """Queue what came of a log: lines wait while the operation is slow, and pass it over when it takes nothing."""
+        if await self._inbox.offer(call):
+            return
+        self._world.checkpoint.decide(self.name, Draft(), cause=call.cause)
+        if self._is_omitting:
+            return
+        _log.warning("operation %s takes nothing; lines are being passed over", self.name)
+        self._is_omitting = True
+        self._omissions, self._is_omission_told = admit(self._omissions, self._world.clock.monotonic())
+        if self._is_omission_told:
+            text = self._translate("{operation} has taken no line for {seconds:g} s; lines are being passed over")
+            await self._alert(text.format(operation=self.name, seconds=PATIENCE_SECONDS))
+
+    async def _end_omission(self) -> None:
+        """Tell how many lines were passed over, once no more are; where the beginning was not told, tell it later."""
+        self._is_omitting = False
+        count = self._inbox.passed_over.total() - self._told_lines
+        _log.warning("operation %s takes lines again; passed over: %d", self.name, count)
+        if self._is_omission_told:
+            self._told_lines += count
+            text = self._translate("{operation} takes lines again; lines that were passed over: {count}")
+            await self._alert(text.format(operation=self.name, count=count))
+
+    async def _alert(self, text: str) -> None:
+        """Tell the operation's admins what it cannot say itself."""
+        await HandlerContext(self, self._world, None).send(text, priority=Priority.ALERT)
+
+    def remarks(self, watch: str, translate: Callable[[str], str]) -> tuple[str, ...]:
+        """Return what an admin should know of how the operation keeps up with a bot's log."""
+        count = self._inbox.passed_over[watch]
+        if not count:
+            return ()
+        if self._inbox.is_passing_over:
+            row = translate("{operation} takes no lines; passed over since the start: {count}")
+        else:
+            row = translate("{operation} could not keep up; lines passed over since the start: {count}")
+        return (row.format(operation=self.name, count=count),)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -158,7 +219,7 @@ class Worker:
             await over.wait()
 
         try:
-            await self.submit(Call(about="turn", handler=hold, seconds=None))
+            self.submit(Call(about="turn", handler=hold, seconds=None))
             await begun.wait()
             yield
         finally:
@@ -171,9 +232,14 @@ class Worker:
         try:
             while True:
                 call = await self._next_call()
+                if self._is_omitting and not self._inbox.is_passing_over:
+                    await self._end_omission()
                 if call is not None:
                     await self.handle(call)
         finally:
+            if self._is_omitting:
+                count = self._inbox.passed_over.total() - self._told_lines
+                _log.warning("operation %s ends; lines that were passed over: %d", self.name, count)
             if self.operation.on_stop is not None:
                 await self.handle(Call(about="on_stop", handler=self.operation.on_stop, seconds=STOP_SECONDS))
 
@@ -212,8 +278,7 @@ class Worker:
         if self._wake_at is not None and self._wake_at <= monotonic:
             return
         self._wake_at = monotonic
-        if self._calls.empty():
-            self._calls.put_nowait(None)  # who waits for the next call has to hear of it
+        self._inbox.wake()  # who waits for the next call has to hear of it
 
     def failure(self, call: Call, error: Exception) -> str:
         """Return the sentence that tells of a failure."""
@@ -229,9 +294,9 @@ class Worker:
     async def _next_call(self) -> Call | None:
         """Wait for a call; once the time to wake has come, for that of `on_tick`."""
         if self._wake_at is None:
-            return await self._calls.get()
+            return await self._inbox.get()
         clock = self._world.clock
-        getting = asyncio.ensure_future(self._calls.get())
+        getting = asyncio.ensure_future(self._inbox.get())
         waking = asyncio.ensure_future(clock.sleep(max(0.0, self._wake_at - clock.monotonic())))
         try:
             await asyncio.wait({getting, waking}, return_when=asyncio.FIRST_COMPLETED)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor import Attachment, Health, Limits, Message, Receipt, Sender
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from logmonitor import Content
+
+_STAMP: Final = re.compile(r"\A\[[^\]]*\] ")
 
 
 class Diary:
@@ -50,14 +52,10 @@ class Diary:
         return Sender(id=who)
 
     async def send(self, to: str, content: Content, /) -> Receipt:
-        """Put it down, so that it lasts."""
+        """Put it down, so that it lasts whatever becomes of this program."""
         shown = (content.qr.payload if content.qr else None) if isinstance(content, Attachment) else content
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(descriptor, json.dumps([to, shown]).encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with self._path.open("ab", buffering=0) as file:
+            file.write(json.dumps([to, shown]).encode() + b"\n")
         return Receipt(message_id=None, accepted_at=datetime.now(UTC))
 
 
@@ -65,4 +63,4 @@ def entries(path: Path) -> list[str]:
     """Return what was put down, without when it was written where that was told."""
     if not path.exists():
         return []
-    return [str(json.loads(line)[1]) for line in path.read_text("utf-8").splitlines()]
+    return [_STAMP.sub("", str(json.loads(line)[1])) for line in path.read_text("utf-8").splitlines()]
