@@ -71,7 +71,7 @@ from logmonitor.operation import (
     Ticket,
 )
 from logmonitor.plot import history
-from logmonitor.qr import render_png, render_terminal
+from logmonitor.qr import fingerprint, render_png, render_terminal
 from logmonitor.records import (
     Attachment,
     Chunk,
@@ -213,6 +213,7 @@ __all__ = [
     "duration_text",
     "end_of_hours",
     "excerpt",
+    "fingerprint",
     "history",
     "keeper_of",
     "kept_alerts",

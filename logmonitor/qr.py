@@ -5,6 +5,7 @@ A login QR is a credential: its content goes to no image service, whatever servi
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from itertools import zip_longest
@@ -52,6 +53,12 @@ def modules_of(qr: Qr) -> tuple[bytes, ...]:
     if qr.modules is not None:
         return qr.modules
     raise QrError("this QR has neither payload nor modules; expected one of them")
+
+
+def fingerprint(qr: Qr, image: bytes = b"") -> str:
+    """Tell what a QR shows from what others show; of one that stands in a file, by the content of that, `image`."""
+    content = qr.payload.encode() if qr.payload is not None else b"".join(qr.modules or (image,))
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def render_png(qr: Qr, *, scale: int = 8, border: int = 4) -> bytes:

@@ -24,15 +24,14 @@ from logmonitor.lease import Reach
 from logmonitor.notify import Notifier
 from logmonitor.outbox import Outbox
 from logmonitor.overview import Overview
+from logmonitor.own_account import OWNER, OwnAccount
 from logmonitor.pid_file import PidFile
 from logmonitor.qr import render_png
 from logmonitor.recorder import Recorder
-from logmonitor.records import EventKind, Priority, Qr, Session
+from logmonitor.records import Priority, Qr, Session
 from logmonitor.rescuer import Rescuer
 from logmonitor.second_channel import AppriseChannel
-from logmonitor.self_log import SelfLog
 from logmonitor.totp import Totp
-from logmonitor.transport import CanReportOwnEvents
 from logmonitor.watcher import Watcher
 from logmonitor.wording import broken_text, standing_text
 from logmonitor.worker import Watching, Worker, World
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from logmonitor.config import Config
     from logmonitor.machine import Host
     from logmonitor.operation import Command, Context, Operation
-    from logmonitor.records import Event
     from logmonitor.second_channel import SecondChannel
     from logmonitor.transport import Transport
 
@@ -132,14 +130,6 @@ async def _entered(transport: Transport, stop: asyncio.Event) -> AsyncIterator[N
         await transport.__aexit__(*sys.exc_info())
 
 
-async def _write(self_log: SelfLog, event: Event) -> None:
-    """Write what happened to this bot's account, or say why not."""
-    try:
-        await self_log.write(event)
-    except OSError as error:
-        _log.error("cannot write this bot's own log: %s; its twin does not see that it needs a scan", error)
-
-
 class _Runtime:
     """The parts, put together."""
 
@@ -169,10 +159,18 @@ class _Runtime:
             names.update(operation.config.admins or (), operation.contacts)
         self._directory = Directory(transport, names)
         self.rescuer = self._make_rescuer()
+        self._own_account = OwnAccount(
+            config,
+            transport=transport,
+            directory=self._directory,
+            store=lasting.store.view(OWNER),
+            gate=self.rescuer,
+            translate=self._translate,
+        )
         self.outbox = Outbox(
             self._directory,
             letters=lasting.store.letters,
-            gate=self.rescuer,
+            gate=self._own_account.gate,
             translate=self._translate,
             secrets=config.secrets,
             zone=config.bot.timezone,
@@ -275,8 +273,7 @@ class _Runtime:
             tasks.create_task(self._escalation.run())
             if self.rescuer is not None:
                 tasks.create_task(self.rescuer.run())
-            if isinstance(self._transport, CanReportOwnEvents):
-                tasks.create_task(self._meet_own_events(self._transport))
+            tasks.create_task(self._own_account.run(self.outbox))
             self.is_at_work.set()
 
     def standing(self) -> str:
@@ -381,15 +378,3 @@ class _Runtime:
                 await self._directory.wait_until_looked_up()
         except TimeoutError:
             _log.warning("the admins were not looked up within %g s; those unknown are strangers", HOLD_SECONDS)
-
-    async def _meet_own_events(self, transport: CanReportOwnEvents) -> None:
-        """Write what happens to this bot's account to its log, for its twin; look the admins up after a login."""
-        bot = self._config.bot
-        path = bot.self_log
-        self_log = SelfLog(path, bot=bot.name, key=bot.twin_key) if path is not None else None
-        async for event in transport.own_events():
-            with isolated(lambda error: _log.error("what happened to the account was not understood", exc_info=error)):
-                if event.kind is EventKind.LOGIN:
-                    self._directory.renew()
-                if self_log is not None:
-                    await _write(self_log, event)

@@ -6,7 +6,8 @@ import asyncio
 import errno
 import os
 import secrets
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -80,34 +81,40 @@ class SelfLog:
         self._sequence = 0
         self._turn = asyncio.Lock()
 
-    async def write(self, event: Event) -> None:
-        """Append the line of `event`.
+    async def write(self, event: Event) -> Event:
+        """Append the line of `event`; return that as whoever follows this log reads it, knowing where it stands.
 
         Raises:
             OSError: the file cannot be written.
         """
         async with self._turn:
-            now = self._now()
-            suffix = None if self._key is None else partial(self._signed, at=now, key=self._key)
-            line = self_log_line(event, at=now.astimezone(), sign=suffix)
-            if line is not None:
-                await asyncio.to_thread(self._append, f"{line}\n".encode())
+            at = self._now()
+            signature = None if self._key is None else Signature(at=at, boot=self._boot, sequence=self._sequence)
+            suffix = None if signature is None else partial(self._signed, signature=signature)
+            local = at.astimezone()
+            line = self_log_line(event, at=local, sign=suffix)
+            if line is None:
+                return event
+            offset = await asyncio.to_thread(self._append, f"{line}\n".encode())
+        clock = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second).total_seconds()
+        is_signed = signature is not None
+        return replace(event, path=self._path, offset=offset, clock=clock, signature=signature, verified=is_signed)
 
-    def _signed(self, line: str, *, at: datetime, key: bytes) -> str:
+    def _signed(self, line: str, *, signature: Signature) -> str:
         """Return what `line` is signed with, and use its sequence up."""
-        signature = Signature(at=at, boot=self._boot, sequence=self._sequence)
         self._sequence += 1
-        return sign(line, signature, bot=self._bot, key=key)
+        return sign(line, signature, bot=self._bot, key=self._key or b"")
 
-    def _append(self, data: bytes) -> None:
-        """Append a line; what this bot or an earlier start of it left torn is ended first."""
+    def _append(self, data: bytes) -> int:
+        """Append a line, return its offset; what this bot or an earlier start of it left torn is ended first."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                data = b"\n" + data
+                size, data = size + 1, b"\n" + data
             if os.write(descriptor, data) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(self._path))
         finally:
             os.close(descriptor)
+        return size

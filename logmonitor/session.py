@@ -144,7 +144,7 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
         after = replace(
             after,
             loss=session.loss + 1,
-            loss_id=_loss_id(event),
+            loss_id=loss_id(event),
             is_lost=True,
             loss_clock=event.clock,
             loss_seen_at=event.seen_at,
@@ -156,7 +156,7 @@ def _moved(session: Session, event: Event, move: Move) -> Session:
     return after
 
 
-def _loss_id(event: Event) -> str:
+def loss_id(event: Event) -> str:
     """Name a loss by the bot's own count of its lines; else by where its line stands, and the time of day in it.
 
     An offset alone comes again: where the log tells no time, it is about when the line was read.

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -26,6 +25,7 @@ from logmonitor import (
     StoreError,
     Throttle,
     duration_text,
+    fingerprint,
     loss_text,
     qr_caption,
     refused_line_text,
@@ -352,10 +352,10 @@ async def _perform(context: Context, bot: str, step: Step, *, translate: Callabl
                 image = await _image(context, bot, qr, caption)
             except (QrError, OSError) as error:
                 text = translate("the QR of {bot} cannot be shown: {reason}").format(bot=bot, reason=error)
-                key = _key(bot, step.loss, f"no qr {_fingerprint(qr, b'')}")
+                key = _key(bot, step.loss, f"no qr {fingerprint(qr)}")
                 await context.send(text, priority=Priority.QR, key=key, expires_at=qr.expires)
             else:
-                key = _key(bot, step.loss, f"qr {_fingerprint(qr, image.data)}")
+                key = _key(bot, step.loss, f"qr {fingerprint(qr, image.data)}")
                 await context.send(image, priority=Priority.QR, slot=slot, key=key, expires_at=qr.expires)
 
 
@@ -374,12 +374,6 @@ def _is_wanted(context: Context, bot: str) -> bool:
 def _key(bot: str, loss: str, kind: str) -> MessageKey | None:
     """Name a message about a loss, so that nobody gets it twice; None where nothing names the loss."""
     return MessageKey(watch=bot, loss=loss, kind=kind) if loss else None
-
-
-def _fingerprint(qr: Qr, image: bytes) -> str:
-    """Tell what a QR shows from what others show: of one in a file only the file's content does."""
-    content = qr.payload.encode() if qr.payload is not None else b"".join(qr.modules or (image,))
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 async def _image(context: Context, bot: str, qr: Qr, caption: str) -> Attachment:
