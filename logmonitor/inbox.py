@@ -57,8 +57,8 @@ class Inbox:
         self._waiting_bytes += call.size_bytes
         self._calls.put_nowait(call)
 
-    async def offer(self, call: Call) -> bool:
-        """Take a call that came of a log, if there is room or will be before long; tell whether it was taken."""
+    async def offer(self, call: Call, *, watch: str) -> bool:
+        """Take a call that came of a bot's log if there is room, or will be before long; tell whether it was taken."""
         if not call.size_bytes:
             self.is_passing_over |= self._calls.qsize() >= MOST_NEWS
             has_room = self._calls.qsize() < MOST_NEWS
@@ -66,8 +66,8 @@ class Inbox:
             has_room = await self._has_room()
         if has_room:
             self.put(call)
-        elif call.cause is not None:
-            self.passed_over[call.cause.watch] += call.lines
+        else:
+            self.passed_over[watch] += call.lines
         return has_room
 
     async def _has_room(self) -> bool:

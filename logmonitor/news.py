@@ -78,8 +78,8 @@ class Audience:
 
 async def pass_on(news: News) -> None:
     """Have the calls made, those last for whose lines there is no room yet."""
-    for worker, call, _ in sorted(news.calls, key=lambda one: one[0].is_full):
-        await worker.hand(call)
+    for worker, call, cause in sorted(news.calls, key=lambda one: one[0].is_full):
+        await worker.hand(call, cause)
 
 
 def _call_for(worker: Worker, cause: Cause) -> Call | None:

@@ -170,11 +170,11 @@ class Worker:
             return True
         return False
 
-    async def hand(self, call: Call) -> None:
+    async def hand(self, call: Call, cause: Cause) -> None:
         """Queue what came of a log: lines wait while the operation is slow, and pass it over when it takes nothing."""
-        if await self._inbox.offer(call):
+        if await self._inbox.offer(call, watch=cause.watch):
             return
-        self._world.checkpoint.decide(self.name, Draft(), cause=call.cause)
+        self._world.checkpoint.decide(self.name, Draft(), cause=cause)
         if self._is_omitting:
             return
         _log.warning("operation %s takes nothing; lines are being passed over", self.name)

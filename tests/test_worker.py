@@ -13,6 +13,9 @@ from logmonitor.testing import FakeClock, chat
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from logmonitor import Event, LogBatch
+    from logmonitor.testing import User
+
 
 def reminder(*, control: bool) -> Operation:
     """Make an operation that reminds the admins when the time has come."""
@@ -94,3 +97,80 @@ async def test_operation_that_does_not_stop_is_stopped(monkeypatch: pytest.Monke
     async with chat(Operation(name="stubborn", config=OperationConfig(), on_stop=go_on), strict=False):
         pass
     assert ended.is_set()
+
+
+async def test_admins_are_told_of_lines_that_pass_an_operation_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it takes none is told once, then how many it did not get; `status` tells both, of no other bot.
+
+    The rescue goes on meanwhile, and so does the operation's work with what it got.
+    """
+    monkeypatch.setattr("logmonitor.inbox.MOST_CALLS", 4)
+    gate, taken = asyncio.Event(), list[str]()
+
+    async def on_batch(_context: Context, batch: LogBatch) -> None:
+        await gate.wait()
+        taken.extend(line.text for line in batch.lines)
+
+    async def on_event(context: Context, event: Event) -> None:
+        await context.send(f"seen {event.kind}")
+
+    slow = Operation(name="slow", config=OperationConfig(), on_batch=on_batch)
+    quick = Operation(name="quick", config=OperationConfig(), on_event=on_event)
+    async with chat(slow, quick, watches=("bob", "carol"), profile="wechaty-ts") as here:
+        ann, log = here.user("Ann"), here.log("bob")
+        for number in range(6):
+            log.write(f"line {number}")
+            await here.settle()
+        await here.move_on(5)
+        await ann.should_receive("slow has taken no line for 5 s; lines are being passed over")
+        log.write("22:44:35 INFO StarterBot Contact<Bob> login")
+        await ann.should_receive("seen login")
+        assert await told_by_status(ann) == ["slow takes no lines; passed over since the start: 2"]
+        gate.set()
+        await ann.should_receive("slow takes lines again; lines that were passed over: 2")
+        log.write("line 8")
+        await here.settle()
+        assert await told_by_status(ann) == ["slow could not keep up; lines passed over since the start: 2"]
+    assert taken == [*(f"line {number}" for number in range(5)), "line 8"]
+
+
+async def test_alerts_of_lines_that_pass_an_operation_over_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an operation that hangs again and again that is told thrice in ten minutes; later ones count what was not."""
+    monkeypatch.setattr("logmonitor.inbox.MOST_CALLS", 2)
+    gate = asyncio.Event()
+
+    async def on_batch(_context: Context, _batch: LogBatch) -> None:
+        await gate.wait()
+
+    slow = Operation(name="slow", config=OperationConfig(), on_batch=on_batch)
+    async with chat(slow, watches=("bob",)) as here:
+        ann, log = here.user("Ann"), here.log("bob")
+
+        async def hang() -> None:
+            gate.clear()
+            for number in range(4):
+                log.write(f"line {number}")
+                await here.settle()
+            await here.move_on(5)
+
+        for _ in range(3):
+            await hang()
+            await ann.should_receive("slow has taken no line for 5 s; lines are being passed over")
+            gate.set()
+            await ann.should_receive("slow takes lines again; lines that were passed over: 1")
+            await here.settle()
+        for _ in range(2):
+            await hang()
+            gate.set()
+            await ann.should_receive_nothing()
+        await here.move_on(600)
+        await hang()
+        await ann.should_receive("slow has taken no line for 5 s; lines are being passed over")
+        gate.set()
+        await ann.should_receive("slow takes lines again; lines that were passed over: 3")
+
+
+async def told_by_status(user: User) -> list[str]:
+    """Return what `status` tells a user of lines that were passed over."""
+    heard = await user.says("status").should_reply()
+    return [row.strip() for row in str(heard.text).splitlines() if "passed over" in row]
