@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.contact import find_contact
@@ -104,6 +105,13 @@ class Directory:
         """Return the configured names of the contact with this id, and the id itself."""
         return (*sorted(name for name, sender in self._found.items() if sender.id == id_), id_)
 
+    def known_as(self, to: str, /) -> tuple[str, ...]:
+        """Return as whom else who is sent to is known, the first what messages are kept for: names, and the id.
+
+        `to` is a configured name, before and after its contact is known, or an id.
+        """
+        return self.names_of(self._found[to].id if to in self._found else to)
+
     async def resolve(self, who: str, /) -> Sender:
         """Find the one contact that `who` names, an admin or not.
 
@@ -117,9 +125,12 @@ class Directory:
         return sender if who in self._names else find_contact(who, (sender,))
 
     def address(self, name: str) -> str:
-        """Return where messages for the configured `name` go: its contact's id, or the name until that is known."""
-        sender = self._found.get(name)
-        return name if sender is None else sender.id
+        """Return whom messages for the configured `name` are kept for: the same name for all that mean one contact.
+
+        It is no id, which is known only after the first look-up and may be another one after a login: what was decided
+        for an admin holds for him through a restart. The contact behind it is looked at when it is sent.
+        """
+        return self.known_as(name)[0]
 
     async def send(self, to: str, content: Content, /) -> Receipt:
         """Send to a conversation, or to the contact behind a configured name.
@@ -129,7 +140,11 @@ class Directory:
             TransportError: it did not work this time, or nobody is known by that name so far.
         """
         if to in self._names:
-            to = (self._found.get(to) or await self._find(to)).id
+            is_new = to not in self._found
+            contact = self._found.get(to) or await self._find(to)
+            if is_new and self.address(to) != to:
+                raise TransportError(f"admin {to} has just turned out to be admin {self.address(to)}")
+            to = contact.id
         return await self._transport.send(to, content)
 
     async def recall(self, message_id: str, /) -> None:
@@ -177,6 +192,10 @@ class Directory:
     async def _find(self, name: str) -> Sender:
         """Ask for a name, unless it was asked for and is unknown, so that it is asked for again in time."""
         if name not in self.unknown:
+            for other in sorted(self._names - self._found.keys() - self.unknown.keys()):
+                if other < name:  # it may be the same contact, who is sent to by the first of his names
+                    with suppress(TransportError):
+                        await self._resolve(other)
             try:
                 return await self._resolve(name)
             except RejectedError:

@@ -13,11 +13,13 @@ import random
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.parcel import Parcel, is_slow, packed
 from logmonitor.records import Content, Delivery, Priority
 from logmonitor.sending.budget import HOUR_SECONDS
+from logmonitor.sending.carrier import names_in
 from logmonitor.sending.courier import Courier, Retry, Times
 from logmonitor.sending.gate import Gate, Verdict
 from logmonitor.sending.ledger import Ledger
@@ -75,7 +77,14 @@ class Outbox:
         self._monotonic = monotonic
         self._alerts: Counter[str] = Counter()
         self._ledger = Ledger(letters, now=now, monotonic=monotonic)
-        self._postbox = Postbox(self._ledger, gate, max_waiting=max_waiting, now=now, monotonic=monotonic)
+        self._postbox = Postbox(
+            self._ledger,
+            gate,
+            max_waiting=max_waiting,
+            known_as=partial(names_in, carrier),
+            now=now,
+            monotonic=monotonic,
+        )
         self._courier = Courier(
             carrier,
             self._postbox,
@@ -106,13 +115,14 @@ class Outbox:
     ) -> Letter | None:
         """Make a letter of a message, without the secrets in it, that `save` and `post` are for.
 
-        None if a message with that key was decided on for that recipient before.
+        None if a message with that key was decided on for that recipient before, by whatever name.
         """
-        if key is not None and self._ledger.is_decided(to, key):
+        names = names_in(self._carrier, to)
+        if key is not None and any(self._ledger.is_decided(name, key) for name in names):
             return None
         return Letter(
             id=self._ledger.next_id(),
-            to=to,
+            to=names[0],
             content=(content if isinstance(content, Parcel) else self._packed(content)).content,
             priority=priority,
             slot=slot,
@@ -173,8 +183,8 @@ class Outbox:
 
     def note_inbound(self, conversation: str, /) -> None:
         """Learn that something came in from a conversation, which may get so many messages again."""
-        if self._courier.budget.note_inbound(conversation):
-            self._ledger.change(lambda letters: letters.note_inbound(conversation))
+        for name in self._courier.budget.note_inbound(conversation):
+            self._ledger.note_inbound(name)
             self._postbox.lanes.look_again()
 
     # How it stands

@@ -299,7 +299,7 @@ class _Runtime:
             watches=[watch.name for watch in self._config.watches],
             reach=self._reach,
             waiting_for=self._keyed_wait,
-            names_of=self._directory.names_of,
+            names_of=self._directory.known_as,
             tell=self._alert,
             translate=self._translate,
             clock=self._clock,

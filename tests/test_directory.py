@@ -52,13 +52,15 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 async def test_directory_finds_who_the_chat_knows() -> None:
-    """A configured name leads to the stable id of the contact behind it, and messages go there."""
+    """A configured name leads to the contact behind it, for whom messages are kept by that name before and after."""
     transport = MemoryTransport(ADMIN, EVE)
     directory = Directory(transport, ["AdminWeixin"])
     assert directory.address("AdminWeixin") == "AdminWeixin"
+    assert directory.known_as("admin-id") == ("admin-id",)
     await directory.look_up()
     assert directory.found(["AdminWeixin", "nobody"]) == (ADMIN,)
-    assert directory.address("AdminWeixin") == "admin-id"
+    assert {directory.address(name) for name in ("AdminWeixin", "admin-id")} == {"AdminWeixin"}
+    assert directory.known_as("AdminWeixin") == directory.known_as("admin-id") == ("AdminWeixin", "admin-id")
     await directory.send("AdminWeixin", "hello")
     await directory.send("some-room", "hello")
     assert [to for to, _ in transport.sent] == ["admin-id", "some-room"]
@@ -193,9 +195,9 @@ async def test_directory_knows_an_admin_until_the_chat_has_answered_anew() -> No
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(directory.look_up())
         await asyncio.sleep(0)
-        assert directory.address("AdminWeixin") == "admin-1"
+        assert directory.known_as("AdminWeixin") == ("AdminWeixin", "admin-1")
         transport.may_answer.set()
-    assert directory.address("AdminWeixin") == "admin-2"
+    assert directory.known_as("AdminWeixin") == ("AdminWeixin", "admin-2")
     transport.login = 0
     await directory.look_up()
     assert directory.found(["AdminWeixin"]) == ()

@@ -36,6 +36,8 @@ class _Chat:
         self.killed = asyncio.Event()
 
     async def send(self, to: str, content: Content, /) -> Receipt:
+        if self.killed.is_set():
+            await asyncio.Event().wait()
         text = _STAMP.sub("", str(content))
         answer = self.answers.pop(0) if self.answers else "take"
         match answer:

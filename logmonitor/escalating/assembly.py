@@ -45,7 +45,7 @@ def make_escalation(
     def admins_behind(to: str) -> frozenset[str] | None:
         if to in others:
             return frozenset()
-        named = admins.intersection(directory.names_of(to))
+        named = admins.intersection(directory.known_as(to))
         return named if named or len(directory.found(admins)) == len(admins) else None
 
     return Escalation(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.records import Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from logmonitor.transport import Limits
 
@@ -30,10 +30,20 @@ class Budget:
     """What the chat has taken lately, against what it allows. Times are seconds of a clock that never steps."""
 
     def __init__(
-        self, limits: Limits, /, *, sent_at: Iterable[float] = (), unanswered: Mapping[str, int] | None = None
+        self,
+        limits: Limits,
+        /,
+        *,
+        sent_at: Iterable[float] = (),
+        unanswered: Mapping[str, int] | None = None,
+        known_as: Callable[[str], tuple[str, ...]] = lambda to: (to,),
     ) -> None:
-        """Know what was taken so far, oldest first, and how much of it each conversation has not answered yet."""
+        """Know what was taken so far, oldest first, and how much of it each conversation has not answered yet.
+
+        `known_as` gives all names of one conversation.
+        """
         self._limits = limits
+        self._known_as = known_as
         self._sent_at = deque(sent_at)
         self._unanswered = dict(unanswered or {})
 
@@ -49,9 +59,9 @@ class Budget:
             self._unanswered[to] = self._unanswered.get(to, 0) + 1
         self._forget(now)
 
-    def note_inbound(self, conversation: str) -> bool:
-        """Begin anew to count what a conversation was sent; tell whether anything was counted."""
-        return self._unanswered.pop(conversation, 0) > 0
+    def note_inbound(self, conversation: str) -> tuple[str, ...]:
+        """Begin anew to count what a conversation was sent; return by which names anything was counted."""
+        return tuple(name for name in self._known_as(conversation) if self._unanswered.pop(name, 0))
 
     def count(self, now: float, seconds: float) -> int:
         """Count what the chat has taken within the last `seconds`, an hour or the chat's period at most."""
@@ -61,7 +71,9 @@ class Budget:
     def is_answer_due(self, to: str, priority: Priority) -> bool:
         """Tell whether the chat takes no more of that priority for a conversation until something comes from there."""
         limit = self._limits.per_inbound
-        return limit is not None and self._unanswered.get(to, 0) >= _share(limit, priority)
+        if limit is None:
+            return False
+        return sum(self._unanswered.get(name, 0) for name in self._known_as(to)) >= _share(limit, priority)
 
     def room(self, now: float, priority: Priority) -> int | None:
         """Return how many more of that priority may go now; None for as many as there are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from logmonitor.records import Content, Health, Receipt
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 class Carrier(Protocol):
     """As much of a transport as the outbox needs; one that is `CanWait` is waited for while its health is not up.
 
-    From one that is `CanRecall` what has become useless is taken back.
+    From one that is `CanRecall` what has become useless is taken back. One that is `KnowsRecipients` is asked who is
+    who.
     """
 
     @property
@@ -24,3 +25,16 @@ class Carrier(Protocol):
 
     def health(self) -> Health:
         """Whether the chat can be reached now."""
+
+
+@runtime_checkable
+class KnowsRecipients(Protocol):
+    """Knows one recipient by several names."""
+
+    def known_as(self, to: str, /) -> tuple[str, ...]:
+        """Return every name of a recipient that is known now, the first the one that messages are kept for."""
+
+
+def names_in(chat: Carrier, to: str, /) -> tuple[str, ...]:
+    """Return every name of a recipient of a chat, the first the one that messages are kept for."""
+    return chat.known_as(to) if isinstance(chat, KnowsRecipients) else (to,)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import RejectedError, ThrottledError, TransportError
@@ -13,6 +14,7 @@ from logmonitor.parcel import deliverable
 from logmonitor.records import Attachment
 from logmonitor.redact import redact
 from logmonitor.sending.budget import HOUR_SECONDS, Budget
+from logmonitor.sending.carrier import names_in
 from logmonitor.sending.gate import Verdict
 from logmonitor.sending.lane import failure_of
 from logmonitor.sending.lateness import stamp_of, stamped
@@ -172,7 +174,9 @@ class Courier:
                 if self._postbox.is_expired(letter):
                     self._postbox.discard(letter, "it is of no use any more")
                 elif verdict is Verdict.DROP:
-                    self._postbox.discard(letter, "another rescuer has sent it")
+                    self._postbox.discard(
+                        letter, "it was sent by another rescuer, or to another name of the same contact"
+                    )
                 else:
                     return queue, letter
         return None
@@ -217,10 +221,13 @@ class Courier:
         except asyncio.CancelledError:
             lane.attempt.cancel()
             await asyncio.wait({lane.attempt})
-            if lane.attempt.cancelled() or lane.attempt.exception() is not None:
-                self._put_back(lane, letter)
-            else:
-                self._accept(lane, queue, letter, lane.attempt.result())
+            match failure_of(lane.attempt):
+                case None:
+                    self._accept(lane, queue, letter, lane.attempt.result())
+                case RejectedError() as refusal:
+                    self._refuse(queue, letter, _reason(refusal, part))
+                case _:
+                    self._put_back(lane, letter)
             raise
         error = failure_of(lane.attempt)
         match error:
@@ -229,9 +236,7 @@ class Courier:
             case _ if lane.claimed:
                 pass
             case RejectedError():
-                self._succeed(queue)
-                self.reason = _reason(error, part)
-                self._postbox.give_up(replace(letter, attempts=letter.attempts + 1), self.reason)
+                self._refuse(queue, letter, _reason(error, part))
             case ThrottledError():
                 self.readiness.pause(error)
                 self.reason = _reason(error, part)
@@ -295,6 +300,12 @@ class Courier:
         else:
             lane.queues[letter.priority].letters.appendleft(left)
 
+    def _refuse(self, queue: Queue, letter: Letter, reason: str) -> None:
+        """Give up a letter that the chat will never take."""
+        self._succeed(queue)
+        self.reason = reason
+        self._postbox.give_up(replace(letter, attempts=letter.attempts + 1), reason)
+
     async def _release(self, lane: Lane, queue: Queue) -> None:
         """Let the first of a queue be tried again after a while."""
         doubled = self._retry.first * 2 ** min(queue.failures - 1, _DOUBLINGS)
@@ -343,7 +354,12 @@ class Courier:
             lambda letters: (letters.sent_since(now - timedelta(seconds=seconds)), letters.unanswered()), nothing
         )
         ages = [max(timedelta(), now - one).total_seconds() for one in sent_at]
-        return Budget(limits, sent_at=sorted(self._monotonic() - age for age in ages), unanswered=unanswered)
+        return Budget(
+            limits,
+            sent_at=sorted(self._monotonic() - age for age in ages),
+            unanswered=unanswered,
+            known_as=partial(names_in, self._carrier),
+        )
 
     def _parts(self, letter: Letter, content: Content) -> tuple[Content, ...]:
         """Turn a message into what the chat can carry."""

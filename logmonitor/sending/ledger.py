@@ -150,6 +150,10 @@ class Ledger:
             self._stored.discard(letter.id)
         self.change(lambda letters: letters.accept(known, message, is_whole=is_whole, is_answer=is_answer, at=at))
 
+    def note_inbound(self, conversation: str) -> None:
+        """Note that something came in from a conversation."""
+        self.change(lambda letters: letters.note_inbound(conversation))
+
     def give_up(self, letter: Letter, reason: str) -> None:
         """Keep a letter that will not be sent, to be looked at."""
         at = self._now()

@@ -37,10 +37,14 @@ class Postbox:
         /,
         *,
         max_waiting: int,
+        known_as: Callable[[str], tuple[str, ...]],
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        """Keep letters in `ledger` too; beyond `max_waiting` the oldest of the least urgent is dropped."""
+        """Keep letters in `ledger` too; beyond `max_waiting` the oldest of the least urgent is dropped.
+
+        `known_as` gives all names of a recipient, the first the one that letters are kept for.
+        """
         self.lanes = Lanes()
         self.changed = asyncio.Event()
         """Set when there is something to send, for whoever sends."""
@@ -51,6 +55,7 @@ class Postbox:
         self._ledger = ledger
         self._gate = gate
         self._max_waiting = max_waiting
+        self._known_as = known_as
         self._now = now
         self._monotonic = monotonic
         self._began_at = monotonic()
@@ -75,7 +80,12 @@ class Postbox:
 
     def verdict(self, letter: Letter) -> Verdict:
         """Return what becomes of a letter now; one of which something is there already goes on."""
-        if self._gate is None or letter.key is None or letter.parts_sent:
+        if letter.key is None or letter.parts_sent:
+            return Verdict.SEND
+        name = self._known_as(letter.to)[0]
+        if name != letter.to and self._ledger.is_decided(name, letter.key):
+            return Verdict.DROP  # when it was written it was not known whom both names mean
+        if self._gate is None:
             return Verdict.SEND
         return self._gate.verdict(letter.to, letter.key)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import pytest
 import zxingcpp
 from PIL import Image
 
@@ -32,7 +34,7 @@ transport = "wechaty"
 endpoint = "{endpoint}"
 token = "{token}"
 tls = false
-admins = ["admin"]
+admins = {admins}
 
 [[watch]]
 name = "alice"
@@ -49,15 +51,20 @@ WAITING: Final = 2
 
 
 @asynccontextmanager
-async def bob_at(gateway: Gateway, folder: Path) -> AsyncIterator[tuple[Rescuer, Alice, Way]]:
-    """Give Bob in his chat, by a way to the gateway that is sound, and Alice, who is logged in."""
-    await gateway.do("contact", id="admin")
+async def bob_at(
+    gateway: Gateway, folder: Path, *, admins: tuple[str, ...] = ("admin",)
+) -> AsyncIterator[tuple[Rescuer, Alice, Way]]:
+    """Give Bob in his chat, by a way to the gateway that is sound, and Alice, who is logged in.
+
+    The one admin is whom all of `admins` mean.
+    """
+    await gateway.do("contact", id="admin", alias="AdminAlias", weixin="AdminWeixin")
     await gateway.do("login")
     alice = Alice(LogWriter(folder / "alice.log"))
     alice.logs_in()
     async with Way(gateway.port) as way:
         config = folder / "bob.toml"
-        config.write_text(CONFIGURATION.format(endpoint=way.endpoint, token=gateway.token))
+        config.write_text(CONFIGURATION.format(endpoint=way.endpoint, token=gateway.token, admins=json.dumps(admins)))
         async with Rescuer(config) as bob:
             await gateway.wait_for_connection()
             await is_obeyed(gateway)
@@ -159,17 +166,53 @@ async def test_gateway_that_ends_every_connection_is_tried_until_it_stays(gatewa
         assert await is_obeyed(gateway) == RESCUE
 
 
-async def test_rescue_survives_a_kill_while_the_gateway_is_down(gateway: Gateway, tmp_path: Path) -> None:
-    """What waits for a dead gateway is in the store: killed and started anew, the program sends it, once."""
-    async with bob_at(gateway, tmp_path) as (bob, alice, _):
-        await gateway.kill()
-        await bob.says("the chat is down")
-        alice.logs_out()
-        alice.shows("1")
-        await bob.keeps(lambda kept: kept.letters_waiting == WAITING, "the messages wait in the store")
+@pytest.mark.parametrize("admins", [("admin",), ("AdminWeixin",), ("AdminWeixin", "AdminAlias")])
+async def test_rescue_survives_a_kill_while_the_gateway_is_down(
+    admins: tuple[str, ...], gateway: Gateway, tmp_path: Path
+) -> None:
+    """What waits for a dead gateway is in the store: killed and started anew, the program sends it, once.
+
+    So it is by whatever name the admin is configured, and by two.
+    """
+    async with bob_at(gateway, tmp_path, admins=admins) as (bob, alice, _):
+        await loses_while_down(gateway, bob, alice)
         bob.kill()
         bob.start()
         await gateway.restart()
         await gateway.do("login")
         await gateway.wait_for(3)
         assert await is_obeyed(gateway) == RESCUE
+
+
+async def loses_while_down(gateway: Gateway, bob: Rescuer, alice: Alice, *, waiting: int = WAITING) -> None:
+    """Let Alice need a rescue while nothing can be sent, of which so many messages wait."""
+    await gateway.kill()
+    await bob.says("the chat is down")
+    alice.logs_out()
+    alice.shows("1")
+    await bob.keeps(lambda kept: kept.letters_waiting == waiting, "the messages wait in the store")
+
+
+async def test_what_waits_reaches_nobody_who_has_taken_an_admin_s_name_meanwhile(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """While two fit the name that an admin is configured by neither is sent anything; the admin is, once it is his."""
+    async with bob_at(gateway, tmp_path, admins=("AdminWeixin", "keeper")) as (bob, alice, _):
+        await loses_while_down(gateway, bob, alice, waiting=2 * WAITING)
+        bob.kill()
+        await gateway.restart()
+        await gateway.do("contact", id="keeper")
+        await gateway.do("contact", id="eve", name="AdminWeixin", weixin="AdminWeixin")
+        bob.start()
+        await gateway.do("login")
+        await bob.says("admin AdminWeixin is unknown to the chat, which will be asked again: 2 contacts fit")
+        alice.logs_in()
+        await gateway.say("keeper", "status")
+        while not any(map(is_status, gateway.sent)):
+            await gateway.wait_for(len(gateway.sent) + 1)
+        assert {one.to for one in gateway.sent} == {"keeper"}
+        await gateway.do("contact", id="eve", name="AdminWeixin", weixin="eve")
+        while not any(shown(one) == BACK and one.to == "admin" for one in gateway.sent):
+            await gateway.wait_for(len(gateway.sent) + 1)
+        assert [shown(one) for one in gateway.sent if one.to == "admin"] == [LOST, BACK]
+        assert {one.to for one in gateway.sent} == {"keeper", "admin"}
