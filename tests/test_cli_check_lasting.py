@@ -19,6 +19,7 @@ from logmonitor.errors import ForeignStoreError, StoreUnavailableError
 from logmonitor.grant import Grant
 from logmonitor.lasting import Lasting
 from logmonitor.sealing import make_key_file
+from logmonitor.storage.lease_file import LeaseFile
 from logmonitor.store import Store
 from tests.storage.files import execute
 
@@ -349,3 +350,26 @@ def test_check_tells_whether_rescuers_can_share_their_lease(folder: Path, capsys
     text = "\n".join(row for row in rows if row not in before)
     assert "lease: @/leases, in which lease.db is to be, is no folder that exists" in text
     assert "until then every rescuer sends, so that each message comes several times" in text
+
+
+def test_check_tells_what_no_rescuers_can_share(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder, a link, what is no lease or another's file; one that is in use is fine, and all is left as it is."""
+    path, keys = folder / "lease.db", '[rescue]\nlease = "lease.db"\n'
+
+    def found(code: int) -> str:
+        return "\n".join(row for row in checked(folder, capsys, keys, code=code) if "lease" in row)
+
+    path.mkdir()
+    assert "finding: lease: store @/lease.db is a directory; expected a file" in found(1)
+    path.rmdir()
+    path.symlink_to("elsewhere")
+    assert "finding: lease: store @/lease.db is a symbolic link" in found(1)
+    path.unlink()
+    path.write_bytes(bytes(4096))
+    assert "finding: lease: store @/lease.db is damaged: file is not a database; whoever uses it next sets" in found(1)
+    path.unlink()
+    Store(path).close()
+    assert "finding: lease: store @/lease.db is a database of another program" in found(1)
+    path.unlink()
+    LeaseFile(path, patience=1.0).close()
+    assert found(0) == "ok: lease: @/lease.db can be written"

@@ -290,7 +290,7 @@ def test_run_takes_variables_from_a_file(
     assert capsys.readouterr().err == f"{tmp_path}/alice.env: cannot be read: no such file or directory\n"
     (tmp_path / "alice.env").write_text("CHAT=nosuch\n")
     assert cli.main(words) == 2
-    assert "unknown transport 'nosuch'" in capsys.readouterr().err
+    assert "unknown transport; expected 'console'" in capsys.readouterr().err
 
 
 def test_run_needs_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from logmonitor.testing import LogWriter
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = 60.0
 TERM: Final = 3.0
-LOST: Final = "bob has lost its session and asks for a scan"
+ASKS: Final = "{} has lost its session and asks for a scan"
+LOST: Final = ASKS.format("bob")
 BACK: Final = "bob is logged in again"
 CONFIG: Final = """
 [bot]
@@ -29,17 +30,18 @@ name = "{name}"
 transport = "stdio"
 admins = ["Ann"]
 
-[[watch]]
-name = "bob"
-log = "bob.log"
-profile = "wechaty-ts"
-
 [[operation]]
 use = "qr_rescue"
 
 [rescue]
 lease = "{lease}"
 term = {term}
+"""
+WATCH: Final = """
+[[watch]]
+name = "{name}"
+log = "{name}.log"
+profile = "wechaty-ts"
 """
 
 
@@ -153,11 +155,11 @@ class RescueBot:
 
 
 class Scene:
-    """A bot's log, and those who rescue it."""
+    """The logs of bots, and those who rescue them: each watches all of them but its own."""
 
-    def __init__(self, folder: Path, log: LogWriter, lease: str) -> None:
+    def __init__(self, folder: Path, logs: dict[str, LogWriter], lease: str) -> None:
         """Have nobody yet."""
-        self._folder, self.log, self._lease = folder, log, lease
+        self._folder, self._logs, self._lease = folder, logs, lease
         self.bots: dict[str, RescueBot] = {}
         self._changed = asyncio.Event()
 
@@ -165,14 +167,19 @@ class Scene:
         """Start rescuers, one after the other."""
         for name in names:
             config = self._folder / f"{name}.toml"
-            config.write_text(CONFIG.format(name=name, lease=self._lease, term=TERM))
+            watches = (WATCH.format(name=watch) for watch in self._logs if watch != name)
+            config.write_text(CONFIG.format(name=name, lease=self._lease, term=TERM) + "".join(watches))
             self.bots[name] = RescueBot(name, config, self._changed)
             await self.bots[name].start()
         return tuple(self.bots[name] for name in names)
 
-    def lose(self, name: str) -> None:
-        """Let Bob lose its session and show a QR."""
-        self.log.write(scan_line(name))
+    def lose(self, name: str, *, bot: str = "bob") -> None:
+        """Let a bot lose its session and show a QR."""
+        self._logs[bot].write(scan_line(name))
+
+    def log_in(self, *, bot: str = "bob") -> None:
+        """Let a bot be logged in."""
+        self._logs[bot].write(LOGIN)
 
     async def told(self, *texts: str, by: Sequence[RescueBot]) -> RescueBot:
         """Wait until one of these has sent Ann these texts since it was asked last, and nobody anything else."""
@@ -194,11 +201,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, *, lease: str = "lease.db") -> AsyncIterator[Scene]:
-    """Have a bot that is logged in; all that was started is ended at the end."""
-    with LogWriter(folder / "bob.log") as log:
-        log.write(LOGIN)
-        here = Scene(folder, log, lease)
+async def scene(folder: Path, *bots: str, lease: str = "lease.db") -> AsyncIterator[Scene]:
+    """Have bots that are logged in, Bob unless others are named; all that was started is ended at the end."""
+    with ExitStack() as files:
+        logs = {bot: files.enter_context(LogWriter(folder / f"{bot}.log")) for bot in bots or ("bob",)}
+        here = Scene(folder, logs, lease)
+        for bot in logs:
+            here.log_in(bot=bot)
         async with AsyncExitStack() as stack:
 
             @stack.push_async_callback
@@ -217,11 +226,31 @@ async def test_one_of_three_tells_and_goes_on_by_another_when_it_is_killed(tmp_p
         assert "; this one, carol, stands by" in await carol.status()
         here.lose("One")
         await here.told(LOST, URL.format(name="One"), by=[alice])
-        here.log.write(LOGIN)
+        here.log_in()
         await here.told(BACK, by=[alice])
         await alice.kill()
         here.lose("Two")
         await here.told(LOST, URL.format(name="Two"), by=[carol, dave])
+
+
+async def test_three_bots_that_watch_each_other_tell_each_loss_once(tmp_path: Path) -> None:
+    """Whichever is lost, one of the others tells of it; the last one of both others when these are dead."""
+    names = ("alice", "bob", "carol")
+    async with scene(tmp_path, *names) as here:
+        bots = dict(zip(names, await here.start(*names), strict=True))
+        for name in names:
+            here.lose(name, bot=name)
+            others = [bot for other, bot in bots.items() if other != name]
+            await here.told(ASKS.format(name), URL.format(name=name), by=others)
+            here.log_in(bot=name)
+            await here.told(f"{name} is logged in again", by=others)
+        await bots["alice"].kill()
+        await bots["bob"].kill()
+        here.lose("One", bot="alice")
+        here.lose("Two", bot="bob")
+        both = (ASKS.format("alice"), URL.format(name="One"), ASKS.format("bob"), URL.format(name="Two"))
+        await bots["carol"].hears(*both)
+        assert sorted(bots["carol"].heard) == sorted(both)
 
 
 async def test_message_of_a_holder_that_is_killed_while_it_sends_is_sent_by_another(tmp_path: Path) -> None:
@@ -236,7 +265,7 @@ async def test_message_of_a_holder_that_is_killed_while_it_sends_is_sent_by_anot
         await here.told(LOST, URL.format(name="One"), by=[carol])
         alice.is_mute = False
         await alice.start()
-        here.log.write(LOGIN)
+        here.log_in()
         await here.told(BACK, by=[carol])
 
 
@@ -248,7 +277,7 @@ async def test_holder_that_hangs_is_succeeded_and_says_nothing_when_it_goes_on(t
         here.lose("One")
         teller = await here.told(LOST, URL.format(name="One"), by=[carol, dave])
         alice.process.send_signal(signal.SIGCONT)
-        here.log.write(LOGIN)
+        here.log_in()
         await here.told(BACK, by=[teller])
         await here.settle()
         assert alice.heard == []
@@ -276,7 +305,7 @@ async def test_rescuer_that_is_stopped_leaves_at_once(tmp_path: Path) -> None:
         await here.told(LOST, URL.format(name="One"), by=[carol])
         await alice.start()
         assert "rescued by carol" in await alice.status()
-        here.log.write(LOGIN)
+        here.log_in()
         await here.told(BACK, by=[carol])
 
 

@@ -20,6 +20,7 @@ from logmonitor.errors import AuditError, ConfigurationError, ForeignStoreError,
 from logmonitor.grant import fits
 from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
 from logmonitor.sealing import load_seal
+from logmonitor.storage.lease_file import require_leases
 from logmonitor.store import read_enrolled, read_grants, read_kept, set_aside_before
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ def lasting_rows(config: Config, operations: Sequence[Operation]) -> Iterator[Ro
 def _lease_row(path: Path) -> Row:
     """Tell whether the file that several rescuers share can be used."""
     row = _place_row("lease", path)
+    if row.remedy is None:
+        try:
+            require_leases(path)
+        except StoreError as error:
+            remedy = f"name another file as [rescue] lease, or {shlex.join(('mv', str(path), f'{path}.other'))}"
+            row = Row(subject="lease", text=str(error), remedy=remedy)
     return row if row.remedy is None else replace(row, remedy=f"{row.remedy}; {_WITHOUT_LEASE}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from logmonitor.errors import StoreError
 from logmonitor.lease import Lease, Reach
 from logmonitor.storage.database import Database
+from logmonitor.storage.reading import look
 from logmonitor.storage.row import number_of, text_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ LEASE_MIGRATIONS: Final[tuple[Migration, ...]] = (
     ),
 )
 """The n-th leads to version n."""
+
+
+def require_leases(path: Path, /) -> None:
+    """Look whether the file at `path` can be shared, if there is one; nothing is made or changed.
+
+    Raises:
+        StoreError: it is no such file, is damaged, of a newer version, or cannot be read.
+    """
+    look(
+        path,
+        lambda _: None,
+        known=len(LEASE_MIGRATIONS),
+        application_id=LEASE_APPLICATION_ID,
+        remedy="whoever uses it next sets it aside and makes a new one",
+    )
 
 
 class LeaseFile:

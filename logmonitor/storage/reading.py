@@ -14,7 +14,7 @@ from logmonitor.storage.failure import told_as_store_error
 from logmonitor.storage.letter_row import SHOWN, undelivered_of
 from logmonitor.storage.place import beside, log_size_bytes, require_file, told_as_place_error, visible_damage
 from logmonitor.storage.row import GRANTS, Row, grant_of, text_of
-from logmonitor.storage.schema import MIGRATIONS
+from logmonitor.storage.schema import APPLICATION_ID, MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,12 +82,30 @@ def read_undelivered(path: Path, /) -> tuple[Undelivered, ...]:
     return tuple(map(undelivered_of, look(path, ask) or []))
 
 
-def look(path: Path, ask: Callable[[Connection], T], /) -> T | None:
+def look(
+    path: Path,
+    ask: Callable[[Connection], T],
+    /,
+    *,
+    known: int = len(MIGRATIONS),
+    application_id: int = APPLICATION_ID,
+    remedy: str = "the next start of logmonitor, or logmonitor totp enroll, sets it aside and makes a new one",
+) -> T | None:
     """Return what `ask` finds in the store at `path`, None if there is no file, or nothing in it.
+
+    `application_id` says whose file it is, `known` which version is the newest, `remedy` what becomes of a damaged one.
 
     Raises:
         StoreError: it is no store, is damaged, of a newer version, or cannot be read.
     """
+
+    def query(file: Path, options: str) -> T | None:
+        with told_as_store_error(path), closing(connect(file, options, patience=_PATIENCE_SECONDS)) as connection:
+            damage = visible_damage(file) or damage_of(connection, path, known=known, application_id=application_id)
+            if damage is not None:
+                raise StoreError(f"store {path} is damaged: {damage}; {remedy}")
+            return None if connection.execute("PRAGMA user_version").fetchone() == (0,) else ask(connection)
+
     with told_as_place_error(path):
         for _ in range(_TRIES):
             try:
@@ -95,7 +113,7 @@ def look(path: Path, ask: Callable[[Connection], T], /) -> T | None:
             except FileNotFoundError:
                 return None
             try:
-                found = _read(path, state, ask)
+                found = _read(path, state, query)
             except (StoreError, FileNotFoundError):  # also what stood beside the file a moment ago
                 if _state(path) == state:
                     raise
@@ -114,29 +132,17 @@ def _rows(path: Path, statement: str, *values: str) -> list[Row]:
     return look(path, select) or []
 
 
-def _read(path: Path, state: _State, ask: Callable[[Connection], T]) -> T | None:
+def _read(path: Path, state: _State, query: Callable[[Path, str], T]) -> T:
     """Read the file in a way that makes no file beside it."""
     if not state.log_bytes:
-        return _query(path, path, "immutable=1", ask)
+        return query(path, "immutable=1")
     if state.is_in_use:
-        return _query(path, path, "mode=ro", ask)
+        return query(path, "mode=ro")
     with TemporaryDirectory(prefix="logmonitor-") as folder:  # a copy whose -shm was left behind; SQLite makes one
         copy = Path(folder, "store")
         shutil.copyfile(path, copy)
         shutil.copyfile(beside(path, "-wal"), beside(copy, "-wal"))
-        return _query(copy, path, "mode=rw", ask)
-
-
-def _query(path: Path, named: Path, options: str, ask: Callable[[Connection], T]) -> T | None:
-    """Ask the file at `path`, which an error calls `named`."""
-    with told_as_store_error(named), closing(connect(path, options, patience=_PATIENCE_SECONDS)) as connection:
-        damage = visible_damage(path) or damage_of(connection, named, known=len(MIGRATIONS))
-        if damage is not None:
-            raise StoreError(
-                f"store {named} is damaged: {damage}; the next start of logmonitor, or logmonitor totp enroll, sets it"
-                " aside and makes a new one"
-            )
-        return None if connection.execute("PRAGMA user_version").fetchone() == (0,) else ask(connection)
+        return query(copy, "mode=rw")
 
 
 def _state(path: Path) -> _State:
