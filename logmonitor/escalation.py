@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 
     from logmonitor.clock import Clock
     from logmonitor.escalating.way import Way
-    from logmonitor.records import Content, Receipt
+    from logmonitor.records import Content, Delivery, Receipt
     from logmonitor.sending.letter import Letter
 
 _log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.5
+TRIAL_SECONDS: Final = 10.0
+"""How long a chat that says that it is up, and takes nothing, is given each message before the fallbacks are."""
+
+STOP_SECONDS: Final = 5.0
+"""How long what is on its way when the program ends may take, so that it need not be sent again."""
+
 _URGENT: Final = (Priority.QR, Priority.ALERT)
 
 
@@ -50,6 +56,9 @@ class Letterbox(Protocol):
 
     def settle(self, letter: Letter, receipt: Receipt, /, *, via: str) -> None:
         """Count a letter as delivered."""
+
+    def delivery(self) -> Delivery:
+        """Tell how the chat does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +97,7 @@ class Escalation:
         self._standings = [Standing(after=way.after) for way in self._ways]
         self._tallies = [Tally() for _ in self._ways]
         self._refused: dict[int, frozenset[int]] = {}
+        self._begun: dict[int, float] = {}
         self._tried: set[int] = set()
         self._down_since: float | None = None
 
@@ -135,7 +145,17 @@ class Escalation:
         letters = tuple(sorted((*refused, *letters), key=lambda letter: (letter.priority, letter.id)))
         known = self._tried.union(letter.id for letter in letters)
         self._refused = {id_: refused for id_, refused in self._refused.items() if id_ in known}
-        first = next((one for one in letters if self._is_due(index, one, now, is_given_up=one.id in given_up)), None)
+        self._begun = {id_: begun for id_, begun in self._begun.items() if id_ in known}
+        failing_for = self._letters.delivery().failing_for if letters else None
+        failing_since = None if failing_for is None else now - failing_for
+        first = next(
+            (
+                one
+                for one in letters
+                if self._is_due(index, one, now, failing_since=failing_since, is_given_up=one.id in given_up)
+            ),
+            None,
+        )
         if first is None:
             return ()
         alike: dict[str, Letter] = {}
@@ -144,15 +164,27 @@ class Escalation:
                 alike.setdefault(letter.to, letter)
         return tuple(alike.values())
 
-    def _is_due(self, index: int, letter: Letter, now: float, *, is_given_up: bool) -> bool:
-        """Tell whether it is a fallback's turn; the chat is not waited for where it has refused a letter."""
+    def _is_due(
+        self, index: int, letter: Letter, now: float, *, failing_since: float | None, is_given_up: bool
+    ) -> bool:
+        """Tell whether it is a fallback's turn; the chat is not waited for where it has refused a letter.
+
+        Of one that takes nothing a newer QR, which replaces an older, is not waited for as long again.
+        """
         if letter.priority not in _URGENT or self._admins_of(letter) == frozenset() or self._is_expired(letter):
             return False
         age = (self._clock.now() - letter.written_at).total_seconds()
         written = min(letter.put_at, now - max(0.0, age))  # one from before a restart is older than this clock knows
         since = written if self._down_since is None else min(written, self._down_since)
+        if failing_since is not None and now - written >= TRIAL_SECONDS:
+            since = min(since, failing_since)
         since = float("-inf") if is_given_up else since
-        return is_due(index, self._standings, since=since, now=now, passed=self._passed(letter))
+        passed = self._passed(letter)
+        first = next((one for other, one in enumerate(self._standings) if other not in passed), None)
+        if first is None or now - since < first.after:
+            return False
+        waited = now - self._begun.setdefault(letter.id, now)
+        return is_due(index, self._standings, since=since, now=now, passed=passed, waited=waited)
 
     def _passed(self, letter: Letter) -> frozenset[int]:
         """Return the fallbacks that do not take a letter: what they do not carry another has to, if one does."""
@@ -183,18 +215,24 @@ class Escalation:
             return
         ids = {letter.id for letter in claimed}
         self._tried |= ids
-        receipts: list[Receipt] = []
-        errors: list[Exception] = []
+        sending = asyncio.ensure_future(self._ways[index].send(self._worded(claimed[0])))
         try:
-            with isolated(errors.append):
-                receipts.append(await self._ways[index].send(self._worded(claimed[0])))
+            await _until_over(sending)
         finally:
             self._tried -= ids
-            for letter in claimed:
-                if receipts:
-                    self._letters.settle(letter, receipts[0], via=self._ways[index].name)
-                else:
-                    self._letters.give_back(letter)
+            self._end(index, claimed, sending)
+
+    def _end(self, index: int, claimed: Sequence[Letter], sending: asyncio.Future[Receipt]) -> None:
+        """Note what has become of what letters say."""
+        receipts: list[Receipt] = []
+        errors: list[Exception] = []
+        with isolated(errors.append):
+            receipts.extend([] if sending.cancelled() else [sending.result()])
+        for letter in claimed:
+            if receipts:
+                self._letters.settle(letter, receipts[0], via=self._ways[index].name)
+            else:
+                self._letters.give_back(letter)
         if receipts:
             self._note_taken(index, claimed[0])
         for error in errors:
@@ -230,6 +268,21 @@ class Escalation:
                 _log.error("fallback %s failed in a way that it should not", name, exc_info=error)
         self._tallies[index] = replace(self._tallies[index], reason=reason)
         _log.warning("message %d did not go by fallback %s: %s", claimed[0].id, name, reason)
+
+
+async def _until_over(sending: asyncio.Future[Receipt]) -> None:
+    """Wait until a message has been sent or not; whoever ends the program does for a while, and then it is broken off.
+
+    What a service has taken while nobody listened would be sent again.
+    """
+    try:
+        await asyncio.wait({sending})
+    except asyncio.CancelledError:
+        await asyncio.wait({sending}, timeout=STOP_SECONDS)
+        raise
+    finally:
+        sending.cancel()
+        await asyncio.wait({sending})
 
 
 def _says_the_same(one: Letter, other: Letter) -> bool:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
+from logmonitor import escalation
 from logmonitor.errors import RejectedError, ThrottledError, TransportError
 from logmonitor.escalating.way import Way
 from logmonitor.escalation import Escalation
-from logmonitor.records import Attachment, Content, MessageKey, Priority, Receipt
+from logmonitor.records import Attachment, Content, Delivery, MessageKey, Priority, Receipt
 from logmonitor.sending.letter import Letter
 from logmonitor.testing.clock import FakeClock
 
@@ -36,6 +37,7 @@ class Letters:
         self._count = 0
         self.given_up: dict[int, Letter] = {}
         self.settled: list[tuple[int, str]] = []
+        self.failing_since: float | None = None
 
     def put(
         self, content: Content, *, to: str = "boss-id", priority: Priority = Priority.QR, slot: str | None = None
@@ -75,6 +77,11 @@ class Letters:
         """Note that it is delivered."""
         assert receipt.accepted_at.tzinfo is UTC
         self.settled.append((letter.id, via))
+
+    def delivery(self) -> Delivery:
+        """Tell how the chat does."""
+        failing_for = None if self.failing_since is None else self._clock.monotonic() - self.failing_since
+        return Delivery(waiting=len(self.letters), failed=0, dropped=0, failing_for=failing_for)
 
 
 class Service:
@@ -199,7 +206,7 @@ async def test_second_fallback_has_what_the_first_does_not_take() -> None:
     async with bench.running():
         bench.letters.put("bob is out")
         await bench.clock.move_on(61)
-        assert (bench.first.said, bench.second.said) == (["bob is out"], ["bob is out"])
+        assert (bench.first.said, bench.second.said) == (["bob is out"], ["[12:00] bob is out"])
         assert bench.letters.settled == [(1, "ntfy")]
         bench.letters.put("bob is back")
         await bench.clock.move_on(61)
@@ -229,7 +236,7 @@ async def test_fallback_that_takes_no_more_is_left_alone() -> None:
         await bench.clock.move_on(61)
         bench.letters.put("two")
         await bench.clock.move_on(61)
-        assert (bench.first.said, bench.second.said) == (["one"], ["one", "two"])
+        assert (bench.first.said, bench.second.said) == (["one"], ["[12:00] one", "two"])
         await bench.clock.move_on(240)
         bench.letters.put("three")
         await bench.clock.move_on(61)
@@ -247,7 +254,7 @@ async def test_message_that_a_fallback_refuses_is_not_offered_to_it_again() -> N
         bench.second.answers = [RejectedError("ntfy says no")]
         bench.letters.put("two")
         await bench.clock.move_on(400)
-    assert (bench.first.said[1:], bench.second.said[1:]) == (["two"], ["two"])
+    assert (bench.first.said[1:], bench.second.said[1:]) == (["two"], ["[12:01] two"])
     assert list(bench.letters.letters) == [2]
 
 
@@ -361,8 +368,57 @@ async def test_message_that_somebody_else_took_meanwhile_is_left_alone() -> None
     assert bench.first.said == []
 
 
-async def test_stop_gives_back_what_is_on_its_way() -> None:
-    """What a fallback had not taken when the program ended is the chat's again."""
+async def test_qr_that_replaces_another_is_not_waited_for_as_long_again() -> None:
+    """A chat that is up and takes nothing has each new QR for some seconds, though none gets as old as it may get."""
+    bench = Bench()
+    async with bench.running():
+        for age in range(0, 240, 30):
+            bench.letters.letters.clear()
+            bench.letters.put(f"QR {age}", slot="qr")
+            await bench.clock.move_on(30)
+            bench.letters.failing_since = 30.0
+        assert bench.first.said == ["QR 60", "QR 90", "QR 120", "QR 150", "QR 180", "QR 210"]
+        bench.letters.failing_since = None
+        bench.letters.put("QR 240", slot="qr")
+        await bench.clock.move_on(59)
+        assert len(bench.first.said) == 6
+
+
+async def test_slow_fallback_has_not_everything_to_itself() -> None:
+    """What the first does not get round to goes by the second, and everything goes once."""
+    bench = Bench()
+    send = bench.first.send
+
+    async def send_slowly(content: Content) -> Receipt:
+        await bench.clock.sleep(20)
+        return await send(content)
+
+    async with bench.running(replace(bench.first.way(), send=send_slowly), bench.second.way()):
+        for number in range(20):
+            bench.letters.put(f"bot {number} is out")
+        await bench.clock.move_on(60 + 59)
+        assert (len(bench.first.said), bench.second.said) == (2, [])
+        await bench.clock.move_on(70)
+    assert sorted(id_ for id_, _ in bench.letters.settled) == list(range(1, 21))
+    assert len(bench.first.said) + len(bench.second.said) == 20
+    assert len(bench.first.said) < 10
+
+
+async def test_stop_waits_for_what_is_on_its_way() -> None:
+    """What a fallback takes while the program ends has been sent, and is not sent again."""
+    bench = Bench()
+    bench.first.going.clear()
+    async with bench.running():
+        bench.letters.put("bob is out")
+        await bench.clock.move_on(61)
+        asyncio.get_running_loop().call_soon(bench.first.going.set)
+    assert bench.letters.settled == [(1, "mail")]
+    assert bench.letters.waiting() == ()
+
+
+async def test_stop_gives_back_what_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a fallback had not taken soon after the program was to end is the chat's again."""
+    monkeypatch.setattr(escalation, "STOP_SECONDS", 0.01)
     bench = Bench()
     bench.first.going.clear()
     async with bench.running():

@@ -13,6 +13,9 @@ LONGEST_REST_SECONDS: Final = 300.0
 THROTTLED_SECONDS: Final = 60.0
 """How long a service is left alone that takes no more and does not say for how long."""
 
+SHORTEST_TURN_SECONDS: Final = 60.0
+"""How long at least a fallback has a message to itself, however slow it is, before the next one may have it too."""
+
 _DOUBLINGS: Final = 10
 
 
@@ -29,19 +32,28 @@ class Standing:
 
 
 def is_due(
-    index: int, standings: Sequence[Standing], *, since: float, now: float, passed: Collection[int] = ()
+    index: int,
+    standings: Sequence[Standing],
+    *,
+    since: float,
+    now: float,
+    passed: Collection[int] = (),
+    waited: float = 0.0,
 ) -> bool:
     """Tell whether the fallback at `index` is to try a message now.
 
     `since` is when the message was written, or since when the chat is down if that is longer ago. Fallbacks go in
-    order: none before those ahead of it had their time, nor while one of them could try; one that rests is passed over.
-    `passed` are those that do not take this message at all.
+    order: none before those ahead of it had their time, nor while one of them could try, unless those have not got
+    round to it for long; one that rests is passed over. `passed` are those that do not take this message at all, and
+    `waited` are the seconds since it was the first one's turn.
     """
     if index in passed or standings[index].rests_until > now:
         return False
     ahead = [standing for other, standing in enumerate(standings[:index]) if other not in passed]
     wait = max(standing.after for standing in (*ahead, standings[index]))
-    return now - since >= wait and all(standing.rests_until > now for standing in ahead)
+    if now - since < wait or all(standing.rests_until > now for standing in ahead):
+        return now - since >= wait
+    return waited >= sum(max(SHORTEST_TURN_SECONDS, standing.after) for standing in (*ahead[1:], standings[index]))
 
 
 def taken(standing: Standing, /) -> Standing:

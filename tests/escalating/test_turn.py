@@ -48,6 +48,23 @@ def test_later_fallback_is_never_before_an_earlier_one() -> None:
     assert due(RESTING, slower, since=0, now=300) == [1]
 
 
+def test_fallback_that_does_not_get_round_to_a_message_has_it_no_longer_to_itself() -> None:
+    """What has waited for long for its turn is the next one's too, a minute at least after it was the first one's."""
+    slow, next_, last = Standing(after=60), Standing(after=5), Standing(after=90)
+    three = (slow, next_, last)
+    waits = {
+        waited: [is_due(index, three, since=0, now=500, waited=waited) for index in range(3)]
+        for waited in (59.0, 60.0, 149.0, 150.0)
+    }
+    assert waits == {
+        59.0: [True, False, False],
+        60.0: [True, True, False],
+        149.0: [True, True, False],
+        150.0: [True, True, True],
+    }
+    assert not is_due(2, three, since=0, now=89, waited=1000.0)
+
+
 @given(
     standings=st.lists(
         st.builds(Standing, after=st.floats(1, 1000), rests_until=st.floats(-10, 2000)), min_size=1, max_size=5
