@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from logmonitor.testing.clock import ROUNDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
     from logmonitor.operation import Command, Context, Invocation, Operation, Outcome
     from logmonitor.testing.clock import FakeClock
@@ -32,6 +32,54 @@ class Work:
 
     about: str
     task: asyncio.Task[object] | None
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T], **options: object
+) -> asyncio.Future[_T]:
+    """Make a task as a loop does that has no factory."""
+    make: Callable[..., asyncio.Future[_T]] = asyncio.Task
+    return make(coroutine, loop=loop, **options)
+
+
+class TaskCounter:
+    """A task factory that counts what it makes and what has ended.
+
+    `asyncio.all_tasks()` would tell the same, but goes through every task that the process still remembers, also those
+    of loops that were closed long ago: too much for what is asked for each time that the loop comes round.
+    """
+
+    def __init__(self, make: Callable[..., asyncio.Future[Any]]) -> None:
+        """Count from zero what `make` makes, a task factory itself."""
+        self.begun = 0
+        self.ended = 0
+        self._make = make
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> TaskCounter:
+        """Return the counter of a loop, which has one from then on."""
+        factory: object = loop.get_task_factory()
+        if isinstance(factory, cls):
+            return factory
+        counter = cls(loop.get_task_factory() or _make_task)
+        loop.set_task_factory(counter)
+        return counter
+
+    def __call__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[Any, Any, _T] | Generator[Any, None, _T],
+        /,
+        **options: object,
+    ) -> asyncio.Future[_T]:
+        """Make a task and count it."""
+        task = self._make(loop, coroutine, **options)
+        self.begun += 1
+        task.add_done_callback(self._count_end)
+        return task
+
+    def _count_end(self, _task: asyncio.Future[Any]) -> None:
+        self.ended += 1
 
 
 class Quiet:
@@ -52,10 +100,11 @@ class Quiet:
 
     async def settle(self) -> None:
         """Let the loop come round until nothing changes any more; handlers that wait for something are left to it."""
-        before, rounds = self._seen(), 0
+        tasks = TaskCounter.of(asyncio.get_running_loop())
+        before, rounds = self._seen(tasks), 0
         while rounds < ROUNDS:
             await asyncio.sleep(0)
-            now = self._seen()
+            now = self._seen(tasks)
             before, rounds = now, rounds + 1 if now == before else 0
 
     async def wait_for_change(self) -> None:
@@ -89,14 +138,15 @@ class Quiet:
             commands=tuple(self._counted_command(command) for command in operation.commands),
         )
 
-    def _seen(self) -> tuple[object, ...]:
+    def _seen(self, tasks: TaskCounter) -> tuple[object, ...]:
         """Return all that can be seen to change."""
         return (
             self._transport.is_read,
             len(self._transport.transcript.entries),
             frozenset(self._at_work),
             self._clock.sleepers,
-            asyncio.all_tasks(),
+            tasks.begun,
+            tasks.ended,
         )
 
     async def _work(self, about: str, doing: Awaitable[_T]) -> _T:
