@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, overload
 
 import re2
@@ -74,8 +75,9 @@ def options(*, never_capture: bool = False, never_nl: bool = False, max_mem: int
     return result
 
 
+@lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> Regex:
-    """Compile `pattern` with RE2.
+    """Compile `pattern` with RE2, once for all bots of a family.
 
     Raises:
         PatternError: RE2 or hyperscan refuses it. The text is one sentence that names the construct, its position
