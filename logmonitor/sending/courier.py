@@ -215,7 +215,7 @@ class Courier:
     async def _attempt(self, lane: Lane, queue: Queue, letter: Letter) -> bool:
         """Send the next part of a letter; return whether it has to be tried again, or the next one later."""
         letter, part = self._cut(letter)
-        lane.attempt = asyncio.create_task(self._send(lane.to, part))
+        lane.attempt = asyncio.create_task(self._send(lane, letter, part))
         try:
             await asyncio.wait({lane.attempt})
         except asyncio.CancelledError:
@@ -223,7 +223,7 @@ class Courier:
             await asyncio.wait({lane.attempt})
             match failure_of(lane.attempt):
                 case None:
-                    self._accept(lane, queue, letter, lane.attempt.result())
+                    self._succeed(queue)
                 case RejectedError() as refusal:
                     self._refuse(queue, letter, _reason(refusal, part))
                 case _:
@@ -232,7 +232,7 @@ class Courier:
         error = failure_of(lane.attempt)
         match error:
             case None:
-                self._accept(lane, queue, letter, lane.attempt.result())
+                self._succeed(queue)
             case _ if lane.claimed:
                 pass
             case RejectedError():
@@ -252,14 +252,17 @@ class Courier:
                 raise error
         return False
 
-    async def _send(self, to: str, content: Content) -> Receipt:
+    async def _send(self, lane: Lane, letter: Letter, content: Content) -> None:
+        """Send a part of a letter, and note at once that it was taken: killed in between, it would be sent again."""
         try:
             async with asyncio.timeout(self._retry.patience) as deadline:
-                return await self._carrier.send(to, content)
+                receipt = await self._carrier.send(lane.to, content)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
             raise TransportError(f"the chat took longer than {self._retry.patience:g} s") from error
+        lane.sending = None
+        self._accept(lane, letter, receipt)
 
     def _cut(self, letter: Letter) -> tuple[Letter, Content]:
         """Cut a letter into what is left of it to send; return it with that, and the first of it."""
@@ -281,7 +284,7 @@ class Courier:
             waiting = letter if letter.parts_sent else replace(letter, parts=None)
             lane.queues[letter.priority].letters.appendleft(waiting)
 
-    def _accept(self, lane: Lane, queue: Queue, letter: Letter, receipt: Receipt) -> None:
+    def _accept(self, lane: Lane, letter: Letter, receipt: Receipt) -> None:
         """Note that the chat has taken the first part of what is left of a letter."""
         others = (letter.parts or ())[1:]
         message = self.recalling.message_of(letter, receipt)
@@ -290,7 +293,6 @@ class Courier:
         is_replaced = any(one.slot == letter.slot for one in lane.waiting())
         self._ledger.accept(left, message, is_whole=is_over, is_answer=self._carrier.limits.per_inbound is not None)
         self.recalling.note(letter, message, is_whole=not others, is_useless=lane.recalled and not is_replaced)
-        self._succeed(queue)
         self.budget.note_sent(letter.to, self._monotonic())
         if lane.claimed:  # too late: it was taken while it was being claimed
             self._postbox.unclaim(letter)

@@ -14,7 +14,6 @@ from logmonitor.records import Priority
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logmonitor.records import Receipt
     from logmonitor.sending.letter import Letter
 
 
@@ -38,7 +37,7 @@ class Lane:
     to: str
     queues: dict[Priority, Queue] = field(default_factory=lambda: {priority: Queue() for priority in Priority})
     sending: Letter | None = None
-    attempt: asyncio.Task[Receipt] | None = None
+    attempt: asyncio.Task[None] | None = None
     recalled: bool = False
     claimed: bool = False
     active: bool = False
@@ -106,7 +105,7 @@ class Lane:
         self.changed.set()
 
 
-def failure_of(attempt: asyncio.Task[Receipt], /) -> BaseException | None:
+def failure_of(attempt: asyncio.Task[None], /) -> BaseException | None:
     """Return how an attempt that is over failed, None if it did not."""
     return TransportError("the attempt was broken off") if attempt.cancelled() else attempt.exception()
 

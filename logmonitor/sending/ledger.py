@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from logmonitor.errors import StoreError
 from logmonitor.sending.letter import Letter
+from logmonitor.storage.letters import Letters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from logmonitor.records import MessageKey
     from logmonitor.sending.letter import Step
-    from logmonitor.storage.letters import Accepted, Letters
+    from logmonitor.storage.letters import Accepted
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -172,6 +173,8 @@ class Ledger:
 
             if self._try(add):
                 self._stored.update(letter.id for letter in unsaved)
+        elif self.failure and not self._owed and not self._is_resting():
+            self._try(Letters.touch)  # it could not be read, and nothing is to be written
 
     def prune(self, period: float) -> None:
         """Forget what is too old to be of use, now and then; `period` is for how long it matters what was sent."""
@@ -208,15 +211,16 @@ class Ledger:
             for action in owed:
                 action(letters)
 
-        if owed and not self._is_resting() and self._try(pay):
+        # The disk is not waited for: where power is lost at once, what was sent is sent again, and nothing is missing.
+        if owed and not self._is_resting() and self._try(pay, is_quick=True):
             self._owed.clear()
 
-    def _try(self, action: Callable[[Letters], object]) -> bool:
-        """Do something in a transaction; tell whether it is written."""
+    def _try(self, action: Callable[[Letters], object], *, is_quick: bool = False) -> bool:
+        """Do something in a transaction, undone perhaps by the loss of power if `is_quick`; tell whether it is done."""
         if self._letters is None:
             return False
         try:
-            with self._letters.transaction():
+            with self._letters.quick_transaction() if is_quick else self._letters.transaction():
                 action(self._letters)
         except StoreError as error:
             self._fail(error)

@@ -99,6 +99,29 @@ class Database:
         Raises:
             StoreError: it cannot be begun, or cannot be written.
         """
+        with self._transaction():
+            yield
+
+    @contextmanager
+    def quick_transaction(self) -> Iterator[None]:
+        """Write as `transaction` does, without waiting for the disk: the loss of power may undo it, nothing else.
+
+        Raises:
+            StoreError: it cannot be begun, or cannot be written.
+        """
+        if self._depth:
+            with self._transaction():
+                yield
+            return
+        self._execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._transaction():
+                yield
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         inner = f"inner_{self._depth}"
         begin, end, undo = (
             (f"SAVEPOINT {inner}", f"RELEASE {inner}", (f"ROLLBACK TO {inner}", f"RELEASE {inner}"))
@@ -141,6 +164,16 @@ class Database:
         """
         with self.transaction():
             return self._execute(statement, *values).rowcount
+
+    def touch(self) -> None:
+        """Write the version that the file has, to find out whether anything can be written.
+
+        Raises:
+            StoreError: nothing can.
+        """
+        with self.transaction():
+            (version,) = self._execute("PRAGMA user_version").fetchone()
+            self._execute(f"PRAGMA user_version = {version}")
 
     def insert(self, statement: str, /, *values: Value) -> int:
         """Insert a row, by itself or as part of the transaction; return its id.

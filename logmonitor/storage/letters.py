@@ -60,9 +60,17 @@ class Letters:
         """Return what writes all of what is done inside, or nothing."""
         return self._database.transaction()
 
+    def quick_transaction(self) -> AbstractContextManager[None]:
+        """Return what writes as `transaction` does, but for what the loss of power may undo."""
+        return self._database.quick_transaction()
+
     def version(self) -> int | None:
         """Return a number that is another one once another process has changed something; None in a transaction."""
         return self._database.version()
+
+    def touch(self) -> None:
+        """Write nothing that matters, to find out whether anything can be written."""
+        self._database.touch()
 
     def last_id(self) -> int:
         """Return the highest number that a letter ever had, 0 before the first."""

@@ -25,6 +25,10 @@ class Refusal:
         """Refuse to begin."""
         self._refuse()
 
+    def quick_transaction(self) -> Never:
+        """Refuse to begin."""
+        self._refuse()
+
     def rows(self, _statement: str, /, *_values: Value) -> Never:
         """Refuse to look."""
         self._refuse()
@@ -35,6 +39,10 @@ class Refusal:
 
     def change(self, _statement: str, /, *_values: Value) -> Never:
         """Refuse to change."""
+        self._refuse()
+
+    def touch(self) -> Never:
+        """Refuse to write."""
         self._refuse()
 
     def insert(self, _statement: str, /, *_values: Value) -> Never:
