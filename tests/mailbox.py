@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 class Mailbox:
-    """What arrived; `answer` is what the server says to each mail."""
+    """What arrived; `answer` is what the server says to each mail, unless what is `refused` is in it."""
 
     def __init__(self) -> None:
         """Begin empty, and take everything."""
         self.mails: list[EmailMessage] = []
         self.answer = "250 taken"
+        self.refused: bytes | None = None
         self.port = 0
         self._grown = asyncio.Event()
 
@@ -34,6 +35,8 @@ class Mailbox:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
         """Take a mail, or refuse it."""
         assert isinstance(envelope.content, bytes)
+        if self.refused is not None and self.refused in envelope.content:
+            return "552 too large"
         if self.answer.startswith("2"):
             self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
             self._grown.set()

@@ -101,7 +101,7 @@ async def test_second_channel_tells_that_nobody_listens(unused_tcp_port: int) ->
     """A service that is down is an error of the transport."""
     with pytest.raises(TransportError) as caught:
         await AppriseChannel({"a": f"json://u:{PASSWORD}@127.0.0.1:{unused_tcp_port}"}).send(["a"], TEXT)
-    assert str(caught.value) == "the second channel did not take the message: json did not take it"
+    assert str(caught.value) == "the second channel did not take the message: json refused the connection"
 
 
 async def test_second_channel_gives_up_a_service_that_hangs() -> None:

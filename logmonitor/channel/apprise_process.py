@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from logmonitor.channel.trouble import trouble_in
 from logmonitor.channel.verdict import Answer, Outcome, Verdict, has_own_code, judge, worst
 from logmonitor.configuration.document import suggestion
 
@@ -34,7 +36,7 @@ def main() -> None:
     asset = apprise.AppriseAsset(
         app_id="logmonitor", app_desc="logmonitor", image_url_mask="", image_url_logo="", image_path_mask=""
     )
-    heard = _heard()
+    heard, logged = _heard(), _logged()
     told = []
     for url in asked["urls"]:
         service = apprise.Apprise.instantiate(url, asset=asset)
@@ -44,7 +46,7 @@ def main() -> None:
             verdict = Verdict(outcome=Outcome.TAKEN)
         else:
             way = apprise.Apprise(service, asset=asset)
-            verdict = _sent(way, _schemes(service), asked, heard, apprise)
+            verdict = _sent(way, _schemes(service), asked, (heard, logged), apprise)
         told.append({**asdict(verdict), "carries_files": bool(getattr(service, "attachment_support", False))})
     print(json.dumps(told), flush=True)  # noqa: T201  # this is how it answers
 
@@ -53,17 +55,18 @@ def _sent(
     way: Any,  # noqa: ANN401  # Apprise's own types are loaded by `main` alone
     schemes: Iterable[str],
     asked: Mapping[str, Any],
-    heard: list[Answer],
+    told: tuple[list[Answer], list[str]],
     apprise: ModuleType,
 ) -> Verdict:
     """Send; what a service refuses with its file goes once more as a text."""
-    file, schemes = asked["file"], tuple(schemes)
+    (heard, logged), file, schemes = told, asked["file"], tuple(schemes)
     carries_files = file is not None and next(iter(way)).attachment_support
 
     def send(text: str, attached: object) -> Verdict:
         heard.clear()
+        logged.clear()
         is_taken = way.notify(text, title=asked["title"], body_format=apprise.NotifyFormat.TEXT, attach=attached)
-        return _verdict(schemes, heard, is_taken=bool(is_taken))
+        return _verdict(schemes, heard, logged, is_taken=bool(is_taken))
 
     if not carries_files:
         return send(asked["text"] if file is None else asked["plain"], None)
@@ -73,12 +76,14 @@ def _sent(
     return send(asked["plain"], None) if verdict.outcome is Outcome.REFUSED else verdict
 
 
-def _verdict(schemes: tuple[str, ...], heard: Iterable[Answer], *, is_taken: bool) -> Verdict:
+def _verdict(schemes: tuple[str, ...], heard: Iterable[Answer], logged: Iterable[str], *, is_taken: bool) -> Verdict:
     """Weigh what the service answered, and what Apprise makes of it, who believes a status."""
     verdict = worst(judge(schemes, answer) for answer in heard)
     if is_taken:
         return verdict if verdict is not None and has_own_code(schemes) else Verdict(outcome=Outcome.TAKEN)
-    return verdict if verdict is not None and verdict.outcome is not Outcome.TAKEN else _NOT_TAKEN
+    if verdict is not None and verdict.outcome is not Outcome.TAKEN:
+        return verdict
+    return trouble_in(logged) or _NOT_TAKEN
 
 
 def _heard() -> list[Answer]:
@@ -97,6 +102,24 @@ def _heard() -> list[Answer]:
 
     requests.Session.request = listen  # type: ignore[assignment, method-assign]  # there is no other place to listen
     return heard
+
+
+def _logged() -> list[str]:
+    """Return a list to which everything is added that Apprise logs from now on, and that nobody else sees."""
+    logged: list[str] = []
+
+    class Listener(logging.Handler):
+        """Keeps what is logged in this process."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            """Keep it."""
+            logged.append(record.getMessage())
+
+    logger = logging.getLogger("apprise")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.handlers[:] = [Listener()]
+    return logged
 
 
 def _schemes(service: Any) -> tuple[str, ...]:  # noqa: ANN401  # as above

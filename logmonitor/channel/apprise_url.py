@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -69,7 +70,7 @@ async def deliver(url: str, errand: Errand, /, *, seconds: float = SEND_SECONDS)
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # whatever it has started
             await process.communicate()
     return _answers(out, err, count=1)[0][0]
 
@@ -150,4 +151,7 @@ def _answers(out: bytes, err: bytes, *, count: int) -> tuple[tuple[Verdict, bool
     if len(answers) == count:
         return answers
     kinds = _ERROR_TYPE.findall(err.decode(errors="replace"))
-    return ((_failed(f"failed with {kinds[-1]}" if kinds else "ended without an answer"), False),) * count
+    problem = f"failed with {kinds[-1]}" if kinds else "ended without an answer"
+    if kinds and kinds[-1] == ModuleNotFoundError.__name__:
+        problem = "is not installed, or not whole; install logmonitor anew"
+    return ((_failed(problem), False),) * count

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import pytest
+import trustme
 import zxingcpp
 from PIL import Image
 
@@ -19,6 +21,7 @@ from logmonitor.escalating.way import Way, apprise_way, chat_way
 from logmonitor.qr import render_png
 from logmonitor.records import Attachment, Health, Link, Qr, Receipt, Sender
 from logmonitor.testing import MemoryTransport
+from tests.gateway.driver import free_port
 from tests.internet import Internet
 from tests.mailbox import file_in, mailbox
 from tests.service import web_service
@@ -92,7 +95,37 @@ async def test_mail_that_is_refused_did_not_arrive() -> None:
         box.answer = "554 no"
         with pytest.raises(TransportError) as caught:
             await way(box.url).send("bob is out")
-    assert str(caught.value) == "mailto did not take it"
+    assert str(caught.value) == "mailto answered with code 554"
+
+
+async def test_mail_whose_file_is_refused_goes_as_text() -> None:
+    """A server that takes no files, or none as large, is given what the QR says."""
+    async with mailbox() as box:
+        box.refused = b"image/png"
+        await way(box.url).send(QR)
+    (mail,) = box.mails
+    body = mail.get_body()
+    assert body is not None
+    assert body.get_content().split() == IN_TEXT.split()
+
+
+async def test_service_that_cannot_be_reached_is_told_of() -> None:
+    """Whether its name, its certificate or its door is at fault is told, and no more of where it is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    told = []
+    async with server:
+        for url in (f"jsons://127.0.0.1:{port}/{SECRET}", f"json://127.0.0.1:{free_port()}", "json://nowhere.invalid"):
+            with pytest.raises(TransportError) as caught:
+                await way(url).send("bob is out")
+            told.append(str(caught.value))
+    assert told == [
+        "jsons shows a certificate that cannot be trusted",
+        "json refused the connection",
+        "json cannot be found by its name",
+    ]
 
 
 @pytest.mark.parametrize(
