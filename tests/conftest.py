@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,6 @@ from tests.totp_desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -29,6 +30,15 @@ async def gateway() -> AsyncIterator[Gateway]:
 def certificate(tmp_path: Path) -> Certificate:
     """Return a certificate for gateway.test and its own authority's."""
     return make_certificate(tmp_path)
+
+
+@pytest.fixture
+def strange_folder() -> Iterator[Path]:
+    """Return a folder that every user may reach."""
+    with TemporaryDirectory(prefix="test-") as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture

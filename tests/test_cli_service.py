@@ -8,7 +8,6 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,15 +121,6 @@ class Machine:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Machine:
     """Give a machine on which the configuration's owner is who runs the tests."""
     return Machine(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def strange_folder() -> Iterator[Path]:
-    """Return a folder that every user may reach."""
-    with TemporaryDirectory(prefix="service-") as name:
-        folder = Path(name).resolve()
-        folder.chmod(0o755)
-        yield folder
 
 
 AS_SELF = ("--user",)
@@ -299,6 +289,7 @@ def test_variables_that_nobody_has_set_are_asked_for(machine: Machine, monkeypat
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("--config", "b.toml"), "two configurations are named; expected one"),
         (("--name", "a b"), "bad name 'a b' of a unit"),
         (("--name", "../a"), "bad name '../a' of a unit"),
         (("--run-as", "nobody"), "expected --run-as from root alone"),

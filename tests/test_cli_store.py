@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -258,15 +257,6 @@ def test_store_of_a_running_bot_is_checked_without_disturbing_it(
     names = sorted(os.listdir(tmp_path))  # noqa: PTH208 - as above
     assert checked(path, capsys, code=0)[-1] == "Nothing is wrong with the store."
     assert sorted(os.listdir(tmp_path)) == names  # noqa: PTH208 - as above
-
-
-@pytest.fixture
-def strange_folder() -> Iterator[Path]:
-    """Return a folder that every user may reach."""
-    with TemporaryDirectory(prefix="store-") as name:
-        folder = Path(name).resolve()
-        folder.chmod(0o755)
-        yield folder
 
 
 @contextmanager

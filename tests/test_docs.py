@@ -50,7 +50,7 @@ def test_python_block_runs(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert tests or name not in TESTED
 
 
-@pytest.mark.parametrize("name", [*READMES, "docs/operations.md"])
+@pytest.mark.parametrize("name", [*READMES, "docs/operations.md", "docs/rescuers.md"])
 def test_toml_block_loads(name: str, tmp_path: Path) -> None:
     """The configuration in a document is valid, and so it is with each block behind it added."""
     text = ""

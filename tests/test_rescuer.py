@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 KEY: Final = MessageKey(watch="bob", loss="bob.log:7:1.5", kind="loss")
+RETURN: Final = MessageKey(watch="bob", loss="bob.log:7:1.5", kind="return")
 TERM: Final = 30.0
 UNSHARED: Final = "the lease cannot be shared with other rescuers, so that each of them sends: "
 
@@ -202,6 +203,19 @@ def test_holder_that_never_delivers_what_others_have_loses_the_lease(bench: Benc
     assert verdicts(alice, carol, dave) == [SEND, WAIT, WAIT]
     bench.waiting["dave bob"] = SLOWEST_SECONDS
     assert verdicts(dave, alice, carol) == [SEND, WAIT, WAIT]
+
+
+def test_message_that_is_taken_while_another_takes_over_comes_twice(bench: Bench) -> None:
+    """What is on its way then nobody can call back; both have it delivered, and nobody sends it a third time."""
+    alice, carol, dave = bench.start("alice"), bench.start("carol"), bench.start("dave")
+    bench.let_pass(100.0, alice, carol, dave)
+    assert verdicts(alice, carol) == [SEND, WAIT]
+    bench.waiting["carol bob"] = SLOWEST_SECONDS
+    assert verdicts(carol) == [SEND]
+    alice.note_delivered("Ann", KEY)
+    carol.note_delivered("Ann", KEY)
+    assert verdicts(alice, carol, dave) == [DROP, DROP, DROP]
+    assert verdicts(alice, carol, key=RETURN) == [WAIT, SEND]
 
 
 def test_setting_the_clock_frees_no_lease_and_keeps_none(bench: Bench) -> None:

@@ -32,6 +32,28 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the configuration as an argument that may be left out, and `--config` beside it."""
+    parser.add_argument(
+        "named", type=Path, nargs="?", metavar="CONFIG.toml", help="the configuration, as --config names it"
+    )
+    add_config_option(parser)
+
+
+def named_path(arguments: argparse.Namespace) -> Path:
+    """Return which configuration the argument names, without one which `config_path` finds.
+
+    Raises:
+        ConfigurationError: none is named, or several are.
+    """
+    named: Path | None = arguments.named
+    if named is None:
+        return config_path(arguments)
+    if getattr(arguments, "config", None) is not None:
+        raise ConfigurationError("two configurations are named; expected one")
+    return named
+
+
 def config_path(
     arguments: argparse.Namespace, *, environ: Mapping[str, str] = os.environ, folder: Path | None = None
 ) -> Path:

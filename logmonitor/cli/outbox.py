@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logmonitor.cli.configured import add_config_option, config_path
+from logmonitor.cli.configured import add_config_argument, named_path
 from logmonitor.cli.telling import tell
 from logmonitor.config import load
 from logmonitor.display import visible
@@ -19,6 +18,7 @@ from logmonitor.wording import duration_text
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from logmonitor.config import Config
     from logmonitor.sending.letter import Undelivered
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument(
-        "named", type=Path, nargs="?", metavar="CONFIG.toml", help="the configuration, as --config names it"
-    )
-    add_config_option(parser)
+    add_config_argument(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--retry", type=int, metavar="ID", help="have a message sent after all that failed for good")
     what.add_argument("--drop", type=int, metavar="ID", help="forget a message, so that it is never sent")
@@ -44,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show what is not delivered, or change it; return 0, 1 if something failed, 2 for a bad configuration."""
     try:
-        config = load(arguments.named or config_path(arguments), is_enrolling=True)
+        config = load(named_path(arguments), is_enrolling=True)
         path = config.bot.store
         if path is None:
             raise ConfigurationError(f"{config.path}: no store is named, so that nothing waits but in memory")

@@ -8,10 +8,9 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.cli.configured import add_config_option, config_path
+from logmonitor.cli.configured import add_config_argument, named_path
 from logmonitor.cli.row import Row, printer, reason_of
 from logmonitor.cli.service_facts import ask_facts
 from logmonitor.cli.service_files import keep_variables, require_unchanged
@@ -27,6 +26,7 @@ from logmonitor.unit_file import Scope, configuration_of, unit_name, unit_text
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from logmonitor.cli.service_facts import Facts
     from logmonitor.cli.service_plan import Account, Plan
@@ -58,10 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("status", "tell whether the service runs, and whether its unit is what the configuration asks for"),
     ):
         one = actions.add_parser(action, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        one.add_argument(
-            "named", type=Path, nargs="?", metavar="CONFIG.toml", help="the configuration, as --config names it"
-        )
-        add_config_option(one)
+        add_config_argument(one)
         one.add_argument("--user", action="store_true", help="a service of your own systemd; the default unless root")
         one.add_argument("--name", metavar="NAME", help="the unit's name; default: logmonitor-BOT")
         if action == "install":
@@ -101,7 +98,7 @@ def _request(arguments: argparse.Namespace) -> _Request:
         raise ConfigurationError("a user's own service runs as that user; expected --run-as from root alone")
     return _Request(
         action=arguments.action,
-        configuration=(arguments.named or config_path(arguments)).absolute(),
+        configuration=named_path(arguments).absolute(),
         scope=Scope.USER if is_user else Scope.SYSTEM,
         name=None if name is None else f"{_bare(name)}{_SUFFIX}",
         user=user,

@@ -9,10 +9,9 @@ import shutil
 import stat
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.cli.configured import add_config_option, config_path
+from logmonitor.cli.configured import add_config_argument, named_path
 from logmonitor.cli.row import Row, counted, printer, user_name
 from logmonitor.cli.telling import tell
 from logmonitor.config import load
@@ -26,6 +25,7 @@ from logmonitor.wording import duration_text, session_text, size_text
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from logmonitor.storage.survey import Survey
 
@@ -38,10 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     summary = "tell whether the store is sound, whose it is, and what stands in it"
     check = actions.add_parser("check", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    check.add_argument(
-        "named", type=Path, nargs="?", metavar="CONFIG.toml", help="the configuration that names it, as --config does"
-    )
-    add_config_option(check)
+    add_config_argument(check)
     check.epilog = (
         "It only looks, also beside a bot that runs, and makes and changes nothing. Exit codes: 0 nothing found,"
         " 1 something found, 2 the configuration cannot be read or names no store."
@@ -91,10 +88,7 @@ def _store_path(arguments: argparse.Namespace) -> Path:
     Raises:
         ConfigurationError: the configuration cannot be read or is not valid, or names no store.
     """
-    option = getattr(arguments, "config", None)
-    if arguments.named is not None and option is not None:
-        raise ConfigurationError("two configurations are named; expected one")
-    config = load(arguments.named or config_path(arguments), is_enrolling=True)
+    config = load(named_path(arguments), is_enrolling=True)
     if config.bot.store is None:
         raise ConfigurationError(f"{config.path}: no store is named, so that nothing lasts; expected [bot] store")
     return config.bot.store
