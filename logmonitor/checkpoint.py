@@ -11,10 +11,11 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from logmonitor.errors import StoreError
+from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.storage.progress import SessionChange
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from logmonitor.store import Store
     from logmonitor.watch import WatchState
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 1.0
 """How often it is written how far everything has been handled, where nothing was decided."""
@@ -166,17 +168,18 @@ class WatchProgress:
 class Restored:
     """What is known of a watch from before: where to read on, where it stands, and the calls to make again.
 
-    `is_fresh` says that nothing is.
+    `problem` is why something that is kept cannot be read. Without a `state` the lines before the positions tell it.
     """
 
     positions: Mapping[Path, Position] = field(default_factory=dict)
     state: WatchState | None = None
     causes: tuple[Cause, ...] = ()
+    problem: str = ""
 
     @property
     def is_fresh(self) -> bool:
         """Whether there is no place to go on from."""
-        return self.state is None or not self.positions
+        return not self.positions
 
 
 @dataclass(slots=True)
@@ -208,25 +211,33 @@ class Checkpoint:
         return self._watches.setdefault(name, WatchProgress(name))
 
     def restore(self, watch: str) -> Restored:
-        """Return what is known of a watch from before."""
+        """Return what is known of a watch from before, as far as it can be read."""
         progress = self._store.progress
-        try:
-            causes = tuple(
-                Cause(
-                    watch=watch,
-                    operation=call.operation,
-                    value=call.value,
-                    row=call.id,
-                    sent=call.sent,
-                    runs=progress.runs(call.id),
+        problems: list[str] = []
+
+        def read(ask: Callable[[], _T], otherwise: _T) -> _T:
+            try:
+                return ask()
+            except StoreError as error:
+                _log.error("%s: its history cannot be used: %s", watch, error)
+                problems.extend(() if isinstance(error, StoreUnavailableError) else (str(error),))
+                return otherwise
+
+        nowhere: dict[Path, Position] = {}
+        positions = read(partial(progress.positions, watch), nowhere)
+        state = read(partial(progress.state, watch), None)
+        none: tuple[int, ...] = ()
+        causes = []
+        for id_ in read(partial(progress.pending, watch), none):
+            call = read(partial(progress.call, id_), None)
+            if call is None:
+                self._over.add(id_)
+            else:
+                value, operation = call.value, call.operation
+                causes.append(
+                    Cause(watch=watch, operation=operation, value=value, row=id_, sent=call.sent, runs=call.runs)
                 )
-                for call in progress.pending(watch)
-            )
-            return Restored(positions=progress.positions(watch), state=progress.state(watch), causes=causes)
-        except StoreError as error:
-            _log.error("%s: its history cannot be used, so its log is read as if for the first time: %s", watch, error)
-            self.failure = str(error)
-            return Restored()
+        return Restored(positions=positions, state=state, causes=tuple(causes), problem=next(iter(problems), ""))
 
     def decide(self, operation: str, draft: Draft, *, cause: Cause | None = None) -> None:
         """Write what a handler of an operation has decided, and let it take effect: it is over.
@@ -308,6 +319,8 @@ class Checkpoint:
         until = {name: number for name, one in self._watches.items() if (number := one.finished()) > one.written}
         if until or self._over:
             self._write(until, lambda: None)
+        elif self.failure:
+            self._write({}, self._store.touch)
 
     def _write(self, until: Mapping[str, int], write: Callable[[], None]) -> None:
         try:

@@ -58,6 +58,13 @@ class Remarks:
                 text = self._translate("{bot}: {count} bytes of its log {log} are lost and were never read: {reason}")
             self._report(text.format(bot=self._watch, log=path, count=notice.lost_bytes, reason=notice.detail))
 
+    def tell_history_is_lost(self, reason: str) -> None:
+        """Tell that what was kept of the bot cannot be read."""
+        text = self._translate(
+            "{bot}: what is kept of it cannot be used; what happened while nobody watched may not be told: {reason}"
+        )
+        self._report(text.format(bot=self._watch, reason=reason))
+
     def note_failure(self, error: Exception) -> None:
         """Tell of what could not be understood."""
         _log.error("%s: passing over what could not be understood", self._watch, exc_info=error)

@@ -93,6 +93,8 @@ class Watcher:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        if self._restored.problem:
+            self._remarks.tell_history_is_lost(self._restored.problem)
         self._resume()
         sources = (literal(log) or log for log in self._watch.logs)
         start = Start.END if self._restored.is_fresh else self._restored.positions
@@ -203,7 +205,7 @@ class Watcher:
             require_signed=self._watch.require_signed,
         )
         for each in chunks:
-            if each.handled and not self._restored.is_fresh:
+            if each.handled and self._restored.state is not None:
                 self._state = learn(self._state, each, take)
                 continue
             is_past = self._is_past(each)

@@ -90,6 +90,14 @@ async def said(chat: MemoryTransport, count: int) -> list[str]:
     return [shown(content) for _, content in await chat.wait_for(count)]
 
 
+async def news(chat: MemoryTransport, count: int) -> list[str]:
+    """Wait for so many messages that are no answers; return all of these."""
+    async with asyncio.timeout(DEADLINE):
+        while len(texts := [text for _, content in chat.sent if "jobs" not in (text := shown(content))]) < count:
+            await chat.wait_for(len(chat.sent) + 1)
+    return texts
+
+
 async def ended(chat: MemoryTransport) -> None:
     """Wait until the program has done all that came before: it answers."""
     async with asyncio.timeout(DEADLINE):
@@ -149,8 +157,7 @@ async def test_loss_that_stands_after_a_restart_brings_its_qr_once(tmp_path: Pat
     async with serving(tmp_path, rescue()) as chat:
         await ended(chat)
         log.write(LOGIN)
-        sent = await said(chat, len(chat.sent) + 1)
-    assert [text for text in sent if "jobs" not in text] == [BACK]
+        assert await news(chat, 1) == [BACK]
 
 
 async def test_lines_written_while_nobody_watched_reach_an_operation_once(tmp_path: Path, log: LogWriter) -> None:
@@ -243,15 +250,16 @@ async def test_what_acts_outside_runs_once_whenever_it_is_interrupted(tmp_path: 
     assert (told, ran.read_text(), sent[-1]) == (["done", "done"], "ran\n", "acted")
 
 
-async def test_history_that_cannot_be_read_does_not_keep_a_rescue_from_going_on(
+async def test_session_that_cannot_be_read_is_read_out_of_the_log(
     tmp_path: Path, log: LogWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where a session was kept that is none, the log is read as if for the first time, and that is said."""
+    """Where a session was kept that is none, what stands before the place in the log tells it, and that is said."""
     await first_life(tmp_path, rescue())
     with Store(tmp_path / "alice.db") as store:
         store._database.change("UPDATE watch_state SET state = '{}'")  # noqa: SLF001  # damage that SQLite does not see
-    log.write(LOGOUT, scan_line("Abc123"))
+    log.write(LOGOUT, scan_line("Abc123"), LOGIN)
     async with serving(tmp_path, rescue()) as chat:
-        sent = await said(chat, 2)
-    assert sent[-1] == URL.format(name="Abc123")
-    assert "bob: its history cannot be used, so its log is read as if for the first time" in caplog.text
+        told, *sent = await said(chat, 3)
+    assert told.startswith("bob: what is kept of it cannot be used; what happened while nobody watched may not be")
+    assert sent == [LOST, BACK]
+    assert "bob: its history cannot be used: the store holds what is no WatchState" in caplog.text

@@ -31,7 +31,7 @@ from logmonitor.watch import Doubt, WatchState
 _T = TypeVar("_T")
 _RECORDS: Final[Mapping[str, type]] = {
     one.__name__: one
-    for one in (Accepted, Completed, Doubt, Event, Line, LogBatch, Qr, Session, Signature, Transition, WatchState)
+    for one in (Accepted, Completed, Doubt, Event, LogBatch, Qr, Session, Signature, Transition, WatchState)
 }
 _ENUMS: Final[Mapping[str, type[Enum]]] = {one.__name__: one for one in (EventKind, Refusal, SessionState)}
 _PLAIN: Final = (str, int, float, bool, type(None))
@@ -50,7 +50,7 @@ def decode(text: str, kind: type[_T], /) -> _T:
     """
     try:
         record = _read(json.loads(text))
-    except (ValueError, TypeError, KeyError, LookupError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise StoreError(f"the store holds what is no {kind.__name__}: {type(error).__name__}") from error
     if not isinstance(record, kind):
         raise StoreError(f"the store holds {type(record).__name__}; expected {kind.__name__}")
@@ -60,6 +60,8 @@ def decode(text: str, kind: type[_T], /) -> _T:
 def _written(value: object) -> object:  # noqa: PLR0911  # one for each kind of value
     """Return what JSON can hold: a value that JSON has, or an object with one key that says what it stands for."""
     match value:
+        case Line(raw=raw, offset=offset, number=number, truncated=truncated):  # there may be very many
+            return {"line": [raw.decode("utf-8", "surrogateescape"), offset, number, truncated]}
         case Enum():
             return {type(value).__name__: value.value}
         case bytes():
@@ -100,6 +102,9 @@ def _read(value: object) -> object:  # noqa: PLR0911  # the same
             return Path(content)
         case "map":
             return {_read(key): _read(one) for key, one in content}
+        case "line":
+            raw, offset, number, truncated = content
+            return Line(raw=raw.encode("utf-8", "surrogateescape"), offset=offset, number=number, truncated=truncated)
     if kind in _ENUMS:
         return _ENUMS[kind](content)
     return _RECORDS[kind](**{name: _read(one) for name, one in content.items()})

@@ -35,12 +35,15 @@ _LARGEST: Final = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCall:
-    """A call of an operation's handler that was not over; `sent` of what it sends is kept already."""
+    """A call of an operation's handler that was not over.
 
-    id: int
+    `sent` of what it sends is kept already. `runs` is what it has run, None where it is not known how that ended.
+    """
+
     operation: str
     value: Input
     sent: int
+    runs: Mapping[int, Completed | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +126,15 @@ class Progress:
             for state, loss, at in rows
         )
 
-    def pending(self, watch: str, /) -> tuple[PendingCall, ...]:
-        """Return the calls about a bot that are to be made again, in order."""
-        rows = self._database.rows(
-            "SELECT id, operation, kind, value, sent FROM pending_call WHERE watch = ? ORDER BY id", watch
-        )
-        return tuple(map(_call_of, rows))
+    def pending(self, watch: str, /) -> tuple[int, ...]:
+        """Return the ids of the calls about a bot that are to be made again, in order."""
+        rows = self._database.rows("SELECT id FROM pending_call WHERE watch = ? ORDER BY id", watch)
+        return tuple(number_of(id_) for (id_,) in rows)
+
+    def call(self, id_: int, /) -> PendingCall | None:
+        """Return a call that is to be made again; None if there is none of that id."""
+        rows = self._database.rows("SELECT operation, kind, value, sent FROM pending_call WHERE id = ?", id_)
+        return _call_of(rows[0], self._runs(id_)) if rows else None
 
     def add_pending(self, watch: str, operation: str, value: Input, /, *, sent: int) -> int:
         """Keep a call that is not over; return its id."""
@@ -159,7 +165,7 @@ class Progress:
             "UPDATE begun_run SET completed = ? WHERE call_id = ? AND ordinal = ?", encode(completed), id_, ordinal
         )
 
-    def runs(self, id_: int, /) -> dict[int, Completed | None]:
+    def _runs(self, id_: int) -> dict[int, Completed | None]:
         """Return what a call has run, None where it is not known how it ended."""
         rows = self._database.rows("SELECT ordinal, completed FROM begun_run WHERE call_id = ?", id_)
         return {
@@ -195,14 +201,11 @@ def _position_of(row: Row) -> tuple[Path, Position]:
     )
 
 
-def _call_of(row: Row) -> PendingCall:
-    id_, operation, kind, value, sent = row
+def _call_of(row: Row, runs: Mapping[int, Completed | None]) -> PendingCall:
+    operation, kind, value, sent = row
     known = _INPUTS.get(text_of(kind))
     if known is None:
         raise StoreError(f"the store holds a call with {kind!r}; expected {', '.join(_INPUTS)}")
     return PendingCall(
-        id=number_of(id_),
-        operation=text_of(operation),
-        value=decode(text_of(value), known),
-        sent=number_of(sent),
+        operation=text_of(operation), value=decode(text_of(value), known), sent=number_of(sent), runs=runs
     )
