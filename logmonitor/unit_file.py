@@ -86,11 +86,11 @@ class Unit:
         for text in (*texts, *(value for _, value in self.environment)):
             if not _is_sayable(text):
                 raise ConfigurationError(f"{text!r} cannot stand in a unit of systemd; expected no control characters")
-        folder = str(self.folder)
-        if folder != folder.strip() or folder.endswith("\\"):
-            raise ConfigurationError(
-                f"{folder!r} cannot stand in a unit of systemd; expected no blank or backslash at its end"
-            )
+        for text in (str(self.folder), self.description):
+            if text != text.strip() or text.endswith("\\"):
+                raise ConfigurationError(
+                    f"{text!r} cannot stand in a unit of systemd; expected no blank or backslash at its end"
+                )
 
 
 def unit_text(unit: Unit) -> str:

@@ -53,6 +53,16 @@ class Chat:
         return self
     async def __aexit__(self, *_): ...
 '''
+STARTER = '''
+import subprocess
+
+class Starter(Chat):
+    """A chat that starts what stands for a bot."""
+    async def __aenter__(self):
+        one = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        with open(os.path.join(os.path.dirname(__file__), "started"), "w") as file: file.write(str(one.pid))
+        return self
+'''
 SYSTEMCTL = """\
 #!{python}
 import json, os, sys
@@ -439,14 +449,18 @@ def test_code_of_others_is_not_run_by_root(machine: Machine, tmp_path: Path) -> 
 
 @needs_root
 def test_what_is_run_as_another_user_has_nothing_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its numbers, groups and environment are the user's own."""
+    """Its numbers, groups and environment are the user's own, and it has no terminal."""
     python = bare_interpreter()
     monkeypatch.setattr(sys, "executable", python)
-    script = "import os; print(os.getresuid(), os.getresgid(), 0 in os.getgroups(), sorted(os.environ))"
+    script = (
+        "import os; print(os.getresuid(), os.getresgid(), 0 in os.getgroups(), sorted(os.environ),"
+        " os.getsid(0) == os.getpid())"
+    )
     account = account_of(65534)
     said = service_facts.run_as(account, script, given=b"")
     assert said.startswith(f"{(account.uid,) * 3} {(account.gid,) * 3} False [")
     assert "BOT_TOKEN" not in said
+    assert said.endswith(" True\n"), "it shares our terminal"
 
 
 def facts(**changes: object) -> Facts:
@@ -634,6 +648,30 @@ async def test_real_systemd_runs_watches_and_ends_the_service(
     assert code == 0, said
     assert int(second[1]) not in running()
     assert does("status")[0] == 1
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+async def test_what_the_service_has_restarted_goes_on_without_it(
+    strangers: Strangers,
+    own_systemd: Systemd,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    restarts: bool,
+) -> None:
+    """Where the configuration restarts processes they outlive the service; else nothing of it does."""
+    (strangers.folder / "chats.py").write_text(CHATS + STARTER)
+    (strangers.folder / "bob.log").touch()
+    configuration = strangers.folder / "alice.toml"
+    restarting = '[[operation]]\nuse = "restart_process"\nwatch = "bob"\nprocess = "no-such-bot"\n' if restarts else ""
+    configuration.write_text(BOT + CHAT.format("chats:Starter", "") + WATCH + restarting)
+    await begun(strangers, own_systemd, monkeypatch)
+    code = cli.main(["service", "install", str(configuration), "--user"])
+    assert code == 0, capsys.readouterr()
+    started = int((strangers.folder / "started").read_text())
+    assert started in running()
+    assert cli.main(["service", "uninstall", str(configuration), "--user"]) == 0
+    await until(lambda: restarts == (started in strangers.alive()))
 
 
 async def test_service_works_in_all_that_is_closed_to_it(

@@ -121,10 +121,12 @@ def test_what_no_unit_can_say_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\\", "a ", "a\t "])
-def test_folder_that_its_line_would_not_keep_is_refused(text: str) -> None:
+def test_what_its_line_would_not_keep_is_refused(text: str) -> None:
     """A backslash at the end continues the line, a blank is lost."""
     with pytest.raises(ConfigurationError, match="cannot stand in a unit of systemd"):
         replace(UNIT, folder=Path(f"/{text}"))
+    with pytest.raises(ConfigurationError, match="cannot stand in a unit of systemd"):
+        replace(UNIT, description=f"logmonitor: {text}")
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1))

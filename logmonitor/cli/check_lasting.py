@@ -16,6 +16,7 @@ from logmonitor.auditing.reader import verify_audit
 from logmonitor.channel.apprise_url import service_of
 from logmonitor.cli.grant_desk import known_commands
 from logmonitor.cli.row import Row, reason_of, user_name
+from logmonitor.cli.store import room_row
 from logmonitor.errors import AuditError, ConfigurationError, ForeignStoreError, StoreError, StoreUnavailableError
 from logmonitor.grant import fits
 from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
@@ -56,6 +57,9 @@ def lasting_rows(config: Config, operations: Sequence[Operation]) -> Iterator[Ro
             row = _place_row("store", store)
             yield row if row.remedy is None else replace(row, remedy=f"{row.remedy}; {_WITHOUT_STORE}")
             yield from _grant_rows(config, operations, grants)
+        with suppress(OSError):
+            room = room_row(store.parent)
+            yield from () if room.remedy is None else (room,)
     yield from _audit_rows(config, is_anchored=bool(enrolled is not None and store is not None and store.exists()))
     if config.rescue is not None:
         yield _lease_row(config.rescue.lease)

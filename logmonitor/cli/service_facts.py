@@ -138,6 +138,7 @@ def run_as(account: Account, script: str, *words: str, given: bytes) -> str:
             timeout=_SECONDS,
             user=account.uid if is_other else None,
             group=account.gid if is_other else None,
+            start_new_session=is_other,  # else it could type at our terminal
             extra_groups=os.getgrouplist(account.name, account.gid) if is_other else None,
         )
     except OSError as error:

@@ -146,13 +146,19 @@ def _folder_rows(path: Path) -> Iterator[Row]:
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         text = f"{folder} can be written by everybody, who can so put another store in the place of this one"
         yield Row(subject="folder", text=text, remedy=shlex.join(("chmod", "o-w", str(folder))))
+    yield room_row(folder)
+
+
+def room_row(folder: Path) -> Row:
+    """Tell how much room is left where something is to last.
+
+    Raises:
+        OSError: it cannot be told.
+    """
     free_bytes = shutil.disk_usage(folder).free
     scarce = "make room: while there is none the rescue goes on, and nothing of it lasts"
-    yield Row(
-        subject="disk",
-        text=f"{size_text(free_bytes)} free",
-        remedy=scarce if free_bytes < LEAST_FREE_BYTES else None,
-    )
+    text = f"{size_text(free_bytes)} free in {folder}"
+    return Row(subject="disk", text=text, remedy=scarce if free_bytes < LEAST_FREE_BYTES else None)
 
 
 def survey_rows(path: Path, survey: Survey, now: datetime) -> Iterator[Row]:
