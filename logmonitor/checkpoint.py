@@ -4,6 +4,9 @@ Each chunk that is handed out leaves a mark: where its file is to be read on, wh
 calls that it causes. When a call is over, what it sends and keeps is written together with all marks up to its own, and
 with the calls before that which other operations have not finished. After a crash these are made again, and reading
 goes on behind the last mark that was written: nothing is decided twice, and nothing is left out.
+
+Nothing waits for the disk meanwhile but what must not happen twice, and what somebody asked to keep. The loss of power
+may undo the last second, with its place in the log; what was sent in it may then be sent again.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from logmonitor.storage.progress import SessionChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -291,7 +295,7 @@ class Checkpoint:
         Raises:
             StoreError: it cannot be written.
         """
-        with self._writing(self._reached.get(operation, {})):
+        with self._writing(self._reached.get(operation, {}), self._store.transaction()):
             write()
 
     def begin_run(self, cause: Cause, ordinal: int) -> None:
@@ -315,17 +319,25 @@ class Checkpoint:
             self._fail(error)
 
     def flush(self) -> None:
-        """Write how far everything has been handled where nothing was decided."""
+        """Write how far everything has been handled where nothing was decided, and have all of it outlast anything."""
         until = {name: number for name, one in self._watches.items() if (number := one.finished()) > one.written}
         if until or self._over:
             self._write(until, lambda: None)
         elif self.failure:
             self._write({}, self._store.touch)
+        if not self._store.is_settled:
+            self._attempt(self._store.settle)
 
     def _write(self, until: Mapping[str, int], write: Callable[[], None]) -> None:
-        try:
-            with self._writing(until):
+        def write_all() -> None:
+            with self._writing(until, self._store.quick_transaction()):
                 write()
+
+        self._attempt(write_all)
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        try:
+            write()
         except StoreError as error:
             self._fail(error)
         else:
@@ -334,11 +346,11 @@ class Checkpoint:
             self.failure = ""
 
     @contextmanager
-    def _writing(self, until: Mapping[str, int]) -> Iterator[None]:
+    def _writing(self, until: Mapping[str, int], transaction: AbstractContextManager[None]) -> Iterator[None]:
         """Write what is inside, and all marks up to those numbers, or nothing."""
         rows: list[tuple[Cause, int]] = []
         over = frozenset(self._over)
-        with self._store.transaction():
+        with transaction:
             yield
             for name, number in until.items():
                 rows += self._write_marks(self._watches[name], number)

@@ -108,6 +108,44 @@ class Store:
         with self._database.transaction():
             yield
 
+    @contextmanager
+    def quick_transaction(self) -> Iterator[None]:
+        """Write as `transaction` does, without waiting for the disk: the loss of power may undo it, nothing else.
+
+        It may so until `settle` is called, or a transaction that waits has written something.
+
+        Raises:
+            StoreError: it cannot be begun, or cannot be written.
+        """
+        with self._database.quick_transaction():
+            yield
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that is written outlasts the loss of power."""
+        return self._database.is_settled
+
+    def settle(self) -> None:
+        """See to it that all that is written outlasts the loss of power.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        self._database.settle()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the file could not be opened, and all that is asked of it is refused."""
+        return isinstance(self._database, Refusal)
+
+    def touch(self) -> None:
+        """Write nothing that matters, to find out whether anything can be written.
+
+        Raises:
+            StoreError: nothing can.
+        """
+        self._database.touch()
+
     def grants(self) -> tuple[Grant, ...]:
         """Return all grants by id, expired ones too.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import weakref
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.errors import StoreError, StoreUnavailableError
@@ -57,6 +57,8 @@ class Database:
         self.path = path
         self.set_aside: Path | None = None
         self._depth = 0
+        self.is_settled = True
+        """Whether all that is written outlasts the loss of power."""
         self._damage: str | None = None
         self._place: tuple[int, int] | None = None
         if path is None:
@@ -89,8 +91,22 @@ class Database:
         Raises:
             StoreError: what is written cannot be moved into the file itself; it is safe beside it.
         """
-        with told_as_store_error(self.path):
-            self._connection.close()
+        try:
+            with suppress(StoreError):
+                self.settle()
+        finally:
+            with told_as_store_error(self.path):
+                self._connection.close()
+
+    def settle(self) -> None:
+        """See to it that all that is written outlasts the loss of power.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if not self.is_settled:
+            self.touch()  # what reaches the disk does so in order
+            self.is_settled = True
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -106,6 +122,8 @@ class Database:
     def quick_transaction(self) -> Iterator[None]:
         """Write as `transaction` does, without waiting for the disk: the loss of power may undo it, nothing else.
 
+        It may so until `settle` is called, or a transaction that waits has written something.
+
         Raises:
             StoreError: it cannot be begun, or cannot be written.
         """
@@ -114,6 +132,7 @@ class Database:
                 yield
             return
         self._execute("PRAGMA synchronous = NORMAL")
+        self.is_settled = self.path is None
         try:
             with self._transaction():
                 yield

@@ -17,9 +17,13 @@ class Refusal:
         self._kind = type(error)
         self._text = f"{error} (logmonitor was started without it: start it again then)"
         self.set_aside = None
+        self.is_settled = True
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
+
+    def settle(self) -> None:
+        """Do nothing: nothing is written."""
 
     def transaction(self) -> Never:
         """Refuse to begin."""
