@@ -268,7 +268,7 @@ def test_unit_is_shown_and_nothing_done(machine: Machine) -> None:
     assert not (machine.bots / "alice.env").exists()
 
 
-def test_machine_without_systemd_is_told_what_to_run(machine: Machine) -> None:
+def test_machine_without_systemd_is_told_what_to_run(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence says that there is none, one what any other starter of programs has to run."""
     machine.offer("systemctl", "#!/bin/sh\necho 'System has not been booted with systemd.' >&2\nexit 1\n")
     code, said = machine.does("install", *AS_SELF)
@@ -276,6 +276,9 @@ def test_machine_without_systemd_is_told_what_to_run(machine: Machine) -> None:
     assert "System has not been booted with systemd." in said[0]
     assert said[1].endswith(f"-P -m logmonitor run {machine.configuration}")
     assert machine.does("status", *AS_SELF)[0] == 2
+    monkeypatch.setenv("PATH", str(machine.bots))
+    sentence = "logmonitor service: there is no systemd on this machine: no systemctl is on the search path"
+    assert machine.does("uninstall", *AS_SELF) == (2, [sentence])
 
 
 def test_variables_that_nobody_has_set_are_asked_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
@@ -130,6 +131,8 @@ def systemd_of(scope: Scope) -> Systemd:
     Raises:
         SystemdError: there is none.
     """
+    if shutil.which("systemctl") is None:
+        raise SystemdError("there is no systemd on this machine: no systemctl is on the search path")
     try:
         version = _systemctl(scope, "show", "--property=Version", "--value")
     except SystemdError as error:
