@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS: Final = 200 if IS_FULL else 6
-LONGEST_LIFE: Final = 0.6
+LONGEST_LIFE: Final = 1.0
 """How many seconds a run is killed after at most: after its start, or after it has begun its work."""
+
+LONGEST_PAUSE: Final = 0.6
+"""How many seconds pass at most between a loss, its QR, the return and the next loss."""
 
 BEGUN: Final = "bob watches alice"
 
@@ -83,12 +86,12 @@ async def _killed(rescuer: Rescuer, alice: Alice, chance: random.Random) -> int:
         while not over.is_set():
             losses += 1
             alice.logs_out()
-            await asyncio.sleep(chance.random() * 0.2)
+            await asyncio.sleep(chance.random() * LONGEST_PAUSE)
             alice.shows(str(losses))
-            await asyncio.sleep(chance.random() * 0.2)
+            await asyncio.sleep(chance.random() * LONGEST_PAUSE)
             alice.logs_in()
             alice.chatters(chance.randrange(1, 50))
-            await asyncio.sleep(chance.random() * 0.2)
+            await asyncio.sleep(chance.random() * LONGEST_PAUSE)
 
     living = asyncio.ensure_future(live())
     for _ in range(KILLS):
