@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.display import visible
+from logmonitor.isolation import isolated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, MutableMapping
@@ -108,6 +109,8 @@ async def _come(event: asyncio.Event, seconds: float) -> bool:
 
 
 def _status(status: Callable[[], str]) -> str:
-    """Return how things stand as a fact, on one line however it was written."""
-    text = visible(status(), one_line=True)
+    """Return how things stand as a fact, on one line; that a chat fails to say is no reason to fall silent."""
+    text = "how things stand cannot be told"
+    with isolated(lambda error: _log.debug("cannot tell how things stand: %s", error)):
+        text = visible(status(), one_line=True)
     return f"STATUS={text if len(text) <= _LONGEST_STATUS else f'{text[: _LONGEST_STATUS - 1]}…'}"

@@ -112,6 +112,20 @@ async def test_service_is_ready_though_the_chat_is_not_entered(tmp_path: Path, m
             assert await ear.hears() == {"WATCHDOG": "1"} | {"STATUS": said["STATUS"]}
 
 
+async def test_service_lives_though_nobody_can_tell_how_it_is(tmp_path: Path) -> None:
+    """A chat that fails over its health would else have a program ended that rescues."""
+
+    def status() -> str:
+        raise KeyError("health")
+
+    is_at_work, stop = asyncio.Event(), asyncio.Event()
+    is_at_work.set()
+    with listening(str(tmp_path / "notify")) as ear:
+        async with Notifier(ear.address, watchdog=0.02).attending(is_at_work=is_at_work, stop=stop, status=status):
+            for fact in ("READY", "WATCHDOG", "WATCHDOG"):
+                assert await ear.hears() == {fact: "1", "STATUS": "how things stand cannot be told"}
+
+
 async def test_service_that_fails_at_once_is_never_ready(tmp_path: Path) -> None:
     """Whoever started it learns that it has not come up."""
     with listening(str(tmp_path / "notify")) as ear:
