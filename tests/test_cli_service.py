@@ -553,6 +553,8 @@ def test_facts_are_asked_of_a_process_of_the_user(tmp_path: Path) -> None:
         ask_facts(tmp_path / "other.toml", {}, account)
     with pytest.raises(ConfigurationError, match=r"fails as .*: SystemExit|fails as"):
         service_facts.run_as(account, "raise OSError('oops')", given=b"")
+    with pytest.raises(ConfigurationError, match=r"fails as .*: OSError: .*File too large"):
+        service_facts.run_as(account, "while True: print('x' * 100_000, flush=True)", given=b"")
 
 
 def test_variables_are_not_written_through_a_link(tmp_path: Path) -> None:

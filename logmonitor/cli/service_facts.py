@@ -13,7 +13,8 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from logmonitor.operation import Operation
 
 _SECONDS: Final = 120.0
+_LIMITED: Final = """\
+import resource
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+most = 1 << 24 if hard == resource.RLIM_INFINITY else min(hard, 1 << 24)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+"""
 _TELLING: Final = "from logmonitor.cli.service_facts import tell_facts; tell_facts()"
 _PATTERN: Final = frozenset("*?[")
 _ONLY_READ: Final = "key_file"
@@ -121,9 +128,24 @@ def tell_facts() -> None:
 def run_as(account: Account, script: str, *words: str, given: bytes) -> str:
     """Have this very Python run a script as a user, with nothing of our environment; return what it says.
 
+    It is waited for two minutes, and can say no more than 16 MiB.
+
     Raises:
         ConfigurationError: it cannot, or the script fails.
     """
+    with TemporaryFile() as said, TemporaryFile() as complained:
+        exit_code = _run_as(account, f"{_LIMITED}{script}", words, given, outputs=(said, complained))
+        said.seek(0)
+        complained.seek(0)
+        if exit_code:
+            last = (complained.read().decode("utf-8", "replace").strip().splitlines() or ["no reason"])[-1]
+            raise ConfigurationError(f"{sys.executable} fails as {account.name}: {last}")
+        return said.read().decode("utf-8", "replace")
+
+
+def _run_as(
+    account: Account, script: str, words: tuple[str, ...], given: bytes, *, outputs: tuple[IO[bytes], IO[bytes]]
+) -> int:
     argv = (sys.executable, "-P", "-c", script, *words)
     environ = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": account.home}
     is_other = os.geteuid() == 0 and account.uid != 0
@@ -131,7 +153,8 @@ def run_as(account: Account, script: str, *words: str, given: bytes) -> str:
         done = subprocess.run(
             argv,
             input=given,
-            capture_output=True,
+            stdout=outputs[0],
+            stderr=outputs[1],
             check=False,
             cwd="/",
             env=environ,
@@ -147,10 +170,7 @@ def run_as(account: Account, script: str, *words: str, given: bytes) -> str:
         ) from None
     except subprocess.TimeoutExpired:
         raise ConfigurationError(f"{sys.executable} did not end within {_SECONDS:g} s as {account.name}") from None
-    if done.returncode:
-        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason"])[-1]
-        raise ConfigurationError(f"{sys.executable} fails as {account.name}: {last}")
-    return done.stdout.decode("utf-8", "replace")
+    return done.returncode
 
 
 def _taken(path: Path) -> tuple[str, ...]:
