@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 class Mailbox:
-    """What arrived; `answer` is what the server says to each mail, unless what is `refused` is in it."""
+    """What arrived; the server says its `answer` to each mail once it `is_going`, but no to what is `refused`."""
 
     def __init__(self) -> None:
         """Begin empty, and take everything."""
         self.mails: list[EmailMessage] = []
         self.answer = "250 taken"
         self.refused: bytes | None = None
+        self.is_going = asyncio.Event()
+        self.is_going.set()
         self.port = 0
         self._grown = asyncio.Event()
 
@@ -40,6 +42,7 @@ class Mailbox:
         if self.answer.startswith("2"):
             self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
             self._grown.set()
+        await self.is_going.wait()
         return self.answer
 
     async def wait_for(self, count: int) -> None:

@@ -93,17 +93,23 @@ def chat_way(
     make: Callable[[], Transport],
     *,
     translate: Callable[[str], str],
-    connect_seconds: float = CONNECT_SECONDS,
+    connect_seconds: float | None = None,
     seconds: float = SEND_SECONDS,
 ) -> Way:
-    """Return the way by another chat, which is entered for each message, and beside whoever else uses it."""
+    """Return the way by another chat, which is entered for each message, and beside whoever else uses it.
+
+    It has `connect_seconds` to be up, `CONNECT_SECONDS` without.
+    """
 
     async def send(content: Content) -> Receipt:
         transport, is_up = make(), False
         if isinstance(transport, CanVisit):
             transport = transport.visiting()
         try:
-            async with asyncio.timeout(connect_seconds) as deadline, transport:
+            async with (
+                asyncio.timeout(CONNECT_SECONDS if connect_seconds is None else connect_seconds) as deadline,
+                transport,
+            ):
                 if isinstance(transport, CanWait):
                     await transport.wait_until_up()
                 is_up = True
