@@ -504,10 +504,10 @@ def test_signatures_are_of_no_matter_without_a_key(written: list[Event | str]) -
 
 
 def test_forged_suffixes_are_read_in_linear_time() -> None:
-    """A hundred thousand forged signatures are refused one by one, and nothing of them is kept."""
+    """Thirty thousand forged signatures are refused one by one, and nothing of them is kept."""
     line = f"{LOGIN} lm1 2026-11-20T22:00:00.000Z 00c0ffee.1 {'A' * 43}"
-    state, observed = read(chunks_of(*[line] * 100_000, sizes=[1 << 18] * 64))
-    assert len(observed) == 100_000
+    state, observed = read(chunks_of(*[line] * 30_000, sizes=[1 << 18] * 64))
+    assert len(observed) == 30_000
     assert {one.event.refused for one in observed} == {Refusal.WRONG}
     assert state.accepted == Accepted()
 
