@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
 from logmonitor.errors import AuditError, ConfigurationError, StoreError, StoreUnavailableError
+from logmonitor.outage import Outage, Turn, look
 from logmonitor.sealing import load_seal
 from logmonitor.store import Store, set_aside_before
 from logmonitor.wording import duration_text
@@ -40,6 +41,8 @@ class Lasting:
             StoreError: the store is another program's, or a newer version's.
         """
         self.store = _opened(config.bot.store)
+        self._is_refused = self.store.is_refused
+        self._outage = Outage(is_told=self._is_refused)
         self.audit = Audit(
             config.security.audit,
             anchor=self.store.view(ANCHOR_OWNER),
@@ -107,6 +110,25 @@ class Lasting:
         if copies:
             rows.append(translate("store: was damaged, and set aside as {name}").format(name=copies[-1].name))
         return tuple(rows)
+
+    def turns(self, failure: str, now: float, translate: Callable[[str], str]) -> tuple[str, ...]:
+        """Return what admins have to be told once about what is written under way, at `now` on a clock never set.
+
+        `failure` is why nothing can be written, empty while it can. A store that could not be opened is told of at the
+        start.
+        """
+        self._outage, turn = look(self._outage, now, is_failing=bool(failure) or self._is_refused)
+        match turn:
+            case Turn.FAILS:
+                text = translate(
+                    "the store cannot be written, so what happens now is forgotten if logmonitor ends before it can;"
+                    " the rescue goes on: {reason}"
+                )
+                return (text.format(reason=failure),)
+            case Turn.WORKS:
+                return (translate("the store can be written again"),)
+            case None:
+                return ()
 
     def _failures(self, translate: Callable[[str], str]) -> tuple[str, ...]:
         failures = []

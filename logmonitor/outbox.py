@@ -82,7 +82,6 @@ class Outbox:
             gate,
             max_waiting=max_waiting,
             known_as=partial(names_in, carrier),
-            now=now,
             monotonic=monotonic,
         )
         self._courier = Courier(
@@ -193,6 +192,11 @@ class Outbox:
     def failed(self) -> int:
         """How many messages were given up, as far as they are known."""
         return self._postbox.failed
+
+    @property
+    def store_failure(self) -> str:
+        """Why nothing can be kept in the store; empty while it can."""
+        return self._ledger.failure
 
     @property
     def dropped(self) -> int:

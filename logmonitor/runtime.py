@@ -286,6 +286,9 @@ class _Runtime:
             while True:
                 await asyncio.sleep(CHECKPOINT_SECONDS)
                 self._checkpoint.flush()
+                failure = self._checkpoint.failure or self.outbox.store_failure
+                for text in self._lasting.turns(failure, self._clock.monotonic(), self._translate):
+                    self._alert(text)
         finally:
             self._checkpoint.flush()
 

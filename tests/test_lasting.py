@@ -83,3 +83,20 @@ def test_store_of_another_program_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "alice.db").mkdir()
     with pytest.raises(StoreError):
         Lasting(config(tmp_path))
+
+
+def test_store_that_cannot_be_written_under_way_is_told_once(tmp_path: Path) -> None:
+    """What fails for a while is told with its reason, its end too; one that was told of at the start is not again."""
+    with Lasting(config(tmp_path)) as lasting:
+        told = [lasting.turns("it is full" if second < 30 else "", float(second), str) for second in range(60)]
+        failing, working = ((second, text) for second, texts in enumerate(told) for text in texts)
+        text = (
+            "the store cannot be written, so what happens now is forgotten if logmonitor ends before it can;"
+            " the rescue goes on: it is full"
+        )
+        assert failing == (3, text)
+        assert working == (40, "the store can be written again")
+    with Lasting(config(tmp_path, store="gone/alice.db")) as lasting:
+        assert lasting.store.is_refused
+        assert len(lasting.news(START, str)) == 1
+        assert {lasting.turns(failure, float(second), str) for second in range(60) for failure in ("no", "")} == {()}

@@ -11,20 +11,25 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from logmonitor import outbox as outbox_module
 from logmonitor.errors import RejectedError, StoreError
 from logmonitor.outbox import Withdrawal
 from logmonitor.parcel import Parcel
 from logmonitor.records import Attachment, Content, Link, Priority, Qr
 from logmonitor.sending import ledger
-from logmonitor.storage.letters import FAILED_DAYS, KEY_DAYS, MOST_FAILED
+from logmonitor.storage.database import Database
+from logmonitor.storage.letters import FAILED_DAYS, FEWEST_KEYS, KEY_DAYS, MOST_FAILED, Letters
+from logmonitor.storage.schema import MIGRATIONS
 from logmonitor.store import Store
 from logmonitor.transport import Limits
 from tests.outbox_bench import DOWN, NOON, Chat, Clock, deliver, key_of, outbox_of, run, running, until
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from logmonitor.outbox import Outbox
+    from logmonitor.records import MessageKey
 
 _QR = Attachment(
     filename="qr.png",
@@ -151,7 +156,10 @@ def test_outbox_sends_the_last_part_where_the_chat_carries_more_than_before(path
 
 
 def test_outbox_decides_on_a_key_once_for_each_recipient(path: Path) -> None:
-    """A message of the same key goes to nobody twice, delivered or waiting, before a restart or after, for 30 days."""
+    """A message of the same key goes to nobody twice, delivered or waiting, before a restart or after, for 30 days.
+
+    So it is after those, until a hundred keys are newer.
+    """
 
     async def story() -> None:
         clock, chat = Clock(), Chat()
@@ -162,9 +170,16 @@ def test_outbox_decides_on_a_key_once_for_each_recipient(path: Path) -> None:
             assert outbox.put("ann", "again", key=key_of()) == 0
             assert outbox.put("ann", "return", key=key_of("return")) == 3
             assert outbox.put("ann", "no key") == 4
-        for days, is_new in ((0, False), (KEY_DAYS - 1, False), (1.01, True)):
+        for days, newer, is_new in (
+            (0, 0, False),
+            (KEY_DAYS - 1, 0, False),
+            (1.01, FEWEST_KEYS - 1, False),
+            (0, FEWEST_KEYS, True),
+        ):
             clock.time += days * 86_400
             with Store(path) as store:
+                for number in range(newer):
+                    store.letters.decide("dan", key_of(f"qr {number}"), at=clock.now())
                 outbox = outbox_of(chat, clock, letters=store.letters)
                 async with running(outbox):
                     await until(lambda: store.letters.is_decided("ann", key_of()) != is_new)  # noqa: B023  # awaited here
@@ -382,6 +397,52 @@ def test_outbox_heeds_what_the_command_line_did(path: Path) -> None:
 def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a store that failed be tried again at once."""
     monkeypatch.setattr(ledger, "REST_SECONDS", 0.0)
+
+
+class _Deaf(Letters):
+    """Letters that cannot be asked nor written for a while."""
+
+    def __init__(self) -> None:
+        super().__init__(Database(None, migrations=MIGRATIONS, patience=0.0))
+        self.is_deaf = False
+        self.pruned = self.touched = 0
+
+    def is_decided(self, to: str, key: MessageKey, /) -> bool:
+        self._answer()
+        return super().is_decided(to, key)
+
+    def prune(self, *, at: datetime, period: float) -> None:
+        self.pruned += 1
+        super().prune(at=at, period=period)
+
+    def touch(self) -> None:
+        self.touched += 1
+        self._answer()
+        super().touch()
+
+    def _answer(self) -> None:
+        if self.is_deaf:
+            raise StoreError("gone")
+
+
+@pytest.mark.usefixtures("restless")
+def test_outbox_that_could_not_read_says_so_until_it_can_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that failed when it was asked, with nothing to be written, counts as failing no longer than it does."""
+    monkeypatch.setattr(outbox_module, "LOOK_SECONDS", 0.01)
+
+    async def story() -> None:
+        letters = _Deaf()
+        outbox = outbox_of(Chat(), letters=letters)
+        async with running(outbox):
+            await until(lambda: letters.pruned)
+            letters.is_deaf = True
+            assert outbox.letter("ann", "loss", key=key_of()) is not None
+            await until(lambda: letters.touched)
+            assert outbox.store_failure == "gone"
+            letters.is_deaf = False
+            await until(lambda: not outbox.store_failure)
+
+    run(story())
 
 
 @pytest.mark.usefixtures("restless")

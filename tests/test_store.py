@@ -508,3 +508,16 @@ def test_store_that_refuses_permits_nothing(tmp_path: Path, name: str) -> None:
                 CALLS[name](store)
             assert str(caught.value) == f"{reason.value} (logmonitor was started without it: start it again then)"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_touch_tells_whether_anything_can_be_written(tmp_path: Path) -> None:
+    """It fails while another process holds the file, and changes nothing else that anybody sees."""
+    path = tmp_path / "store"
+    with Store(path, patience=0.01) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        version = other.execute("PRAGMA user_version").fetchone()
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another process holds it"):
+            store.touch()
+        other.execute("ROLLBACK")
+        store.touch()
+        assert other.execute("PRAGMA user_version").fetchone() == version

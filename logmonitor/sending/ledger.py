@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from logmonitor.errors import StoreError
 from logmonitor.sending.letter import Letter
-from logmonitor.storage.letters import Letters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from logmonitor.records import MessageKey
     from logmonitor.sending.letter import Step
-    from logmonitor.storage.letters import Accepted
+    from logmonitor.storage.letters import Accepted, Letters
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -174,7 +173,7 @@ class Ledger:
             if self._try(add):
                 self._stored.update(letter.id for letter in unsaved)
         elif self.failure and not self._owed and not self._is_resting():
-            self._try(Letters.touch)  # it could not be read, and nothing is to be written
+            self._try(lambda letters: letters.touch())  # it could not be read, and nothing is to be written
 
     def prune(self, period: float) -> None:
         """Forget what is too old to be of use, now and then; `period` is for how long it matters what was sent."""

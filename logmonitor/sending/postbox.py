@@ -13,7 +13,6 @@ from logmonitor.throttle import Throttle, admit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from logmonitor.records import Receipt
     from logmonitor.sending.gate import Gate
@@ -38,7 +37,6 @@ class Postbox:
         *,
         max_waiting: int,
         known_as: Callable[[str], tuple[str, ...]],
-        now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         """Keep letters in `ledger` too; beyond `max_waiting` the oldest of the least urgent is dropped.
@@ -56,7 +54,6 @@ class Postbox:
         self._gate = gate
         self._max_waiting = max_waiting
         self._known_as = known_as
-        self._now = now
         self._monotonic = monotonic
         self._began_at = monotonic()
         self._claimed: dict[int, Letter] = {}
@@ -90,8 +87,10 @@ class Postbox:
         return self._gate.verdict(letter.to, letter.key)
 
     def is_expired(self, letter: Letter) -> bool:
-        """Tell whether a letter is of no use any more."""
-        return letter.expires_at is not None and self._now() >= letter.expires_at
+        """Tell whether a letter is of no use any more: after as long as it had when it was written, by no set clock."""
+        if letter.expires_at is None:
+            return False
+        return self._monotonic() - letter.put_at >= (letter.expires_at - letter.written_at).total_seconds()
 
     def waiting(self) -> tuple[Letter, ...]:
         """Return what is ours to send and neither delivered nor claimed, the most urgent first, else the oldest."""

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from logmonitor.storage.refusal import Refusal
 
 KEY_DAYS: Final = 30
-"""How long it is known that a message was decided on, so that it reaches nobody twice."""
+FEWEST_KEYS: Final = 100
+"""How long it is known that a message was decided on, so that it reaches nobody twice; of so many for ever.
+
+The clock may be set forward while a QR is valid.
+"""
 
 FAILED_DAYS: Final = 7
 MOST_FAILED: Final = 1000
@@ -277,6 +281,13 @@ class Letters:
         """Note that a message came in from a conversation."""
         self._database.change("DELETE FROM conversation WHERE recipient = ?", kept_text(conversation))
 
+    def _newest_keys_since(self) -> int:
+        """Return when the oldest of those keys was decided that are kept however old they are; 0 where all are."""
+        rows = self._database.rows(
+            "SELECT decided_at FROM delivered_key ORDER BY decided_at DESC LIMIT 1 OFFSET ?", FEWEST_KEYS - 1
+        )
+        return number_of(rows[0][0]) if rows else 0
+
     def prune(self, *, at: datetime, period: float) -> None:
         """Forget what is too old to be of use, and what was sent more than `period` seconds ago.
 
@@ -289,7 +300,7 @@ class Letters:
 
         with self.transaction():
             for table, column, oldest, rest in (
-                ("delivered_key", "decided_at", before(KEY_DAYS), ""),
+                ("delivered_key", "decided_at", min(before(KEY_DAYS), self._newest_keys_since()), ""),
                 ("accepted_message", "accepted_at", before(RECALLABLE_DAYS), ""),
                 ("letter", "failed_at", before(FAILED_DAYS), " AND failed_at IS NOT NULL"),
                 ("sent_message", "sent_at", before(period / 86400), ""),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from logmonitor import Content
     from logmonitor.testing import Chat
 
-STEPS: Final = (-86_400 * 400, -3600, -61, 61, 3600, 86_400 * 20)
+STEPS: Final = (-86_400 * 400, -3600, -61, 61, 3600, 86_400 * 20, 86_400 * 40)
 SCAN: Final = "onScan: Waiting(2) - https://wechaty.js.org/qrcode/https%3A%2F%2Flogin.weixin.qq.com%2Fl%2F{}%3D%3D"
 
 

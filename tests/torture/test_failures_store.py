@@ -11,7 +11,7 @@ from logmonitor.storage.survey import read_survey
 from logmonitor.testing.log_writer import LogWriter
 from tests.torture.diary import entries
 from tests.torture.rescuer import BACK, LOST, PAYLOAD, Alice, Rescuer
-from tests.torture.rooms import Disk, on_a_read_only_disk, on_a_small_disk
+from tests.torture.rooms import Disk, break_disk, on_a_disk_that_can_break, on_a_read_only_disk, on_a_small_disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,6 +44,7 @@ SECOND: Final = [LOST, PAYLOAD.format("2")]
 SEEN: Final = "alice: logged_in by login"
 IN_MEMORY: Final = "what is decided is kept in memory only"
 AGAIN: Final = "what is decided is written again"
+ALERTS: Final = ("the store cannot be written", "the store can be written again")
 
 
 class Scene:
@@ -85,16 +86,43 @@ async def on_a_disk(folder: Path) -> AsyncIterator[tuple[Scene, Disk]]:
 
 
 async def test_rescue_goes_on_while_the_disk_is_full(tmp_path: Path) -> None:
-    """On a full disk all is told as ever, once, and the log says that nothing lasts; with room again it does."""
+    """On a full disk all is told as ever, once, and the admin that nothing lasts; with room again it does."""
     async with on_a_disk(tmp_path) as (scene, disk):
         disk.fill()
         await loses_and_returns(scene)
         await scene.bob.says(IN_MEMORY)
+        await scene.bob.until(lambda: len(scene.others()) == 1, "the admin is told that nothing lasts")
         disk.make_room()
         await scene.bob.says(AGAIN)
+        await scene.bob.until(lambda: len(scene.others()) == len(ALERTS), "the admin is told that all lasts again")
+        failing, working = scene.others()
+        assert failing.startswith(ALERTS[0])
+        assert "disk is full" in failing
+        assert working == ALERTS[1]
         scene.alice.logs_out()
         scene.alice.shows("2")
         await scene.tells(*FIRST, BACK, *SECOND)
+        assert len(scene.others()) == len(ALERTS)
+
+
+async def test_rescue_goes_on_while_the_disk_has_become_read_only(tmp_path: Path) -> None:
+    """Where the store's disk breaks all is told as ever, once; the next start goes on where the store ends."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    scene = Scene(tmp_path, store="disk/bob.db", before=on_a_disk_that_can_break(folder))
+    async with scene.bob as bob:
+        await bob.says(SEEN)
+        await loses_and_returns(scene)
+        break_disk(bob.pid, folder)
+        scene.alice.logs_out()
+        scene.alice.shows("2")
+        await scene.tells(*FIRST, BACK, *SECOND)
+        await bob.until(lambda: len(scene.others()) == 1, "the admin is told that nothing lasts")
+        assert scene.others()[0].startswith(ALERTS[0])
+        bob.kill()
+        bob.start()
+        await scene.tells(*FIRST, BACK, *SECOND, *SECOND)
+        assert len(scene.others()) == 1
 
 
 async def test_rescue_goes_on_where_the_store_is_read_only(tmp_path: Path) -> None:
