@@ -14,6 +14,7 @@ LogMonitorError
 ├── StoreError               what must last cannot be kept or read
 │   ├── StoreUnavailableError  ... because of its place, which may pass: no room, no right, another process
 │   └── ForeignStoreError    ... since what stands there is none of ours to touch, which does not pass
+│       └── NewerStoreError  ... as a newer logmonitor made it
 ├── AuditError               what was decided cannot be put on record
 └── TransportError           a chat did not do what it was asked
     ├── ThrottledError       ... since too much was sent: nothing is wrong with the message
@@ -83,6 +84,10 @@ class StoreUnavailableError(StoreError):
 
 class ForeignStoreError(StoreError):
     """No store but another program's database, a newer version's, or no file at all: left as it is, and no start."""
+
+
+class NewerStoreError(ForeignStoreError):
+    """A store that a newer logmonitor made, with all that stands in it."""
 
 
 class AuditError(LogMonitorError):

@@ -224,16 +224,24 @@ def make_newer(path: Path) -> None:
     execute(path, "PRAGMA user_version = 99")
 
 
-@pytest.mark.parametrize("make", [make_folder, make_link, make_other_programs, make_newer])
+MOVING: Final = "name another file as [bot] store, or mv @/bots.db @/bots.db.other"
+
+
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (make_folder, MOVING),
+        (make_link, MOVING),
+        (make_other_programs, MOVING),
+        (make_newer, "run the logmonitor that made it"),
+    ],
+)
 def test_check_tells_that_a_bot_does_not_start_where_run_does_not(
-    folder: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
+    folder: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None], remedy: str
 ) -> None:
     """Where what stands in the store's place is none of ours `run` does not start, and `check` says so."""
     make(folder / "bots.db")
-    assert checked(folder, capsys, code=1)[1] == (
-        "  remedy: name another file as [bot] store, or mv @/bots.db @/bots.db.other; until then `logmonitor run` does"
-        " not start"
-    )
+    assert checked(folder, capsys, code=1)[1] == f"  remedy: {remedy}; until then `logmonitor run` does not start"
     with pytest.raises(ForeignStoreError):
         Lasting(load(folder / "bots.toml"))
 

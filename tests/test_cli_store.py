@@ -181,7 +181,9 @@ def test_newer_version_and_other_programs_are_findings(path: Path, capsys: pytes
     """What is none of ours is told to be, with where to put it."""
     Store(path).close()
     execute(path, "PRAGMA user_version = 99")
-    assert "made by a newer logmonitor" in checked(path, capsys, code=1)[0]
+    lines = checked(path, capsys, code=1)
+    assert "made by a newer logmonitor" in lines[0]
+    assert lines[1].startswith("  remedy: run the logmonitor that made it, or name another file")
     execute(path, "PRAGMA application_id = 7")
     lines = checked(path, capsys, code=1)
     assert "is a database of another program" in lines[0]

@@ -17,7 +17,14 @@ from logmonitor.channel.apprise_url import service_of
 from logmonitor.cli.grant_desk import known_commands
 from logmonitor.cli.row import Row, reason_of, user_name
 from logmonitor.cli.store import room_row
-from logmonitor.errors import AuditError, ConfigurationError, ForeignStoreError, StoreError, StoreUnavailableError
+from logmonitor.errors import (
+    AuditError,
+    ConfigurationError,
+    ForeignStoreError,
+    NewerStoreError,
+    StoreError,
+    StoreUnavailableError,
+)
 from logmonitor.grant import fits
 from logmonitor.granting.text import EVERYBODY, covered, has_ended, what_text
 from logmonitor.sealing import load_seal
@@ -85,6 +92,8 @@ def _store_remedy(error: StoreError, path: Path) -> str:
     """Return what helps against a store that cannot be read, and what `run` does until then."""
     if isinstance(error, StoreUnavailableError):
         return f"let the user {user_name()} read and write it, on a disk that works; {_WITHOUT_STORE}"
+    if isinstance(error, NewerStoreError):
+        return "run the logmonitor that made it; until then `logmonitor run` does not start"
     if isinstance(error, ForeignStoreError):
         move = shlex.join(("mv", str(path), f"{path}.other"))
         return f"name another file as [bot] store, or {move}; until then `logmonitor run` does not start"

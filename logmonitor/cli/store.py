@@ -16,7 +16,7 @@ from logmonitor.cli.row import Row, counted, printer, user_name
 from logmonitor.cli.telling import tell
 from logmonitor.config import load
 from logmonitor.display import visible
-from logmonitor.errors import ConfigurationError, ForeignStoreError, StoreError, StoreUnavailableError
+from logmonitor.errors import ConfigurationError, ForeignStoreError, NewerStoreError, StoreError, StoreUnavailableError
 from logmonitor.storage.place import COMPANIONS, beside, log_size_bytes
 from logmonitor.storage.survey import NEWEST_VERSION, read_survey
 from logmonitor.store import set_aside_before
@@ -97,6 +97,8 @@ def _store_path(arguments: argparse.Namespace) -> Path:
 def _remedy(error: StoreError, path: Path) -> str:
     if isinstance(error, StoreUnavailableError):
         return f"let the user {user_name()} read it, on a disk that works"
+    if isinstance(error, NewerStoreError):
+        return "run the logmonitor that made it, or name another file as [bot] store, where nothing is granted yet"
     if isinstance(error, ForeignStoreError):
         return f"name another file as [bot] store, or {shlex.join(('mv', str(path), f'{path}.other'))}"
     return "put a copy of it in its place, or let the next start set it aside and go on without history"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.errors import ForeignStoreError, StoreError, StoreUnavailableError
+from logmonitor.errors import ForeignStoreError, NewerStoreError, StoreError, StoreUnavailableError
 from logmonitor.storage.failure import is_damage, is_of_its_place
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def require_ours(
     """Return the version of what is open; 0 means that nothing stands in it yet.
 
     Raises:
-        ForeignStoreError: it is another program's, or of a version above `known`.
+        ForeignStoreError: it is another program's; a `NewerStoreError` if it is of a version above `known`.
         sqlite3.Error: it cannot be read.
     """
     application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
@@ -209,7 +209,7 @@ def require_ours(
             " name that no file has"
         )
     if version > known:
-        raise ForeignStoreError(
+        raise NewerStoreError(
             f"store {path} has version {version}, made by a newer logmonitor; this one knows versions up to {known}:"
             " install the newer logmonitor or name another store"
         )

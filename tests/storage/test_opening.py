@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logmonitor.errors import ForeignStoreError, StoreError, StoreUnavailableError
+from logmonitor.errors import ForeignStoreError, NewerStoreError, StoreError, StoreUnavailableError
 from logmonitor.grant import Grant
 from logmonitor.storage.schema import APPLICATION_ID, MIGRATIONS
 from logmonitor.store import Store
@@ -123,7 +123,7 @@ def test_newer_version_is_refused_with_a_remedy(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(StoreError) as caught:
         Store(path)
-    assert caught.type is ForeignStoreError
+    assert caught.type is NewerStoreError
     assert str(caught.value) == (
         f"store {path} has version {newer}, made by a newer logmonitor; this one knows versions up to {newer - 1}:"
         " install the newer logmonitor or name another store"
