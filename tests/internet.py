@@ -12,6 +12,7 @@ import ssl
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import trustme
 
@@ -32,6 +33,11 @@ class Asked:
     def json(self) -> Any:  # noqa: ANN401  # whatever was sent
         """Return the body as what it is."""
         return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, str]:
+        """Return the body's fields."""
+        return dict(parse_qsl(self.body.decode()))
 
 
 class Internet:

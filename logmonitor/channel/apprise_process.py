@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _SERVICE: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,23})://")
 _PAGES: Final = ("http", "https")
 _EXAMPLE: Final = "expected an Apprise URL, such as 'ntfys://<HOST>/<TOPIC>' or 'mailtos://<USER>:<PASSWORD>@<HOST>'"
+_FEW: Final = 500
+"""Below that many characters a service sends SMS, and cuts longer texts itself."""
+
 _NOT_TAKEN: Final = Verdict(outcome=Outcome.FAILED, problem="did not take it")
 
 
@@ -60,7 +63,10 @@ def _sent(
 ) -> Verdict:
     """Send; what a service refuses with its file goes once more as a text."""
     (heard, logged), file, schemes = told, asked["file"], tuple(schemes)
-    carries_files = file is not None and next(iter(way)).attachment_support
+    service = next(iter(way))
+    carries_files = file is not None and service.attachment_support
+    if _FEW <= service.body_maxlen < max(len(asked["text"]), len(asked["plain"])):
+        service.overflow_mode = apprise.OverflowMode.SPLIT
 
     def send(text: str, attached: object) -> Verdict:
         heard.clear()

@@ -261,6 +261,16 @@ async def test_long_text_arrives_as_one_message(internet: Internet) -> None:
     assert text.endswith("结尾")
 
 
+async def test_text_that_a_service_would_refuse_as_too_long_goes_in_parts(internet: Internet) -> None:
+    """Of one whose messages are shorter than others' several arrive, which together hold everything."""
+    internet.answers = [(200, '{"status":1}')]
+    text = " ".join(f"line{number}" for number in range(200))
+    await way(f"pover://{'u' * 30}@{'t' * 30}").send(text)
+    said = [asked.form["message"] for asked in internet.asked]
+    assert len(said) == 2
+    assert " ".join(said).split() == text.split()
+
+
 async def test_service_that_hangs_is_given_up(internet: Internet) -> None:
     """A service that does not answer is given up in time, and its process with it."""
     internet.hangs = True
