@@ -70,7 +70,11 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A follower's remark about `path`, said once per occurrence; `lost_bytes` is None where it is not known."""
+    """A follower's remark about `path`, said once per occurrence.
+
+    `lost_bytes` of a gap are those that stood there at the follower's last look and were never read, None where there
+    are none or where that is not known. What was written after that look and then destroyed nobody can count.
+    """
 
     kind: NoticeKind
     path: Path

@@ -282,9 +282,14 @@ class Generation:
         """Whether any of it has been given out, or need not be."""
         return self._given_offset > 0 and self._saved is None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it can be told from others: some of it was read, or its first bytes are not all NULs."""
+        return bool(self.offset or self._prefix.strip(b"\0"))
+
     def is_copied_by(self, descriptor: int, size_bytes: int) -> bool:
         """Tell whether an open file of `size_bytes` is a copy of this one, finished or still being made."""
-        if not size_bytes or not self._prefix:
+        if not size_bytes or not self.is_known:
             return False
         if size_bytes >= self.offset:
             return holds(descriptor, self.position())
@@ -303,11 +308,21 @@ class Generation:
         """How large the file is now."""
         return self.known_bytes if self.descriptor is None else os.fstat(self.descriptor).st_size
 
+    def begins_as_before(self) -> bool:
+        """Tell whether the first bytes that are known stand there still."""
+        return self.descriptor is None or peek(self.descriptor, len(self._prefix), 0) == self._prefix
+
+    def forget_beginning(self) -> None:
+        """Take a file of which nothing was read for one that was seen empty."""
+        self._prefix = b""
+        self.is_blank = True
+
     def begins_as(self, descriptor: int) -> bool:
         """Tell whether an open file that is not empty begins as this one does, as far as both go.
 
         NULs are no beginning: all files begin so of a writer that goes on at its old place in one that was truncated.
         """
+        self.has_begun()
         own = self._fresh_prefix()
         head = peek(descriptor, len(own), 0)
         return bool(head.strip(b"\0")) and own.startswith(head)
@@ -335,11 +350,12 @@ class Generation:
         """Tell whether nothing has been written for `grace` seconds and several ticks."""
         return now - self.grew_at >= grace and self._quiet_ticks >= _QUIET_TICKS
 
-    def peek(self) -> None:
-        """Look at the first bytes, to know the file by them before any of it is read."""
+    def has_begun(self) -> bool:
+        """Tell whether anything stands in a blank file by now; it is known by its first bytes from then on."""
         if not self._prefix and self.descriptor is not None:
             self._prefix = os.pread(self.descriptor, PREFIX_BYTES, 0)
         self.is_blank = not self._prefix
+        return not self.is_blank
 
     def close(self) -> None:
         """Let go of the descriptor."""

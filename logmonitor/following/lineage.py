@@ -25,8 +25,14 @@ if TYPE_CHECKING:
     from logmonitor.following.trail import Trail
 
 _HISTORY: Final = 16
+_ATTEMPTS: Final = 20
 _MAX_OLD: Final = 32
+_UNSEEN: Final = "what was written after the last look at it is lost"
 _NOWHERE: Final = Position(offset=0, marker=b"")
+
+
+class OutdatedError(Exception):
+    """The file that was opened at a path stood there no more when its predecessors had been sought."""
 
 
 class Lineage:
@@ -98,18 +104,24 @@ class Lineage:
         self._roster.hold(generation.identity, self._trail)
 
     def set_aside(self, now: float, successor: Generation | None = None, *, is_over: bool = False) -> None:
-        """Let the current generation be an old one, which is read on until it is over; find what came after it."""
+        """Let the current generation be an old one, which is read on until it is over; find what came after it.
+
+        Raises:
+            OutdatedError: the successor stands there no more; nothing has changed.
+            OSError: this process may open no more files; nothing has changed.
+        """
         previous = self.current
         if previous is None:
             return
-        search = self._search(successor, previous.modified_ns)
+        search = self._search(successor, previous.modified_ns, is_copied=False)
         found = find(search, previous.position(), copied=False)
-        if found.rest is not None and previous.descriptor is not None:
-            found.rest.close()
-        elif previous.descriptor is None and found.rest is None:
+        if previous.descriptor is None and found.rest is None:
             found.close()
             found = find(search, previous.position(), copied=True)
-        detail = None if is_over else "was rotated, and its old file is not to be found"
+        self._check(successor, found)
+        if found.rest is not None and previous.descriptor is not None:
+            found.rest.close()
+        detail = None if is_over else f"was rotated, and its old file is not to be found; {_UNSEEN}"
         is_lost = previous.descriptor is None and not self._fill(previous, found, loss=detail)
         self.current = None
         self.old.append(previous)
@@ -127,40 +139,55 @@ class Lineage:
 
         Where there is none, nothing that nobody has seen is lost only if that `is_certain`.
         """
-        generation = Generation(descriptor, os.fstat(descriptor), path=self._path, now=now)
+        for _ in range(_ATTEMPTS):
+            status = os.fstat(descriptor)
+            generation = Generation(descriptor, status, path=self._path, now=now)
+            search = self._search(generation, previous.modified_ns, is_copied=True)
+            found = find(search, previous.position(), copied=True)
+            if generation.begins_as_before():
+                break
+            found.close()
         generation.directory = previous.directory
-        found = find(self._search(generation, previous.modified_ns), previous.position(), copied=True)
-        detail = None if is_certain else "was truncated, and no copy was made before"
+        generation.signature = (status.st_size, status.st_mtime_ns)
+        detail = f"was truncated, and no copy was made before; {_UNSEEN}"
         is_found = self._fill(previous, found, loss=detail)
+        is_read = not is_found and not previous.offset and any(map(previous.is_copied_in, self.old))
+        is_read |= found.is_spent if not previous.offset else False
+        is_read |= bool(found.missed) and not previous.is_known
         if not is_found:
             previous.descriptor = None
-            is_certain |= not previous.offset and any(map(previous.is_copied_in, self.old))
-            detail = None if is_certain else detail
         if previous is self.current:
             self.current = generation
             self.old.append(previous)
         else:
             self.old.insert(self.old.index(previous) + 1, generation)
         self._add_missed(found, now, is_copy=True, after=previous)
-        previous.is_copy |= is_found
-        if is_found:
+        previous.is_copy |= is_found or is_read
+        if is_found or is_read:
             self.say(NoticeKind.TRUNCATED, "was truncated; what had not been read is in the copy made before")
         else:
             self.say(NoticeKind.TRUNCATED, "was truncated; there is no copy of what stood there")
-            self.lose(previous, detail=detail, is_certain=is_certain)
+        if is_read or (is_certain and not is_found and previous.known_bytes <= previous.offset):
+            self.end(previous)
+        elif not is_found:
+            self.lose(previous, detail=detail)
         self._roster.hold(generation.identity, self._trail)
 
     def resume(self, position: Position, current: Generation | None, now: float, *, tail_bytes: int) -> bool:
         """Find the file in which a saved position is; return whether that is the current one.
 
         Else it is read first, and what came after it; where it is not to be found that is said.
+
+        Raises:
+            OutdatedError: the current file stands there no more; nothing has changed.
+            OSError: this process may open no more files; nothing has changed.
         """
         is_here = current is not None and current.descriptor is not None and holds(current.descriptor, position)
         is_same = current is not None and current.identity == position.identity
         if is_here and position.is_distinct:
             return True
         self._places = (position.directory,) if position.directory else ()
-        search = self._search_since(position, current)
+        search = self._search_since(position, current, is_copied=is_same)
         found = Found() if is_here and is_same else find(search, position, copied=False)
         if found.rest is None:
             found.close()
@@ -168,6 +195,7 @@ class Lineage:
             if is_here and not _is_since(found, position):
                 found.close()
                 return True
+        self._check(current, found)
         left = None
         loss = f"what was read up to offset {position.offset} is not to be found any more"
         if found.rest is not None:
@@ -193,19 +221,26 @@ class Lineage:
             self.old[-1].backlog_end = sys.maxsize
         return False
 
-    def catch_missed(self, current: Generation, now: float) -> None:
-        """Find generations that came and went since the file at the path was seen empty.
+    def catch_missed(self, current: Generation, now: float) -> bool:
+        """Find generations that came and went since the file at the path was seen empty; return whether any did.
 
         If that is still the same file, they are copies of what stood in it.
+
+        Raises:
+            OutdatedError: the file stands there no more; nothing has changed.
+            OSError: this process may open no more files; nothing has changed.
         """
-        current.peek()
+        current.has_begun()
         modified_ns = max((generation.modified_ns for generation in self.old), default=0)
-        found = find(self._search(current, modified_ns), _NOWHERE, copied=False)
         is_copy = current.signature is not None
+        found = find(self._search(current, modified_ns, is_copied=is_copy), _NOWHERE, copied=False)
+        self._check(current, found)
         old_count = len(self.old)
         self._add_missed(found, now, is_copy=is_copy)
-        if is_copy and self.old[old_count:]:
+        is_any = len(self.old) > old_count
+        if is_copy and is_any:
             current.carry(self.old[old_count])
+        return is_any
 
     def seek(self, generation: Generation, now: float, *, turn_bytes: int, tail_bytes: int) -> Verdict:
         """Unpack a piece of an archive that may hold `generation`, and go on with what is known then."""
@@ -219,7 +254,8 @@ class Lineage:
         if verdict is Verdict.BEGINS:
             unpacking.doubt(self._ends_alike(unpacking.head, generation))
         elif verdict is Verdict.HOLDS and unpacking.position is not None:
-            self._take_archive(generation, unpacking, now, tail_bytes=tail_bytes)
+            if not self._take_archive(generation, unpacking, now, tail_bytes=tail_bytes):
+                return Verdict.UNKNOWN
         elif verdict is Verdict.HOLDS or (
             verdict is Verdict.DIFFERS and unpacking.doubts and unpacking.is_shorter_copy
         ):
@@ -228,12 +264,32 @@ class Lineage:
             unpacking.doubt_no_more()
         elif verdict is Verdict.DIFFERS and not unpacking.next_archive():
             if unpacking.position is not None and not unpacking.is_placed:
-                self._add_later(generation, unpacking.position, now, place=None)
+                try:
+                    self._add_later(generation, unpacking.position, now, place=None)
+                except OutdatedError:
+                    return Verdict.UNKNOWN
             self.lose(generation, detail=unpacking.loss)
         elif verdict is Verdict.DIFFERS:
             generation.adopt(unpacking.archive.window, unpacking.opened.sibling.identity)
             self._roster.hold(generation.identity, self._trail)
         return verdict
+
+    def stands(self, generation: Generation) -> bool:
+        """Tell whether that generation is the one that stands at the path now."""
+        try:
+            status = os.stat(self.name)  # noqa: PTH116 - names are strings here
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == generation.identity
+
+    def _check(self, current: Generation | None, found: Found) -> None:
+        """Make sure that what was found came before the file at the path: that stood there meanwhile, as it was."""
+        if current is None or (self.stands(current) and current.begins_as_before()):
+            return
+        if not current.offset:
+            current.forget_beginning()
+        found.close()
+        raise OutdatedError
 
     def put_aside(self) -> None:
         """Close the current file's descriptor for now; the file is opened again, and known again, when it has grown."""
@@ -248,16 +304,11 @@ class Lineage:
         self.old.clear()
         self.current = None
 
-    def lose(self, generation: Generation, *, detail: str | None, is_certain: bool = False) -> None:
-        """Give up a generation, and say what is known to be lost; with no `detail`, perhaps nothing is.
-
-        A number is told only where it `is_certain` that nothing had been written since the file was looked at last.
-        """
+    def lose(self, generation: Generation, *, detail: str | None) -> None:
+        """Give up a generation, and say how much is known to be lost; with no `detail`, nothing is if none is known."""
         lost_bytes = generation.known_bytes - generation.offset
-        if lost_bytes > 0 and is_certain:
+        if lost_bytes > 0:
             self.say(NoticeKind.GAP, detail or "what had not been read is gone", lost_bytes=lost_bytes)
-        elif lost_bytes > 0:
-            self.say(NoticeKind.GAP, f"{detail or 'what had not been read is gone'}; at least {lost_bytes} bytes")
         elif detail is not None:
             self.say(NoticeKind.GAP, detail)
         self.end(generation)
@@ -281,19 +332,20 @@ class Lineage:
         generation.close()
 
     def resolve(self) -> None:
-        """Follow the path's links; where it leads elsewhere than before, see who stands there."""
+        """Follow the path's links; where it leads to another directory than before, see who stands there."""
         way = way_of(self.name)
         if way == self.way:
             return
+        known = (*self.directories, *self._roster.archives) if self.way else ()
         seen = frozenset(
             trace
-            for directory in dict.fromkeys((*directories_of(way), *self._roster.archives))
+            for directory in {*directories_of(way), *self._roster.archives}.difference(known)
             for place in way
             for trace in relatives(directory, self._roster.names(directory), of=os.path.basename(place))  # noqa: PTH119
         )
         self._roster.lead(self._trail, way)
         self.way = way
-        self._seen = seen
+        self._seen |= seen
 
     def reopened(self, descriptor: int, generation: Generation) -> None:
         """Take a descriptor for a generation that had been put aside."""
@@ -316,19 +368,27 @@ class Lineage:
         self._roster.hold(generation.identity, self._trail)
         return True
 
-    def _take_archive(self, generation: Generation, unpacking: Unpacking, now: float, *, tail_bytes: int) -> None:
-        """Read on in the archive that holds what was read, and find what came after it."""
+    def _take_archive(self, generation: Generation, unpacking: Unpacking, now: float, *, tail_bytes: int) -> bool:
+        """Read on in the archive that holds what was read, and find what came after it; return whether that could be.
+
+        It cannot while the log is being rotated: what stands at the path has to be seen first.
+        """
+        if unpacking.position is not None and not unpacking.is_placed:
+            try:
+                self._add_later(generation, unpacking.position, now, place=unpacking.opened.sibling.identity)
+            except OutdatedError:
+                return False
+            unpacking.is_placed = True
+            if not generation.offset and generation.is_backlog:
+                generation.go_on(unpacking.position, tail_bytes=tail_bytes)
         unpacking.is_found = True
-        if unpacking.position is None or unpacking.is_placed:
-            return
-        unpacking.is_placed = True
-        if not generation.offset and generation.is_backlog:
-            generation.go_on(unpacking.position, tail_bytes=tail_bytes)
-        self._add_later(generation, unpacking.position, now, place=unpacking.opened.sibling.identity)
+        return True
 
     def _add_later(self, generation: Generation, position: Position, now: float, *, place: Identity | None) -> None:
         """Let the generations be read that came after the one whose archive is, or was not, found."""
-        found = find_missed(self._search_since(position, self.current), position, place=place)
+        search = self._search_since(position, self.current, is_copied=generation.is_copy)
+        found = find_missed(search, position, place=place)
+        self._check(self.current, found)
         if place is None and position.modified_ns is None:
             found = _without_missed(found)
         is_last = generation.backlog_end is not None and self.old[-1] is generation and bool(found.missed)
@@ -375,12 +435,12 @@ class Lineage:
         generation.known_bytes = 0
         return generation
 
-    def _search_since(self, position: Position, current: Generation | None) -> Search:
+    def _search_since(self, position: Position, current: Generation | None, *, is_copied: bool) -> Search:
         """Search for what came after a position, as if nothing had been seen before."""
         since_ns = 0 if position.modified_ns is None else position.modified_ns + 1
-        return replace(self._search(current, since_ns), seen=frozenset())
+        return replace(self._search(current, since_ns, is_copied=is_copied), seen=frozenset())
 
-    def _search(self, current: Generation | None, since_ns: int) -> Search:
+    def _search(self, current: Generation | None, since_ns: int, *, is_copied: bool) -> Search:
         own = {generation.identity for generation in self.generations}
         if current is not None:
             own.add(current.identity)
@@ -393,6 +453,7 @@ class Lineage:
             history=tuple(self.history),
             current=current,
             since_ns=since_ns,
+            is_copied=is_copied,
             is_held=lambda identity: identity in own or self._roster.is_held(identity, self._trail),
         )
 

@@ -83,11 +83,11 @@ def number_of(name: str, *, of: str) -> int | None:
     return int(numbers[0]) if len(numbers) == 1 and int(numbers[0]) <= _MAX_NUMBER else None
 
 
-def in_order(siblings: Iterable[Sibling], *, of: str) -> list[Sibling]:
+def in_order(siblings: Iterable[Sibling], *, of: str, youngest: Identity | None = None) -> list[Sibling]:
     """Sort siblings, the oldest first: by number where all have one, else by when they were last written to.
 
-    Numbers grow with age, but where most files say otherwise by their times. A clock that was set and an archive that
-    has the time of its packing do not matter to them.
+    Numbers grow with age, but where most files say otherwise by their times, or the `youngest` does that is known to be
+    that. A clock that was set and an archive that has the time of its packing do not matter to them.
     """
     numbered = [(number_of(sibling.name, of=of), sibling) for sibling in siblings]
     by_number = sorted(
@@ -98,7 +98,8 @@ def in_order(siblings: Iterable[Sibling], *, of: str) -> list[Sibling]:
     if len(by_number) < len(numbered) or len({scheme(sibling.name) for _, sibling in by_number}) > 1:
         return sorted((sibling for _, sibling in numbered), key=lambda sibling: sibling.age_key)
     ordered = [sibling for _, sibling in by_number]
-    return ordered[::-1] if _is_ascending(ordered) else ordered
+    is_ascending = _is_ascending(ordered) or (bool(ordered) and ordered[0].identity == youngest)
+    return ordered[::-1] if is_ascending else ordered
 
 
 def _is_ascending(descending: Sequence[Sibling]) -> bool:

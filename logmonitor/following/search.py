@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -59,8 +60,9 @@ class Search:
 
     `names` are those of the log at each place its path leads through. `seen` are its relatives as they stood at the
     rotation before. `generations` and `history` are what was read, and `current` is what stands at its path now;
-    `since_ns` is when the generation before was last written to, 0 where that is not known. `is_held` tells whether
-    somebody reads an inode already.
+    `since_ns` is when the generation before was last written to, 0 where that is not known. Where it `is_copied`, what
+    is empty is no generation; a file that was renamed may still be written to. `is_held` tells whether somebody reads
+    an inode already.
     """
 
     names: tuple[str, ...]
@@ -70,6 +72,7 @@ class Search:
     history: tuple[Position, ...]
     current: Generation | None
     since_ns: int
+    is_copied: bool
     is_held: Callable[[Identity], bool]
 
     def is_relative(self, name: str) -> bool:
@@ -95,13 +98,15 @@ class Found:
     """What a search found, open: the file that holds the rest, and what came after it, in order.
 
     Where there is no such file, `archives` may hold the rest, the likeliest first: that is known once they have been
-    unpacked so far. What came after them is sought then. `relatives` are the log's relatives as they stood.
+    unpacked so far. What came after them is sought then. `relatives` are the log's relatives as they stood. It
+    `is_spent` where only a file holds the rest that was read to its end before.
     """
 
     rest: Opened | None = None
     archives: tuple[Opened, ...] = ()
     missed: tuple[Opened, ...] = ()
     relatives: frozenset[Trace] = frozenset()
+    is_spent: bool = False
 
     def close(self) -> None:
         """Let go of everything found."""
@@ -147,7 +152,7 @@ class _Listing:
         self._search = search
         self._inode = inode
         self._opened: list[Opened] = []
-        self.is_stale = False
+        self.is_stale = self.has_spent = False
         self.siblings = list_siblings(search.directories, is_wanted=self._is_wanted)
 
     def _is_wanted(self, name: str, inode: int) -> bool:
@@ -198,7 +203,13 @@ class _Listing:
         """
         again = list_siblings(self._search.directories, is_wanted=self._is_wanted)
         relatives = frozenset(sibling.trace for sibling in self.siblings if self._search.is_relative(sibling.name))
-        found = Found(rest=rest, archives=tuple(archives), missed=tuple(missed), relatives=relatives)
+        found = Found(
+            rest=rest,
+            archives=tuple(archives),
+            missed=tuple(missed),
+            relatives=relatives,
+            is_spent=self.has_spent and rest is None,
+        )
         return found, self.is_stale or _places(self.siblings) != _places(again)
 
 
@@ -253,8 +264,11 @@ def _first(
         opened = None if _suffix(sibling) in PACKED else listing.open(sibling)
         if opened is None:
             continue
-        if holds(opened.descriptor, position) and not (copied and _is_spent(opened, search)):
+        is_it = holds(opened.descriptor, position)
+        is_spent = is_it and copied and _is_spent(opened, search)
+        if is_it and not is_spent:
             return opened
+        listing.has_spent |= is_spent
         listing.drop(opened)
     return None
 
@@ -320,28 +334,28 @@ def _archives(listing: _Listing, search: Search, position: Position) -> list[Ope
 def _missed(listing: _Listing, search: Search, position: Position, *, place: Sibling | None) -> list[Opened]:
     """Open the generations which came and went unseen after the one at `place`, oldest first."""
     missed: list[Opened] = []
-    for sibling in _successors(listing.siblings, search, position, place=place):
+    for sibling in _successors(listing.siblings, search, place=place):
         opened = listing.open(sibling)
         if opened is None:
             continue
-        if opened.is_packed or (_suffix(sibling) not in PACKED and not search.knows(opened)):
+        is_own = sibling.identity == position.identity and holds(opened.descriptor, position)
+        if opened.is_packed or not (is_own or _suffix(sibling) in PACKED or search.knows(opened)):
             missed.append(opened)
         else:
             listing.drop(opened)
     return missed
 
 
-def _successors(
-    siblings: Iterable[Sibling], search: Search, position: Position, *, place: Sibling | None
-) -> list[Sibling]:
+def _successors(siblings: Iterable[Sibling], search: Search, *, place: Sibling | None) -> list[Sibling]:
     """Choose the files that may be such generations: numbered on like `place`, or numbered at all and younger."""
     kin = [sibling for sibling in siblings if search.is_relative(sibling.name) and _suffix(sibling) not in _FOREIGN]
     unpacked = {sibling.path for sibling in kin}
     kin = [sibling for sibling in kin if _suffix(sibling) not in PACKED or unpacked_name(sibling.path) not in unpacked]
+    youngest = search.current.identity if search.current else None
     following: list[Sibling] = []
     if place is not None and place in kin:
         alike = [sibling for sibling in kin if scheme(sibling.name) == scheme(place.name)]
-        ordered = in_order(alike, of=search.names[0])
+        ordered = in_order(alike, of=search.names[0], youngest=youngest)
         following = ordered[ordered.index(place) + 1 :]
     since_ns = search.since_ns or (place.modified_ns if place else 0)
     others = [
@@ -351,13 +365,14 @@ def _successors(
         and sibling.modified_ns >= since_ns
         and (place is None or scheme(sibling.name) != scheme(place.name))
     ]
+    if others:
+        following = in_order([*following, *others], of=search.names[0], youngest=youngest)
     return [
         sibling
-        for sibling in (in_order([*following, *others], of=search.names[0]) if others else following)
-        if sibling.size_bytes > 0
+        for sibling in takewhile(lambda sibling: sibling.identity != youngest, following)
+        if (sibling.size_bytes or not search.is_copied)
         and sibling.trace not in search.seen
         and sibling != place
-        and sibling.identity != position.identity
         and not search.is_held(sibling.identity)
     ]
 

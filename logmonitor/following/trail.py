@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.following.generation import Generation
-from logmonitor.following.lineage import Lineage
+from logmonitor.following.lineage import Lineage, OutdatedError
 from logmonitor.following.position import EXHAUSTED, MARKER_BYTES, Position, holds, open_log
 from logmonitor.following.unpacking import Verdict
 from logmonitor.records import Notice, NoticeKind
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from logmonitor.following.roster import Roster
     from logmonitor.following.rotation import Trace
 
+_ATTEMPTS: Final = 20
 _WRITTEN_LATELY: Final = 2.0
 _MISSING: Final = "does not exist; is read from its beginning once it does"
 
@@ -103,7 +104,7 @@ class Trail:
     def open(self, now: float) -> None:
         """Take up the file that stands at the path, without reading from it yet."""
         try:
-            self._arrive(os.stat(self.lineage.name), now)  # noqa: PTH116
+            self._try_to_arrive(os.stat(self.lineage.name), now)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             self._miss(now, is_tick=False)
         except OSError as error:
@@ -141,8 +142,8 @@ class Trail:
         current = self.lineage.current
         if current is None:
             return self._read(now, is_tick=is_tick)
-        if current.is_blank and (status.st_size or current.signature not in {None, signature}):
-            self.lineage.catch_missed(current, now)
+        if current.is_blank and current.signature not in {None, signature}:
+            self._catch_missed(current, now)
         changed_at = now if current.signature != signature else current.changed_at
         offset = current.offset
         more = self._read(now, is_tick=is_tick)
@@ -204,12 +205,21 @@ class Trail:
 
     def _try_to_arrive(self, status: os.stat_result, now: float) -> None:
         """Take up the file that stands at the path; where nothing can be opened now, at a later look."""
-        try:
-            self._arrive(status, now)
-        except OSError as error:
-            if error.errno not in EXHAUSTED:
-                raise
-            self.refuse(error)
+        for _ in range(_ATTEMPTS):
+            try:
+                self._arrive(status, now)
+            except OutdatedError:
+                try:
+                    status = os.stat(self.lineage.name)  # noqa: PTH116 - names are strings here
+                except FileNotFoundError:
+                    return
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                self.refuse(error)
+                return
+            else:
+                return
 
     def _arrive(self, status: os.stat_result, now: float) -> None:
         """Take up the file that stands at the path, which is not the one that stood there before."""
@@ -245,7 +255,7 @@ class Trail:
             beginning = self._beginning
             try:
                 self._take_up(descriptor, status, now)
-            except OSError:
+            except (OSError, OutdatedError):
                 if self.lineage.current is None or self.lineage.current.descriptor != descriptor:
                     os.close(descriptor)
                     self._beginning = beginning
@@ -267,9 +277,10 @@ class Trail:
         if is_replaced and previous is not None:
             position = previous.position()
         generation = Generation(descriptor, status, path=self.path, now=now, position=position)
-        generation.is_blank |= previous is None and position is None
         if is_replaced and previous is not None:
             previous.continue_in(generation)
+        if previous is None and position is None:
+            self.lineage.catch_missed(generation, now)
         self.lineage.set_aside(now, generation)
         self.lineage.enter(generation)
 
@@ -314,8 +325,8 @@ class Trail:
         if unpacking is not None and not unpacking.is_found:
             return self._seek(generation, now, is_tick=is_tick)
         try:
-            if generation.descriptor is None and not self._reopen(generation):
-                return False
+            if (is_more := self._approach(generation, now, is_tick=is_tick)) is not None:
+                return is_more
             taken = generation.take(turn_bytes=self._pace.turn_bytes, cap_bytes=self._pace.cap_bytes)
         except OSError as error:
             self._fail(generation, error)
@@ -333,6 +344,38 @@ class Trail:
         elif is_tick:
             generation.count_tick()
         return taken.is_more
+
+    def _approach(self, generation: Generation, now: float, *, is_tick: bool) -> bool | None:
+        """Prepare to read; return None if that can be done now, else whether to look again at once."""
+        if generation.descriptor is None and not self._reopen(generation):
+            return False
+        if not generation.is_blank or generation is not self.lineage.current or generation.backlog_end is not None:
+            return None
+        if not generation.has_begun():
+            return self._rest(generation, is_tick=is_tick)
+        return True if self._catch_missed(generation, now) or generation.is_blank else None
+
+    def _catch_missed(self, generation: Generation, now: float) -> bool:
+        """Find what came and went in a file that was seen empty before what stands there; return whether any did.
+
+        In one that has been renamed since, nothing did.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.lineage.catch_missed(generation, now)
+            except OutdatedError:
+                if not self.lineage.stands(generation):
+                    break
+        return False
+
+    def _rest(self, generation: Generation, *, is_tick: bool) -> bool:
+        """Leave a file alone that is still empty."""
+        generation.is_exhausted = True
+        if self._refusal not in EXHAUSTED:
+            self._welcome()
+        if is_tick:
+            generation.count_tick()
+        return False
 
     def _seek(self, generation: Generation, now: float, *, is_tick: bool) -> bool:
         """Unpack a piece of an archive that may be of `generation`; return whether to go on at once."""

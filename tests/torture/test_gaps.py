@@ -1,4 +1,4 @@
-"""What no copy and no open descriptor holds any more is told: with its exact size, or without any."""
+"""What no copy and no open descriptor holds any more is told: exactly, as far as the follower ever saw it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def test_bytes_destroyed_before_they_were_read_are_counted_exactly(tmp_path: Pat
         scene.continue_witness()
         tally = scene.tally(writer.number)
         told = [remark.lost_bytes for remark in scene.loud_remarks()]
-        assert len(told) == 1
-        assert told[0]
-        assert scene.ledger.size_bytes() + told[0] == size_bytes(writer.number)
+        assert told == [size_bytes(writer.number) - scene.ledger.size_bytes()]
         assert len(tally.gaps) == 1
         assert (tally.score.doubled, tally.score.misplaced) == (0, 0)
         assert tally.score.garbled <= 1
@@ -48,8 +46,7 @@ def test_lines_truncated_under_way_are_told_and_no_number_is_wrong(tmp_path: Pat
         lost_bytes = size_bytes(written) - scene.ledger.size_bytes()
         assert (tally.score.doubled, tally.score.misplaced) == (0, 0)
         assert len(tally.gaps) <= len(told)
-        known_bytes = sum(number or 0 for number in told)
-        assert known_bytes <= lost_bytes if None in told else known_bytes == lost_bytes
+        assert sum(number or 0 for number in told) <= lost_bytes
 
 
 @FULL_ONLY

@@ -16,6 +16,7 @@ from pathlib import Path
 from logmonitor.follower import Backend, Follower, Start
 from logmonitor.records import Chunk
 from tests.torture.ledger import Ledger
+from tests.torture.writer import archive_of
 
 
 async def witness(path: Path, ledger: Ledger, *, backend: Backend, stop_behind: int) -> None:
@@ -23,7 +24,7 @@ async def witness(path: Path, ledger: Ledger, *, backend: Backend, stop_behind: 
     position = ledger.position()
     start = Start.BEGINNING if position is None else {path: position}
     seen_bytes = 0
-    async with Follower(path, start=start, backend=backend) as follower:
+    async with Follower(path, start=start, backend=backend, archives=[archive_of(path)]) as follower:
         print("following", flush=True)  # noqa: T201 - a program
         async for item in follower:
             if isinstance(item, Chunk) and item.handled:
