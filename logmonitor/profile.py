@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from logmonitor.errors import PatternError, ProfileError
@@ -94,6 +95,7 @@ class Profile:
     margin: float = 5.0
 
 
+@lru_cache(maxsize=128)
 def parse_profile(text: str, *, name: str, source: str) -> Profile:
     """Read a profile from TOML; `source` names its file in errors.
 

@@ -11,9 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import methodcaller
 from pathlib import Path
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -70,6 +71,11 @@ def parameters_of(function: Callable[..., object], *, positional: int = 0) -> tu
     Raises:
         ConfigurationError: it has other parameters, or one whose type a configuration cannot give.
     """
+    read = _parameters_once if isinstance(function, FunctionType) else _parameters
+    return read(function, positional)
+
+
+def _parameters(function: Callable[..., object], positional: int) -> tuple[Parameter, ...]:
     try:
         given = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -82,6 +88,10 @@ def parameters_of(function: Callable[..., object], *, positional: int = 0) -> tu
             raise ConfigurationError(f"has the parameter {one.name!r}; expected keyword-only ones")
     namespace = _NAMES | vars(sys.modules.get(function.__module__, SimpleNamespace()))
     return tuple(_parameter(one, namespace) for one in given if one.kind is one.KEYWORD_ONLY)
+
+
+_parameters_once = lru_cache(maxsize=128)(_parameters)
+"""The same of a function, which can be hashed: a table that stands there for each of many bots is read by one."""
 
 
 def bind(
