@@ -1,9 +1,10 @@
-"""Measure what following many quiet logs costs: seconds of CPU a minute, and memory.
+"""Measure what following many quiet logs costs: seconds of CPU a minute, memory, and what is written to disk.
 
     python benchmarks/idle.py [--files 1000] [--directories 1] [--seconds 30] [--backends events polling tick]
 
-Each backend is measured in a process of its own, from when all files have been opened; beside it `tail -F` on the same
-files. `memory_mb` is the process's resident memory, the interpreter included. Prints JSON.
+Each backend is measured in a process of its own, from when all files have been opened; then the whole program, from
+when its store has a place in each of them; beside it `tail -F` on the same files. `memory_mb` is the process's resident
+memory, the interpreter included. Prints JSON.
 """
 
 from __future__ import annotations
@@ -19,8 +20,23 @@ import time
 from pathlib import Path
 from typing import Final
 
+from logmonitor.storage.survey import read_survey
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _SETTLE: Final = 3.0
+_CONFIGURATION: Final = """
+[bot]
+name = "alice"
+[chat]
+transport = "stdio"
+admins = ["admin"]
+[[watch]]
+name = "bob"
+log = "bots*/bot*.log"
+profile = "wechaty-ts"
+[[operation]]
+use = "qr_rescue"
+"""
 
 
 def make_logs(directory: Path, *, files: int, directories: int) -> list[str]:
@@ -44,10 +60,16 @@ def memory_mb(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
+def written_kb(process: int) -> int:
+    """Read how much a process has had written to disk."""
+    rows = Path(f"/proc/{process}/io").read_text(encoding="ascii").splitlines()
+    return int(dict(row.split(": ") for row in rows)["write_bytes"]) // 1024
+
+
 def measure(process: int, *, seconds: float) -> dict[str, float]:
     """Watch a process that has nothing to do."""
     time.sleep(_SETTLE)
-    before, began_at = cpu_seconds(process), time.monotonic()
+    before, written, began_at = cpu_seconds(process), written_kb(process), time.monotonic()
     time.sleep(seconds)
     used = cpu_seconds(process) - before
     elapsed = time.monotonic() - began_at
@@ -55,6 +77,7 @@ def measure(process: int, *, seconds: float) -> dict[str, float]:
         "cpu_s_per_minute": round(used * 60 / elapsed, 3),
         "percent_of_a_core": round(used * 100 / elapsed, 3),
         "memory_mb": round(memory_mb(process), 1),
+        "written_kb": written_kb(process) - written,
     }
 
 
@@ -79,6 +102,20 @@ def measure_ours(paths: list[str], backend: str, *, seconds: float) -> dict[str,
         process.stdin.write("\n".join(paths))
         process.stdin.close()
         assert process.stdout.readline() == "all open\n"
+        figures = measure(process.pid, seconds=seconds)
+        process.terminate()
+    return figures
+
+
+def measure_program(directory: Path, files: int, *, seconds: float) -> dict[str, float]:
+    """Measure `logmonitor run`, whose peer says nothing."""
+    config = directory / "alice.toml"
+    config.write_text(_CONFIGURATION, encoding="utf-8")
+    argv = [sys.executable, "-m", "logmonitor", "run", os.fspath(config)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not ((survey := read_survey(config.with_suffix(".db"))) and sum(survey.logs.values()) == files):
+            assert process.poll() is None, "logmonitor has ended"
+            time.sleep(0.1)
         figures = measure(process.pid, seconds=seconds)
         process.terminate()
     return figures
@@ -109,6 +146,9 @@ def main() -> None:
         paths = make_logs(Path(directory), files=arguments.files, directories=arguments.directories)
         for backend in arguments.backends:
             figures[f"logmonitor ({backend})"] = measure_ours(paths, backend, seconds=arguments.seconds)
+        figures["logmonitor run, with its store"] = measure_program(
+            Path(directory), arguments.files, seconds=arguments.seconds
+        )
         figures["tail -F"] = measure_tail(paths, seconds=arguments.seconds)
     print(json.dumps({"files": arguments.files, "directories": arguments.directories, "figures": figures}, indent=2))
 
