@@ -88,6 +88,7 @@ class Watcher:
         self._why_no_profile = ""
         self._clock = clock or SystemClock()
         self._settles_at: float | None = None
+        self._untold_loss: str | None = None
         self._remarks = Remarks(watch.name, language=bot.language, report=report, clock=self._clock)
         self._follower: Follower | None = None
 
@@ -238,6 +239,8 @@ class Watcher:
             if transition is not None:
                 level = logging.DEBUG if is_past else logging.INFO
                 _log.log(level, "%s: %s by %s", self.name, transition.after.state, event.kind)
+                if transition.is_loss:
+                    self._untold_loss = transition.after.loss_id if is_past else None
             if is_past:
                 continue
             moves = () if transition is None else (transition,)
@@ -259,7 +262,7 @@ class Watcher:
         self._remarks.warn()
         session = self._state.session
         qr = session.qr
-        if not self._restored.is_fresh or not session.is_lost or qr is None:
+        if not session.is_lost or session.loss_id != self._untold_loss or qr is None:
             return
         if qr.expires is not None and qr.expires <= self._clock.now():
             return

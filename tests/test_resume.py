@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from logmonitor.clock import Clock
     from logmonitor.operation import Context
     from logmonitor.records import Content, LogBatch, Transition
 
@@ -61,11 +62,13 @@ def configuration(folder: Path) -> Config:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *operations: Operation) -> AsyncIterator[MemoryTransport]:
+async def serving(
+    folder: Path, *operations: Operation, config: Config | None = None, clock: Clock | None = None
+) -> AsyncIterator[MemoryTransport]:
     """Serve while the test runs."""
-    chat, stop = MemoryTransport(), asyncio.Event()
+    chat, stop, config = MemoryTransport(), asyncio.Event(), config or configuration(folder)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(configuration(folder), transport=chat, operations=operations, stop=stop))
+        tasks.create_task(serve(config, transport=chat, operations=operations, stop=stop, clock=clock))
         try:
             yield chat
         finally:
