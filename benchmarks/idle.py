@@ -32,7 +32,7 @@ transport = "stdio"
 admins = ["admin"]
 [[watch]]
 name = "bob"
-log = "bots*/bot*.log"
+log = {logs}
 profile = "wechaty-ts"
 [[operation]]
 use = "qr_rescue"
@@ -110,7 +110,8 @@ def measure_ours(paths: list[str], backend: str, *, seconds: float) -> dict[str,
 def measure_program(directory: Path, files: int, *, seconds: float) -> dict[str, float]:
     """Measure `logmonitor run`, whose peer says nothing."""
     config = directory / "alice.toml"
-    config.write_text(_CONFIGURATION, encoding="utf-8")
+    globs = [f"{folder.name}/bot*.log" for folder in sorted(directory.glob("bots*"))]
+    config.write_text(_CONFIGURATION.format(logs=json.dumps(globs)), encoding="utf-8")
     argv = [sys.executable, "-m", "logmonitor", "run", os.fspath(config)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not ((survey := read_survey(config.with_suffix(".db"))) and sum(survey.logs.values()) == files):
