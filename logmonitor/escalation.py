@@ -95,6 +95,7 @@ class Escalation:
         self._admins_behind = admins_behind
         self._zone = zone
         self._standings = [Standing(after=way.after) for way in self._ways]
+        self._soonest = min((way.after for way in self._ways), default=0.0)
         self._tallies = [Tally() for _ in self._ways]
         self._refused: dict[int, frozenset[int]] = {}
         self._begun: dict[int, float] = {}
@@ -171,7 +172,7 @@ class Escalation:
 
         Of one that takes nothing a newer QR, which replaces an older, is not waited for as long again.
         """
-        if letter.priority not in _URGENT or self._admins_of(letter) == frozenset() or self._is_expired(letter):
+        if letter.priority not in _URGENT:
             return False
         age = (self._clock.now() - letter.written_at).total_seconds()
         written = min(letter.put_at, now - max(0.0, age))  # one from before a restart is older than this clock knows
@@ -179,6 +180,8 @@ class Escalation:
         if failing_since is not None and now - written >= TRIAL_SECONDS:
             since = min(since, failing_since)
         since = float("-inf") if is_given_up else since
+        if now - since < self._soonest or self._admins_of(letter) == frozenset() or self._is_expired(letter):
+            return False
         passed = self._passed(letter)
         first = next((one for other, one in enumerate(self._standings) if other not in passed), None)
         if first is None or now - since < first.after:

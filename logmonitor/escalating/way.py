@@ -102,7 +102,7 @@ def chat_way(
     """
 
     async def send(content: Content) -> Receipt:
-        transport, is_up = make(), False
+        transport, is_up, reason = make(), False, ""
         if isinstance(transport, CanVisit):
             transport = transport.visiting()
         try:
@@ -111,7 +111,10 @@ def chat_way(
                 transport,
             ):
                 if isinstance(transport, CanWait):
-                    await transport.wait_until_up()
+                    try:
+                        await transport.wait_until_up()
+                    finally:
+                        reason = transport.health().reason  # while it has not been left, which is a reason too
                 is_up = True
                 deadline.reschedule(asyncio.get_running_loop().time() + seconds)
                 return await _send_to_some(transport, config.to, content, translate)
@@ -120,8 +123,7 @@ def chat_way(
                 raise
             if is_up:
                 raise TransportError(f"it has not taken it within {seconds:g} s") from error
-            reason = transport.health().reason
-            raise TransportError(f"is down{': ' * bool(reason)}{reason}") from error
+            raise TransportError(f"it is down{': ' * bool(reason)}{reason}") from error
 
     return Way(name=config.name, after=config.after, admins=config.admins, carries_files=True, send=send)
 

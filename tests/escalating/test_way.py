@@ -334,7 +334,7 @@ class Down:
 
     def health(self) -> Health:
         """Tell that it is down."""
-        return Health(is_up=self._is_up, since=AT, reason="alice is logged out")
+        return Health(is_up=self._is_up, since=AT, reason="closed" if self.left else "alice is logged out")
 
     async def wait_until_up(self) -> None:
         """Wait for ever, unless it is up."""
@@ -382,7 +382,7 @@ async def test_other_chat_that_stays_down_is_given_up() -> None:
     transport = Down()
     with pytest.raises(TransportError) as caught:
         await chat(transport, "boss-id", connect_seconds=0.1).send("bob is out")
-    assert str(caught.value) == "is down: alice is logged out"
+    assert str(caught.value) == "it is down: alice is logged out"
     assert transport.left
 
 
