@@ -11,6 +11,8 @@ import pytest
 
 from tests.gateway.certificate import Certificate, make_certificate
 from tests.gateway.driver import LACK, Gateway
+from tests.hosting.own_systemd import Systemd, systemd_lack
+from tests.hosting.strangers import Strangers
 from tests.totp_bench import Bench
 from tests.totp_desk import Desk
 
@@ -51,6 +53,25 @@ def strange_folder() -> Iterator[Path]:
         folder = Path(name).resolve()
         folder.chmod(0o755)
         yield folder
+
+
+@pytest.fixture
+def strangers() -> Iterator[Strangers]:
+    """Give real processes that are nobody's children here, and end them all."""
+    strangers = Strangers()
+    yield strangers
+    strangers.end()
+
+
+@pytest.fixture
+def own_systemd(strangers: Strangers) -> Iterator[Systemd]:
+    """Give a systemd that is not started yet, and end everything of it."""
+    lack = systemd_lack()
+    if lack is not None:
+        pytest.skip(lack)
+    own = Systemd(strangers)
+    yield own
+    own.end()
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ from logmonitor.cli.variable_file import read_variables
 from logmonitor.errors import ConfigurationError
 from logmonitor.needs import Need
 from logmonitor.unit_file import Hardening, Scope, configuration_of, unit_text
-from tests.hosting.own_systemd import Systemd, systemd_lack
-from tests.hosting.strangers import Strangers, bare_interpreter, until
+from tests.hosting.strangers import bare_interpreter, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.hosting.own_systemd import Systemd
+    from tests.hosting.strangers import Strangers
 
 BOT = '[bot]\nname = "alice"\n'
 CHAT = '[chat]\ntransport = "{}"\n{}admins = ["Ann"]\n'
@@ -565,25 +565,6 @@ def test_variables_are_not_written_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="fails as"):
         keep_variables(path.with_suffix(".env"), {"A": "1"}, account_of(os.geteuid()))
     assert not target.exists()
-
-
-@pytest.fixture
-def strangers() -> Iterator[Strangers]:
-    """Give real processes that are nobody's children here, and end them all."""
-    strangers = Strangers()
-    yield strangers
-    strangers.end()
-
-
-@pytest.fixture
-def own_systemd(strangers: Strangers) -> Iterator[Systemd]:
-    """Give a systemd that is not started yet, and end everything of it."""
-    lack = systemd_lack()
-    if lack is not None:
-        pytest.skip(lack)
-    own = Systemd(strangers)
-    yield own
-    own.end()
 
 
 def running() -> set[int]:

@@ -10,18 +10,18 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from logmonitor import OperationConfig, ProcessSelector
 from operations.restart_process import restart_process
 from tests.gateway.driver import FOLDER as NODE_FOLDER
 from tests.gateway.driver import needs_gateway
-from tests.hosting.own_systemd import Systemd, systemd_lack
-from tests.hosting.strangers import Strangers, until
+from tests.hosting.strangers import until
 from tests.operations.real_context import RealContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import pytest
+
+    from tests.hosting.own_systemd import Systemd
+    from tests.hosting.strangers import Strangers
 
 PM2 = NODE_FOLDER / "node_modules" / "pm2" / "bin" / "pm2"
 SCRIPT = "import signal, sys\nprint('ready', flush=True)\nsignal.pause()\n"
@@ -77,14 +77,6 @@ class Keeper:
         assert re.match(rf"bob was started in [\d.]+ s: pid {third}, ", told), told
         await self.does("stop")
         assert (await self.does("start")).startswith("bob was started in ")
-
-
-@pytest.fixture
-def strangers() -> Iterator[Strangers]:
-    """Give real processes that are nobody's children here, and end them all."""
-    strangers = Strangers()
-    yield strangers
-    strangers.end()
 
 
 async def kept_by_supervisor(strangers: Strangers, monkeypatch: pytest.MonkeyPatch, *words: str) -> Keeper:
@@ -175,18 +167,7 @@ async def test_pm2_is_asked(strangers: Strangers, monkeypatch: pytest.MonkeyPatc
     )
 
 
-@pytest.fixture
-def systemd(strangers: Strangers) -> Iterator[Systemd]:
-    """Give a systemd that is not started yet, and end everything of it."""
-    lack = systemd_lack()
-    if lack is not None:
-        pytest.skip(lack)
-    systemd = Systemd(strangers)
-    yield systemd
-    systemd.end()
-
-
-async def test_systemd_is_asked(strangers: Strangers, systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_systemd_is_asked(strangers: Strangers, own_systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service of a user's systemd is restarted, stopped and started by it."""
     keeper = Keeper(strangers, monkeypatch, systemd="user:bob.service")
     units = keeper.folder / ".config" / "systemd" / "user"
@@ -194,15 +175,15 @@ async def test_systemd_is_asked(strangers: Strangers, systemd: Systemd, monkeypa
     service = f"[Service]\nExecStart={sys.executable} {keeper.script}\nRestart=always\nRestartSec=100ms\n"
     (units / "bob.service").write_text(service, "utf-8")
     (units / "failing.service").write_text("[Service]\nExecStart=/bin/sh -c 'sleep 1; exit 3'\n", "utf-8")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(systemd.runtime))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(own_systemd.runtime))
     environ = (
         f"HOME={keeper.folder}".encode(),
-        f"XDG_RUNTIME_DIR={systemd.runtime}".encode(),
+        f"XDG_RUNTIME_DIR={own_systemd.runtime}".encode(),
         f"PATH={os.environ['PATH']}".encode(),
         strangers.mark,
     )
-    await strangers.start(*systemd.words(), environ=environ)
-    await until((systemd.runtime / "systemd" / "private").exists)
+    await strangers.start(*own_systemd.words(), environ=environ)
+    await until((own_systemd.runtime / "systemd" / "private").exists)
     started = await asyncio.create_subprocess_exec("systemctl", "--user", "start", "bob.service")
     assert await started.wait() == 0
     await keeper.is_obeyed()
