@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from logmonitor.errors import StoreError
 from logmonitor.isolation import isolated
 from logmonitor.operation import Command, Right
+from logmonitor.session_history import SHOWN, history_row
 from logmonitor.wording import broken_text, duration_text, session_text
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from logmonitor.outbox import Outbox
     from logmonitor.records import Delivery, Session
     from logmonitor.rescuer import Rescuer
+    from logmonitor.storage.progress import SessionChange
     from logmonitor.transport import Transport
     from logmonitor.watcher import Watcher
     from logmonitor.worker import Worker
@@ -56,6 +60,7 @@ class Overview:
         rows = [] if watchers else [_("nothing is watched")]
         for watcher in watchers:
             rows.append(session_text(self.sessions[watcher.name], now=context.now(), translate=_))
+            rows.extend(f"  {row}" for row in self._history_rows(watcher.name, context.now()))
             rows.extend(f"  {remark}" for remark in watcher.remarks(_))
             if self.rescuer is not None:
                 rows.append(f"  {self.rescuer.row(watcher.name)}")
@@ -66,6 +71,14 @@ class Overview:
         if asked is None:
             rows.extend(self._program_rows(context.now()))
         return tuple(rows)
+
+    def _history_rows(self, watch: str, now: datetime) -> tuple[str, ...]:
+        """Tell how often a bot was lost, where that is kept; that nothing can be is told below."""
+        changes: tuple[SessionChange, ...] = ()
+        with suppress(StoreError):
+            changes = self.lasting.store.progress.changes(watch, since=now - SHOWN)
+        row = history_row(changes, now=now, translate=self.translate)
+        return () if row is None else (row,)
 
     def _rows_of(self, worker: Worker, context: Context, watch: str) -> tuple[str, ...]:
         """Return what an operation says of a bot; where its own code fails, that."""

@@ -103,9 +103,9 @@ class Progress:
         )
 
     def add_change(self, watch: str, change: SessionChange, /) -> None:
-        """Keep a change of a bot's session, and forget those of more than a year ago."""
+        """Keep a change of a bot's session, and forget those of more than a year ago, of whatever bot."""
         oldest = to_milliseconds(change.at - _HISTORY)
-        self._database.change("DELETE FROM session_change WHERE watch = ? AND changed_at < ?", watch, oldest)
+        self._database.change("DELETE FROM session_change WHERE changed_at < ?", oldest)
         self._database.change(
             "INSERT INTO session_change (watch, state, loss, changed_at) VALUES (?, ?, ?, ?)",
             watch,

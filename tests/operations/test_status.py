@@ -145,6 +145,7 @@ async def test_status_tells_how_everything_is() -> None:
         await here.move_on(600)
         assert await rows_of(ann, "status") == [
             "bob: waiting for a scan, for 10 min",
+            "  lost once in 30 days, 10 min ago",
             "  process 7: 50.0 MB, 0 % CPU, up for 10 min",
             "  log: +4 KB in the last hour, last written 10 min ago",
             "  last QR: 10 min ago",
