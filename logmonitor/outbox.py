@@ -92,8 +92,7 @@ class Outbox:
             times=Times(now=now, monotonic=monotonic, sleep=sleep, rand=rand, zone=zone),
             translate=translate,
         )
-        for letter in self._ledger.load():
-            self._postbox.post(self._courier.timed(letter))
+        self._postbox.restore(map(self._courier.timed, self._ledger.load()))
 
     # What is to be sent
 

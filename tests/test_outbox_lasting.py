@@ -366,6 +366,30 @@ def test_outbox_keeps_a_bounded_number_of_failures() -> None:
         assert [one.id for one in store.letters.undelivered()] == list(range(3, MOST_FAILED + 3))
 
 
+def test_outbox_begins_with_the_most_urgent_and_newest_where_too_much_waited(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What there is no room for at the start has failed for good; the rest goes in order."""
+
+    async def story() -> None:
+        with Store(path) as store:
+            outbox = outbox_of(Chat(), letters=store.letters)
+            for number in range(6):
+                outbox.put("ann", str(number), priority=Priority.QR if number == 1 else Priority.ALERT)
+        with Store(path) as store:
+            chat = Chat()
+            outbox = outbox_of(chat, letters=store.letters, max_waiting=3)
+            assert (outbox.delivery().waiting, outbox.dropped) == (3, 3)
+            assert [(one.id, one.reason) for one in store.letters.undelivered() if one.failed_at] == [
+                (id_, "too many messages were waiting") for id_ in (1, 3, 4)
+            ]
+            assert await deliver(outbox)
+            assert chat.texts == ["1", "4", "5"]
+            assert "over 3 messages waited to be sent; 3 were dropped" in caplog.text
+
+    run(story())
+
+
 def test_outbox_heeds_what_the_command_line_did(path: Path) -> None:
     """A failed message that was let be sent after all is, and one that was dropped is not, while the program runs."""
 

@@ -160,6 +160,12 @@ class Ledger:
         self._stored.discard(letter.id)
         self.change(lambda letters: letters.give_up(letter, reason=reason, at=at))
 
+    def give_up_all(self, waiting: Iterable[Letter], reason: str) -> None:
+        """Keep letters that stand in the store and will not be sent, to be looked at."""
+        at, ids = self._now(), [letter.id for letter in waiting]
+        self._stored.difference_update(ids)
+        self.change(lambda letters: letters.give_up_all(ids, reason=reason, at=at))
+
     def make_up(self, waiting: Iterable[Letter]) -> None:
         """Write what is owed, and those letters that are in memory only; forget what is old."""
         self._pay()

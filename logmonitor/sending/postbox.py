@@ -12,7 +12,7 @@ from logmonitor.sending.lane import Lanes
 from logmonitor.throttle import Throttle, admit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from logmonitor.records import Receipt
     from logmonitor.sending.gate import Gate
@@ -24,6 +24,7 @@ REFUSED_SECONDS: Final = 3600.0
 """For how long somebody else may still send what the chat refused."""
 
 _MOST_REFUSED: Final = 100
+_NO_ROOM: Final = "too many messages were waiting"
 
 
 class Postbox:
@@ -114,6 +115,17 @@ class Postbox:
         return self._monotonic() - min(since) if since else None
 
     # What becomes of them
+
+    def restore(self, letters: Iterable[Letter]) -> None:
+        """Let wait what waited when the program before ended, by id; what there is no room for is given up at once."""
+        ranked = sorted(letters, key=lambda letter: (letter.priority, -letter.id))
+        kept, dropped = ranked[: self._max_waiting], ranked[self._max_waiting :]
+        if dropped:
+            self._ledger.give_up_all(dropped, _NO_ROOM)
+            self.dropped += len(dropped)
+            _log.warning("over %d messages waited to be sent; %d were dropped", self._max_waiting, len(dropped))
+        for letter in sorted(kept, key=lambda letter: letter.id):
+            self.post(letter)
 
     def post(self, letter: Letter) -> None:
         """Let a letter wait, in place of what waits or is claimed in its slot for its recipient."""
@@ -246,7 +258,7 @@ class Postbox:
         dropped = self.lanes.take_least_urgent()
         if dropped is None:
             return
-        self._ledger.give_up(dropped, "too many messages were waiting")
+        self._ledger.give_up(dropped, _NO_ROOM)
         self.dropped += 1
         self._drop_reports, admitted = admit(self._drop_reports, self._monotonic())
         if admitted:

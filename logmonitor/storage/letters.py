@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,6 +20,7 @@ from logmonitor.storage.moment import to_milliseconds, to_moment
 from logmonitor.storage.row import number_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -191,11 +193,26 @@ class Letters:
                 letter.attempts,
                 letter.id,
             )
+            self._forget_failed()
+
+    def give_up_all(self, ids: Iterable[int], /, *, reason: str, at: datetime) -> None:
+        """Note that letters will not be sent; only so many are kept for so long."""
+        with self.transaction():
             self._database.change(
-                "DELETE FROM letter WHERE id IN (SELECT id FROM letter WHERE failed_at IS NOT NULL"
-                " ORDER BY failed_at DESC, id DESC LIMIT -1 OFFSET ?)",
-                MOST_FAILED,
+                "UPDATE letter SET failed_at = ?, reason = ? WHERE id IN (SELECT value FROM json_each(?))",
+                to_milliseconds(at),
+                reason,
+                json.dumps(tuple(ids)),
             )
+            self._forget_failed()
+
+    def _forget_failed(self) -> None:
+        """Keep only so many of those that failed."""
+        self._database.change(
+            "DELETE FROM letter WHERE id IN (SELECT id FROM letter WHERE failed_at IS NOT NULL"
+            " ORDER BY failed_at DESC, id DESC LIMIT -1 OFFSET ?)",
+            MOST_FAILED,
+        )
 
     def retry(self, id_: int, /) -> bool:
         """Let a letter that failed be sent after all, as if it had never been tried; tell whether there was one."""
