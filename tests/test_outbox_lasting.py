@@ -423,6 +423,28 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "REST_SECONDS", 0.0)
 
 
+def test_outbox_tries_what_is_let_be_sent_after_all_as_long_as_anything(path: Path) -> None:
+    """A message that failed hours ago and is let be sent is not given up at the chat's next failure."""
+
+    async def story() -> None:
+        chat, clock = Chat(gated=True), Clock()
+        with Store(path) as store, Store(path) as other:
+            outbox = outbox_of(chat, clock, letters=store.letters)
+            outbox.put("ann", "refused")
+            async with running(outbox):
+                chat.fail(RejectedError("not yet"))
+                await until(lambda: outbox.failed)
+                clock.time += 5 * 3600
+                assert other.letters.retry(1)
+                chat.fail()
+                chat.take()
+                await until(lambda: chat.sent)
+                assert (outbox.failed, await outbox.flush(5)) == (0, True)
+        assert chat.texts == ["[12:00] refused"]
+
+    run(story())
+
+
 class _Deaf(Letters):
     """Letters that cannot be asked nor written for a while."""
 

@@ -333,7 +333,7 @@ class Courier:
         queue.failures += 1
         self._put_back(lane, letter)
         back_at, patience = self.readiness.back_at, self._retry.give_up_after
-        for old in [one for one in queue.letters if now - max(one.put_at, back_at) >= patience]:
+        for old in [one for one in queue.letters if now - max(self._postbox.waits_since(one), back_at) >= patience]:
             if self._postbox.verdict(old) is not Verdict.WAIT:
                 queue.letters.remove(old)
                 self._postbox.give_up(old, reason)

@@ -60,6 +60,7 @@ class Postbox:
         self._claimed: dict[int, Letter] = {}
         self._claimed_late: set[int] = set()
         self._refused: dict[int, tuple[Letter, float]] = {}
+        self._retried_at: dict[int, float] = {}
         self._drop_reports = Throttle(limit=1, period=60.0)
 
     # What is known of them
@@ -104,6 +105,10 @@ class Postbox:
         since = self._monotonic() - REFUSED_SECONDS
         letters = (letter for letter, refused_at in self._refused.values() if refused_at > since)
         return tuple(letter for letter in letters if not self.is_expired(letter))
+
+    def waits_since(self, letter: Letter) -> float:
+        """Return since when a letter waits, or since it was let be sent after all."""
+        return self._retried_at.get(letter.id, letter.put_at)
 
     def oldest_keyed_wait(self, watch: str | None) -> float | None:
         """Return for how many seconds the oldest letter with a key has waited, since this program began."""
@@ -160,6 +165,7 @@ class Postbox:
     def give_up(self, letter: Letter, reason: str) -> None:
         """Keep a letter that will not be sent, for whoever looks at it or can send it elsewhere."""
         self.failed += 1
+        self._retried_at.pop(letter.id, None)
         _log.warning("message %d to %s is given up: %s", letter.id, letter.to, reason)
         self._ledger.give_up(letter, reason)
         if letter.priority in (Priority.QR, Priority.ALERT):
@@ -183,6 +189,7 @@ class Postbox:
         for letter in changes.new:
             if letter.id not in known:
                 self._refused.pop(letter.id, None)
+                self._retried_at[letter.id] = self._monotonic()
                 self.post(timed(letter))
         self.failed = self._ledger.read(lambda letters: letters.count_failed(), self.failed)
         self.progress.set()
