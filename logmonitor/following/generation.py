@@ -214,7 +214,8 @@ class Generation:
             self.rest, last = finish(self.rest, path=self._path, backlog=True)
             chunks = (*chunks, *last)
             self.rest = Rest(offset=self._given_offset, number=self._given_number)
-            self._is_aligning = self._is_leading = False
+            self._is_aligning = False
+            self._is_leading = not self.offset
             self._handled_end = None
             chunks = chunks or (self._nothing(),)
             chunks = (*chunks[:-1], replace(chunks[-1], caught_up=True))

@@ -41,7 +41,20 @@ class Lineage:
     `way` are the places the path leads through, `history` the last generations that are over.
     """
 
-    __slots__ = ("_ended", "_path", "_places", "_roster", "_seen", "_trail", "current", "history", "name", "old", "way")
+    __slots__ = (
+        "_ended",
+        "_leaving",
+        "_path",
+        "_places",
+        "_roster",
+        "_seen",
+        "_trail",
+        "current",
+        "history",
+        "name",
+        "old",
+        "way",
+    )
 
     def __init__(self, path: Path, *, trail: Trail, roster: Roster) -> None:
         """Begin with nothing at `path`."""
@@ -54,6 +67,7 @@ class Lineage:
         self._trail: Final = trail
         self._roster: Final = roster
         self._seen: frozenset[Trace] = frozenset()
+        self._leaving: list[Generation] = []
         self._places: tuple[str, ...] = ()
         self._ended: tuple[Generation, Position] | None = None
 
@@ -69,9 +83,12 @@ class Lineage:
 
     def position(self) -> Position | None:
         """Say where the first line starts that has not been given out; None if no file was read yet."""
-        for generation in self.old:
-            if generation.pending or not generation.is_exhausted:
+        for generation in self._leaving:
+            if generation.pending:
                 return generation.given_position()
+        for index, generation in enumerate(self.old):
+            if generation.pending or not generation.is_exhausted:
+                return self._place(index)
         for generation in reversed(self.generations):
             if self._ended is not None and self._ended[0] is generation:
                 return self._ended[1]
@@ -81,6 +98,18 @@ class Lineage:
         if first is not None and not (first.is_blank and self.history):
             return first.given_position()
         return self.history[-1] if self.history else None
+
+    def _place(self, index: int) -> Position:
+        """Say how far an old generation was given out; of one of which nothing is known, how far that before it was."""
+        position = self.old[index].given_position()
+        if position.is_known:
+            return position
+        if not index:
+            return self.history[-1] if self.history else position
+        previous = self.old[index - 1]
+        if self._ended is not None and self._ended[0] is previous:
+            return self._ended[1]
+        return self._place(index - 1)
 
     def say(self, kind: NoticeKind, detail: str, *, lost_bytes: int | None = None) -> None:
         """Give out a notice about the path."""
@@ -328,6 +357,7 @@ class Lineage:
         if not (generation.is_copy and successor is not None and generation.carry(successor)):
             self.give(generation, generation.finish())
         self.history.append(generation.position())
+        self._leaving = [one for one in (*self._leaving, generation) if one.pending]
         self._roster.release(generation.identity, generation.position())
         generation.close()
 

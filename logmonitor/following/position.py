@@ -45,6 +45,11 @@ class Position:
         return self.device, self.inode
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the file besides its inode: it was not empty."""
+        return bool(self.offset or self.prefix_bytes)
+
+    @property
     def is_distinct(self) -> bool:
         """Whether so much was read that no other file is likely to begin in the same way."""
         return self.offset >= MARKER_BYTES

@@ -218,7 +218,7 @@ def _find(search: Search, position: Position, *, copied: bool) -> tuple[Found, b
     try:
         rest = _rest(listing, search, position, copied=copied)
         archives: list[Opened] = []
-        if copied and rest is None and not listing.is_stale:
+        if copied and rest is None and not listing.is_stale and position.is_known:
             archives = _archives(listing, search, position)
         if archives:
             return listing.found(archives=archives)
@@ -249,7 +249,7 @@ def _rest(listing: _Listing, search: Search, position: Position, *, copied: bool
     if not copied:
         same = [sibling for sibling in listing.siblings if sibling.identity == position.identity]
         return _first(listing, same, search, position)
-    if not position.prefix_bytes and not position.offset:
+    if not position.is_known:
         return None
     rest = _first(listing, _candidates(listing.siblings, search, position), search, position, copied=True)
     if rest is None and not listing.is_stale:

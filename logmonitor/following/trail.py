@@ -134,13 +134,14 @@ class Trail:
             and not self.lineage.old
             and self._missing_since is None
         ):
+            current.looked_at = now
             return False
         self._missing_since = None
         if self._said_missing:
             self._said_missing = False
             self.lineage.say(NoticeKind.APPEARED, "has appeared")
         current = self.lineage.current
-        if current is None:
+        if current is None or current.identity != (status.st_dev, status.st_ino):
             return self._read(now, is_tick=is_tick)
         if current.is_blank and current.signature not in {None, signature}:
             self._catch_missed(current, now)
