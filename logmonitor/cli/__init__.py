@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 COMMANDS: Final = {
     "demo": "watch Alice rescue Bob, two bots on this machine",
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, summary in COMMANDS.items():
             command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
             if name == chosen:
-                module = import_module(f"logmonitor.cli.{name}")
+                module = _loaded(name)
                 module.configure(command)
                 command.set_defaults(run=module.run)
         arguments = parser.parse_args(words)
@@ -63,6 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"logmonitor: cannot write: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         return 1
     return code
+
+
+def _loaded(name: str) -> ModuleType:
+    """Load a command's module; a sixth of what that takes would go into looking for garbage where there is none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module(f"logmonitor.cli.{name}")
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _prepare_output() -> None:
