@@ -2,8 +2,9 @@
 
 `logmonitor run` follows a log and is ended by SIGKILL while that is written. Then comes what each case says, and it is
 started again: `told_ms` is from the start of the process until the peer of its chat has read of the loss, with the
-interpreter's start and all imports, which `imports_ms` gives alone; `doubled` counts losses that were told twice. Where
-nothing is new, it is until a command is answered. Beside it the same by a loop that looks every 2 s, one from the end
+interpreter's start and all imports, which `imports` gives alone; `cpu_ms` is what it has used of the processor by then,
+for machines that do other work too. `doubled` counts losses that were told twice. Where nothing is new, it is until a
+command is answered. Beside it the same by a loop that looks every 2 s, one from the end
 of the log on, as many bots do, and one that keeps how far it has read. All in turn, medians of all runs. Prints JSON.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import gzip
 import json
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -22,12 +24,14 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from idle import cpu_seconds
 
 from logmonitor.storage.survey import read_survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 CONFIGURATION: Final = """
 [bot]
@@ -59,6 +63,9 @@ while True:
         offset = log.tell()
     time.sleep(2)
 """
+Sample: TypeAlias = tuple[float, float]
+"""Milliseconds by the clock, and of the processor."""
+
 ADMIN: Final = {"id": "admin", "name": "Ann"}
 LOST: Final = "bob has been logged out"
 HISTORY_BYTES: Final = 4_000_000
@@ -133,8 +140,8 @@ class Chat:
         self.process.stdin.write(json.dumps(frame).encode() + b"\n")
         self.process.stdin.flush()
 
-    def milliseconds_until(self, said: str) -> float:
-        """Wait until a text holds that; return how long after the start it was read."""
+    def until(self, said: str) -> Sample:
+        """Wait until a text holds that; return how long after the start it was read, and what that took."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             read = time.monotonic()
@@ -144,13 +151,13 @@ class Chat:
                 text = frame.get("text") or ""
                 self.losses += LOST in text
                 if said in text:
-                    return (read - self.started) * 1000
+                    return (read - self.started) * 1000, cpu_seconds(self.process.pid) * 1000
         raise SystemExit("logmonitor has ended")
 
-    def milliseconds_to_answer(self) -> float:
-        """Ask for the status; return how long after the start it was read."""
+    def until_answer(self) -> Sample:
+        """Ask for the status; return how long after the start it was read, and what that took."""
         self.tell(type="message", id=f"{time.monotonic()}", sender=ADMIN, conversation=ADMIN["id"], text="status")
-        return self.milliseconds_until("chat: up")
+        return self.until("chat: up")
 
     def kill(self) -> None:
         """End it."""
@@ -182,7 +189,7 @@ def kill_while_written(config: Path, log: Path) -> None:
     write(log, "Contact<Bob> login")
     chatter(log, HISTORY_BYTES)
     chat = Chat(config)
-    chat.milliseconds_to_answer()
+    chat.until_answer()
     while not ((survey := read_survey(config.with_suffix(".db"))) and survey.logs):
         time.sleep(0.05)
     with being_written(log):
@@ -190,39 +197,41 @@ def kill_while_written(config: Path, log: Path) -> None:
         chat.kill()
 
 
-def recover(config: Path, *, is_lost: bool) -> tuple[float, int]:
+def recover(config: Path, *, is_lost: bool) -> tuple[Sample, int]:
     """Start it again; return when it told of the loss or, without one, answered, and how many it told too much."""
     chat = Chat(config)
-    milliseconds = chat.milliseconds_until(LOST) if is_lost else chat.milliseconds_to_answer()
-    chat.milliseconds_to_answer()
+    sample = chat.until(LOST) if is_lost else chat.until_answer()
+    chat.until_answer()
     chat.kill()
-    return milliseconds, chat.losses - is_lost
+    return sample, chat.losses - is_lost
 
 
-def poll(log: Path, offset: int) -> float | None:
+def poll(log: Path, offset: int) -> Sample | None:
     """Start the loop; return when it told of the loss, None if it did not."""
     started = time.monotonic()
     with subprocess.Popen([sys.executable, "-c", POLL, str(log), str(offset)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         is_told, _, _ = select.select([process.stdout], [], [], PATIENCE_SECONDS)
-        milliseconds = (time.monotonic() - started) * 1000
+        sample = (time.monotonic() - started) * 1000, cpu_seconds(process.pid) * 1000
         process.kill()
-    return milliseconds if is_told else None
+    return sample if is_told else None
 
 
-def milliseconds_of(code: str) -> float:
+def alone(code: str) -> Sample:
     """Return how long a Python takes from its start to its end."""
-    started = time.monotonic()
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run([sys.executable, "-c", code], check=True)
-    return (time.monotonic() - started) * 1000
+    elapsed, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return elapsed * 1000, (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
-def figure(samples: list[float | None]) -> dict[str, float] | str:
-    """Return the median and the longest."""
+def figure(samples: Sequence[Sample | None]) -> dict[str, float] | str:
+    """Return the medians, and the longest."""
     known = [sample for sample in samples if sample is not None]
     if len(known) < len(samples):
         return "missed" if not known else f"missed {len(samples) - len(known)} of {len(samples)}"
-    return {"told_ms": round(median(known)), "longest_ms": round(max(known))}
+    elapsed, used = zip(*known, strict=True)
+    return {"told_ms": round(median(elapsed)), "longest_ms": round(max(elapsed)), "cpu_ms": round(median(used))}
 
 
 def main() -> None:
@@ -232,8 +241,8 @@ def main() -> None:
     parser.add_argument("--only-ours", action="store_true", help="leave out the loops")
     parser.add_argument("--cases", nargs="*", choices=CASES, default=tuple(CASES))
     arguments = parser.parse_args()
-    imports: list[float] = []
-    samples: dict[str, dict[str, list[float | None]]] = {case: {} for case in arguments.cases}
+    imports: list[Sample] = []
+    samples: dict[str, dict[str, list[Sample | None]]] = {case: {} for case in arguments.cases}
     doubled = dict.fromkeys(arguments.cases, 0)
     for case in arguments.cases * arguments.runs:
         taken = samples[case]
@@ -241,22 +250,22 @@ def main() -> None:
             config, log = Path(name, "alice.toml"), Path(name, "bob.log")
             config.write_text(CONFIGURATION, encoding="utf-8")
             kill_while_written(config, log)
-            imports.append(milliseconds_of(IMPORTS))
+            imports.append(alone(IMPORTS))
             size_bytes = log.stat().st_size
             CASES[case](log)
             is_lost = case != "nothing new"
             if is_lost and not arguments.only_ours:
                 taken.setdefault("2 s poll from the end", []).append(poll(log, -1))
                 taken.setdefault("2 s poll from where it was", []).append(poll(log, size_bytes))
-            milliseconds, too_many = recover(config, is_lost=is_lost)
-            taken.setdefault("logmonitor", []).append(milliseconds)
+            sample, too_many = recover(config, is_lost=is_lost)
+            taken.setdefault("logmonitor", []).append(sample)
             doubled[case] += too_many
     result = {
         "runs": arguments.runs,
         "python": sys.version.partition(" ")[0],
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
-        "imports_ms": round(median(imports)),
+        "imports": figure(imports),
         "doubled": sum(doubled.values()),
         "figures": {case: {who: figure(of) for who, of in taken.items()} for case, taken in samples.items()},
     }
