@@ -255,3 +255,50 @@ def test_outbox_tells_the_time_of_what_it_sent_by_the_chats_period() -> None:
         assert (told.sent_last_hour, told.sent_in_period, clock.now() - NOON) == (0, 1, timedelta(seconds=5000))
 
     run(story())
+
+
+def test_outbox_keeps_room_for_qrs_over_a_restart(tmp_path: Path) -> None:
+    """What the last program sent leaves the same room for QRs, in the period and for a conversation, and no more."""
+
+    async def story() -> None:
+        path = tmp_path / "store"
+        for limits in (Limits(per_period=5, period=3600.0), Limits(per_inbound=5)):
+            with Store(path) as store:
+                outbox = outbox_of(Chat(limits=limits), Clock(stopped=True), letters=store.letters)
+                for number in range(5):
+                    outbox.put("ann", f"alert {number}", priority=Priority.ALERT)
+                async with running(outbox):
+                    await until(lambda: outbox.delivery().waiting == 1)  # noqa: B023  # awaited here
+            with Store(path) as store:
+                chat = Chat(limits=limits)
+                outbox = outbox_of(chat, Clock(stopped=True), letters=store.letters)
+                outbox.put("ann", "QR 1", priority=Priority.QR)
+                outbox.put("ann", "QR 2", priority=Priority.QR)
+                async with running(outbox):
+                    await until(lambda: chat.sent)  # noqa: B023  # awaited here
+                    assert [letter.content for letter in outbox.waiting()] == ["QR 2", "alert 4"]
+                assert chat.texts == ["QR 1"]
+            path = tmp_path / "another"
+
+    run(story())
+
+
+def test_outbox_sends_what_is_least_urgent_once_the_rest_is_gone() -> None:
+    """A digest waits for whatever is more urgent, however much of it comes, and for nothing longer than that."""
+
+    async def story() -> None:
+        chat = Chat(gated=True)
+        outbox = outbox_of(chat)
+        outbox.put("ann", "digest", priority=Priority.DIGEST)
+        outbox.put("ann", "reply 0")
+        async with running(outbox):
+            for number in range(1, 20):
+                await chat.begun.get()
+                outbox.put("ann", f"reply {number}")
+                chat.take()
+            chat.take()
+            chat.take()
+            assert await outbox.flush(5)
+        assert chat.texts == [*(f"reply {number}" for number in range(20)), "digest"]
+
+    run(story())

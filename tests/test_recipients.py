@@ -14,7 +14,7 @@ from logmonitor.records import Priority, Sender
 from logmonitor.store import Store
 from logmonitor.testing import ADMIN, MemoryTransport
 from logmonitor.transport import Limits
-from tests.outbox_bench import Clock, deliver, key_of, outbox_of, run, running, until
+from tests.outbox_bench import Chat, Clock, deliver, key_of, outbox_of, run, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 NAMES = ("AdminWeixin", "admin")
 OTHER = Sender(id="other-id", weixin="other")
+
+
+class _Known(MemoryTransport):
+    """The admin in a chat that takes messages back."""
+
+    def __init__(self, chat: Chat) -> None:
+        super().__init__()
+        self.send = chat.send  # type: ignore[method-assign]  # what another chat takes
+        self.recall = chat.recall
 
 
 class _Program:
@@ -175,5 +184,31 @@ def test_message_follows_a_name_to_whom_the_chat_says_it_is_now() -> None:
         await program.directory.look_up()
         assert await deliver(program.outbox)
         assert program.chat.sent == [("other-id", "qr 1")]
+
+    run(story())
+
+
+@pytest.mark.parametrize("is_newer", [False, True])
+def test_qr_that_the_last_program_sent_is_taken_back_by_the_admin_s_name(tmp_path: Path, *, is_newer: bool) -> None:
+    """A newer QR, or the return, recalls the old one after a restart too, before the chat was asked who is who."""
+
+    async def story() -> None:
+        chat = Chat()
+        with Store(tmp_path / "bob.db") as store:
+            directory = Directory(_Known(chat), ["AdminWeixin"])
+            await directory.look_up()
+            outbox = outbox_of(directory, letters=store.letters)
+            outbox.put("AdminWeixin", "qr 1", priority=Priority.QR, slot="qr", key=key_of("qr 1"))
+            assert await deliver(outbox)
+        with Store(tmp_path / "bob.db") as store:
+            outbox = outbox_of(Directory(_Known(chat), ["AdminWeixin"]), letters=store.letters)
+            if is_newer:
+                outbox.put("AdminWeixin", "qr 2", priority=Priority.QR, slot="qr", key=key_of("qr 2"))
+            else:
+                outbox.withdraw("qr")
+            async with running(outbox):
+                await until(lambda: chat.recalled)
+        assert chat.recalled == ["m1"]
+        assert [to for to, _ in chat.sent] == ["admin-id"] * (2 if is_newer else 1)
 
     run(story())
