@@ -12,10 +12,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.highlighter import NullHighlighter
-from rich.logging import RichHandler
-
 from logmonitor.cli.variable_file import read_variables
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.display import visible
@@ -114,6 +110,10 @@ def set_up_logging(level: int, *, secrets: Sequence[str]) -> None:
     """Send log records to standard error, without `secrets`, coloured where that is a terminal."""
     handler: logging.Handler
     if sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415  # what 60 ms of a start after a crash would go to
+        from rich.highlighter import NullHighlighter  # noqa: PLC0415
+        from rich.logging import RichHandler  # noqa: PLC0415
+
         handler = RichHandler(
             console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S", highlighter=NullHighlighter()
         )
