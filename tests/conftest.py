@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.gateway.certificate import Certificate, make_certificate
 from tests.gateway.driver import LACK, Gateway
@@ -18,6 +19,10 @@ from tests.totp_desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
+
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # how long an example takes says more of the machine than of the law
 
 
 @pytest.hookimpl(wrapper=True)

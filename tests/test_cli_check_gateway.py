@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 pytestmark = needs_gateway
 
 LOG = Path(__file__).parent / "data" / "wechaty-ts.real.log"
-QUICK_SECONDS = 10.0
 BY_ID = "ok: admins: best named by id, which nobody else can come to have:"
 CONFIGURATION = """
 [bot]
@@ -140,12 +138,10 @@ async def test_check_finds_that_the_account_is_logged_out(tmp_path: Path) -> Non
 
 
 async def test_check_finds_that_the_token_is_wrong(tmp_path: Path) -> None:
-    """A token that the gateway refuses is one finding, at once, and is shown nowhere."""
+    """A token that the gateway refuses is one finding, not that no answer came in time, and is shown nowhere."""
     async with Gateway() as gateway:
         await gateway.do("login")
-        begun_at = time.monotonic()
         code, lines = await chat_lines(tmp_path, gateway, token="hunter22")  # noqa: S106  # it is wrong
-        assert time.monotonic() - begun_at < QUICK_SECONDS
     assert code == 1
     assert lines == [
         "finding: chat wechaty: is down: the gateway refuses the token",
@@ -208,10 +204,8 @@ async def test_check_trusts_a_certificate_of_ones_own(tmp_path: Path) -> None:
 
 
 async def test_check_finds_that_nothing_listens(tmp_path: Path) -> None:
-    """An endpoint at which nothing listens is one finding, at once."""
-    begun_at = time.monotonic()
+    """An endpoint at which nothing listens is one finding, and not that no answer came in time."""
     code, lines = await chat_lines(tmp_path, Gateway(port=free_port()))
-    assert time.monotonic() - begun_at < QUICK_SECONDS
     assert code == 1
     assert lines == [
         "finding: chat wechaty: is down: HERE cannot be reached: connection refused",

