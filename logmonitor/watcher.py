@@ -99,7 +99,10 @@ class Watcher:
         self._resume()
         sources = (literal(log) or log for log in self._watch.logs)
         start = Start.END if self._restored.is_fresh else self._restored.positions
-        async with Follower(*sources, start=start, tail_bytes=BACKLOG_BYTES, exclude=self._own_logs) as follower:
+        archives, own = self._watch.archives, self._own_logs
+        async with Follower(
+            *sources, start=start, tail_bytes=BACKLOG_BYTES, exclude=own, archives=archives
+        ) as follower:
             self._follower = follower
             items = aiter(follower)
             coming: asyncio.Future[Chunk | Notice] | None = None

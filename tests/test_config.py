@@ -119,10 +119,12 @@ def test_load_reads_the_documented_shape(folder: Path) -> None:
         log = "bob.log"
         timezone = "Asia/Shanghai"
         qr_file = "QR.png"
+        archive = "old"
 
         [[watch]]
         name = "卡罗尔_2"
         log = ["/var/log/carol/*.log", "carol.[0-9].log"]
+        archive = ["old/carol", "/var/old"]
         profile = "auto"
 
         [[operation]]
@@ -147,10 +149,12 @@ def test_load_reads_the_documented_shape(folder: Path) -> None:
                 logs=(str(folder / "bob.log"),),
                 timezone=ZoneInfo("Asia/Shanghai"),
                 qr_file=folder / "QR.png",
+                archives=(folder / "old",),
             ),
             WatchConfig(
                 name="卡罗尔_2",
                 logs=("/var/log/carol/*.log", str(folder / "carol.[0-9].log")),
+                archives=(folder / "old" / "carol", Path("/var/old")),
             ),
         ),
         operations=(
@@ -402,6 +406,9 @@ def test_load_tells_single_from_double_brackets(folder: Path) -> None:
         ("chat", "text_size = 'x'", "[chat] text_size = 'x': expected a whole number"),
         ("chat", "text_size = 0", "[chat] text_size = 0: expected more than 0"),
         ("watch", "profil = 'x'", "[[watch]] #1 profil: unknown key; did you mean 'profile'?"),
+        ("watch", "archive = ''", "[[watch]] #1 archive = '': expected the path of a folder, or several"),
+        ("watch", "archive = []", "[[watch]] #1 archive = []: expected the path of a folder, or several"),
+        ("watch", "archive = 3", "[[watch]] #1 archive = 3: expected a text in quotes or a list"),
         ("watch", "qr_fil = 'x'", "[[watch]] #1 qr_fil: unknown key; did you mean 'qr_file'?"),
         ("watch", "time_zone = 'x'", "[[watch]] #1 time_zone: unknown key; did you mean 'timezone'?"),
         (

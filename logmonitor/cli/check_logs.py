@@ -47,8 +47,25 @@ def log_rows(config: Config) -> Iterator[Row]:
                 problem = _problem(subject, path)
                 yield problem or Row(subject=subject, text=f"{path} can be read")
                 readable += [] if problem else [path]
+        yield from archive_rows(watch)
         if readable:
             yield from _content_rows(watch, readable, profiles, config.bot.twin_key)
+
+
+def archive_rows(watch: WatchConfig) -> Iterator[Row]:
+    """Tell of each folder that rotated logs go to whether it can be looked into."""
+    subject = f"watch {watch.name}"
+    for folder in watch.archives:
+        try:
+            os.listdir(folder)  # noqa: PTH208  # whether it can be listed is all that is wanted
+        except (FileNotFoundError, NotADirectoryError) as error:
+            remedy = "correct archive, or make the folder; what is rotated into another is not found again"
+            yield Row(subject=subject, text=f"the archive {folder}: {reason_of(error)}", remedy=remedy)
+        except OSError as error:
+            remedy = f"let the user {user_name()} list it, and enter the folders above it"
+            yield Row(subject=subject, text=f"the archive {folder} cannot be read: {reason_of(error)}", remedy=remedy)
+        else:
+            yield Row(subject=subject, text=f"the archive {folder} can be read")
 
 
 def _content_rows(

@@ -250,8 +250,9 @@ def _real(path: Path) -> Path:
 
 
 def _logs(config: Config) -> Iterator[Path]:
-    """Yield the logs that are followed, without what is a pattern."""
+    """Yield the logs that are followed, without what is a pattern, and the folders that they are rotated into."""
     yield from (_without_pattern(log) for watch in config.watches for log in watch.logs)
+    yield from (folder for watch in config.watches for folder in watch.archives)
 
 
 def _nearest(path: Path) -> Path:

@@ -76,6 +76,13 @@ def _some(logs: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return logs
 
 
+def _folders(paths: Path | tuple[Path, ...]) -> Path | tuple[Path, ...]:
+    given = (paths,) if isinstance(paths, Path) else paths
+    if not given or any(not path.name or "\0" in str(path) for path in given):
+        raise ValueError("expected the path of a folder, or several")
+    return paths
+
+
 def _file(path: Path | Literal[False]) -> Path | Literal[False]:
     if path is not False and (not path.name or "\0" in str(path)):
         raise ValueError("expected the path of a file")
@@ -100,6 +107,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Admins = Annotated[tuple[Text, ...], AfterValidator(_admins)]
 Rooms = Annotated[tuple[Text, ...], AfterValidator(_different)]
 TwinKey = Annotated[str, AfterValidator(_twin_key)]
+Archives = Annotated[Path | tuple[Path, ...], AfterValidator(_folders)]
 Log = Annotated[str, AfterValidator(_log)]
 Logs = Annotated[Log | tuple[Log, ...], AfterValidator(_some)]
 File = Annotated[Path, AfterValidator(_file)]

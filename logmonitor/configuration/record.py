@@ -56,11 +56,13 @@ class ChatConfig:
 class WatchConfig:
     """A bot to watch. `logs` are absolute paths as `glob` reads them; `profile` is a family's name or `auto`.
 
+    `archives` are folders into which its logs are moved or copied when they are rotated, besides the one they stand in.
     With `require_signed` only lines that the bot itself signed move its session.
     """
 
     name: str
     logs: tuple[str, ...]
+    archives: tuple[Path, ...] = ()
     profile: str = AUTO
     timezone: ZoneInfo | None = None
     qr_file: Path | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path  # noqa: TC003  # read at run time, to check what is given
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from logmonitor.configuration.consistency import OwnFile, find_conflicts, own_fi
 from logmonitor.configuration.document import Location, expected
 from logmonitor.configuration.factory import find_operation, find_transport, make_operation, make_transport
 from logmonitor.configuration.fallback import read_fallbacks
-from logmonitor.configuration.keys import Admins, File, Logs, Rooms, Text, TwinKey, Word, Zone  # noqa: TC001  # the same
+from logmonitor.configuration.keys import Admins, Archives, File, Logs, Rooms, Text, TwinKey, Word, Zone  # noqa: TC001  # the same
 from logmonitor.configuration.log_pattern import absolute, covers, resolved
 from logmonitor.configuration.record import BotConfig, BrokenOperation, ChatConfig, OperationEntry, WatchConfig
 from logmonitor.configuration.rescue import read_rescue
@@ -92,6 +92,7 @@ def _watch(
     *,
     name: Word,
     log: Logs,
+    archive: Archives = (),
     profile: Text = AUTO,
     timezone: Zone | None = None,
     qr_file: Path | None = None,
@@ -100,6 +101,7 @@ def _watch(
     return WatchConfig(
         name=name,
         logs=(log,) if isinstance(log, str) else log,
+        archives=(archive,) if isinstance(archive, Path) else archive,
         profile=profile,
         timezone=None if timezone is None else ZoneInfo(timezone),
         qr_file=qr_file,
