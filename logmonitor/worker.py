@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -38,7 +39,7 @@ STOP_SECONDS: Final = 2.0
 _LINE_BYTES: Final = 128
 """What a line takes beside its text."""
 
-_OMISSION_SECONDS: Final = 600.0
+_ALERT_SECONDS: Final = 600.0
 _WANTS_EXIT: Final = "it tried to end the whole program"
 
 
@@ -134,10 +135,12 @@ class Worker:
         self._inbox = Inbox(world.clock)
         self._wake_at: float | None = None
         self._translate = translation(operation.config.language)
-        self._omissions = Throttle(limit=3, period=_OMISSION_SECONDS)
+        self._omissions = Throttle(limit=3, period=_ALERT_SECONDS)
         self._is_omitting = False
         self._is_omission_told = False
         self._told_lines = 0
+        self._failures: dict[str, Throttle] = {}
+        self._untold_failures: Counter[str] = Counter()
 
     @property
     def admins(self) -> tuple[str, ...]:
@@ -248,9 +251,25 @@ class Worker:
         context = HandlerContext(self, self._world, call)
         _outcome, error = await self._attempt(call, context)
         if error is not None:
-            priority = Priority.ALERT if call.reply_to is None else Priority.REPLY
-            await context.send(self.failure(call, error), priority=priority)
+            await self._tell_failure(call, error, context)
         context.finish()
+
+    async def _tell_failure(self, call: Call, error: Exception, context: Context) -> None:
+        """Tell of a failure whoever asked for the call, or the admins, these of no more than a few."""
+        if call.reply_to is not None:
+            await context.send(self.failure(call, error))
+            return
+        failures = self._failures.get(call.about, Throttle(limit=3, period=_ALERT_SECONDS))
+        self._failures[call.about], is_admitted = admit(failures, self._world.clock.monotonic())
+        if not is_admitted:
+            self._untold_failures[call.about] += 1
+            return
+        text = self.failure(call, error)
+        if count := self._untold_failures.pop(call.about, 0):
+            text = self._translate("{text} (and {count} times more before, which was not told)").format(
+                text=text, count=count
+            )
+        await context.send(text, priority=Priority.ALERT)
 
     async def attempt(self, call: Call) -> tuple[Outcome | None, Exception | None]:
         """Call a handler now; return what it returned, or what it raised."""

@@ -187,6 +187,18 @@ def test_store_that_cannot_be_written_loses_nothing_but_texts(scene: Scene, capl
     ]
 
 
+def test_store_is_tried_again_though_nothing_is_to_be_written(scene: Scene) -> None:
+    """Whether it can be written is known before it is needed."""
+    (cause,) = scene.hand_out(QUICK)
+    scene.checkpoint.decide_before(QUICK, Draft(), cause=cause)
+    scene.fail()
+    scene.checkpoint.end_run(cause, 0, DONE)
+    assert scene.checkpoint.failure
+    scene.fail(fails=False)
+    scene.checkpoint.flush()
+    assert not scene.checkpoint.failure
+
+
 def test_what_an_operation_keeps_by_itself_is_written_with_what_it_has_handled(scene: Scene) -> None:
     """Where it cannot be written, whoever wants it kept is told."""
     (cause,) = scene.hand_out(QUICK)

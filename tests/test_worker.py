@@ -170,6 +170,27 @@ async def test_alerts_of_lines_that_pass_an_operation_over_are_few(monkeypatch: 
         await ann.should_receive("slow takes lines again; lines that were passed over: 3")
 
 
+async def test_failures_of_a_handler_are_told_thrice_in_ten_minutes() -> None:
+    """One that fails over each line floods no chat; how often it was not told comes with the next alert."""
+
+    async def on_batch(_context: Context, _batch: LogBatch) -> None:
+        raise OSError("no")
+
+    text = "on_batch of reader failed: OSError; the log of logmonitor tells more"
+    reader = Operation(name="reader", config=OperationConfig(), on_batch=on_batch)
+    async with chat(reader, watches=("bob",), strict=False) as here:
+        ann, log = here.user("Ann"), here.log("bob")
+        for number in range(5):
+            log.write(f"line {number}")
+            await here.settle()
+        for _ in range(3):
+            await ann.should_receive(text)
+        await ann.should_receive_nothing()
+        await here.move_on(600)
+        log.write("line 6")
+        await ann.should_receive(f"{text} (and 2 times more before, which was not told)")
+
+
 async def told_by_status(user: User) -> list[str]:
     """Return what `status` tells a user of lines that were passed over."""
     heard = await user.says("status").should_reply()
