@@ -445,6 +445,36 @@ def test_outbox_tries_what_is_let_be_sent_after_all_as_long_as_anything(path: Pa
     run(story())
 
 
+def test_outbox_sends_nothing_that_another_program_wrote(path: Path) -> None:
+    """Of two programs that were started with one store each sends what it wrote, and what has a key is sent once."""
+
+    async def story() -> None:
+        one, two = Chat(), Chat(gated=True)
+        with Store(path) as store, Store(path) as other:
+            outbox, another = outbox_of(one, letters=store.letters), outbox_of(two, letters=other.letters)
+            ids = [
+                outbox.put("ann", "one", key=key_of()),
+                another.put("ann", "two", key=key_of()),
+                another.put("ann", "two"),
+                outbox.put("ann", "one"),
+                another.put("ann", "two"),
+            ]
+            assert ids == [1, 0, 2, 3, 4]
+            async with running(another), running(outbox):
+                assert await outbox.flush(5)
+                outbox.put("ann", "one")
+                await until(lambda: one.texts == ["one"] * 3)
+                await until(lambda: [letter.id for letter in another.waiting()] == [2, 4])
+                assert [kept.id for kept in store.letters.undelivered()] == [2, 4]
+                for _ in range(2):
+                    two.take()
+                assert await another.flush(5)
+            assert (one.texts, two.texts) == (["one"] * 3, ["two"] * 2)
+            assert store.letters.undelivered() == ()
+
+    run(story())
+
+
 class _Deaf(Letters):
     """Letters that cannot be asked nor written for a while."""
 

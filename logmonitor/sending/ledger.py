@@ -51,6 +51,7 @@ class Ledger:
         self._owed: deque[Callable[[Letters], object]] = deque()
         self._keys: OrderedDict[tuple[str, MessageKey], int] = OrderedDict()
         self._stored: set[int] = set()
+        self._failed: set[int] = set()
         self._version: int | None = None
         self._prune_at = monotonic()
         self._rests_until = monotonic()
@@ -72,8 +73,9 @@ class Ledger:
             return otherwise
 
     def next_id(self) -> int:
-        """Return a number that no letter had before."""
-        self._last_id += 1
+        """Return a number that no letter had before, another program's among them that should not use this store."""
+        last_id = self._last_id if self._is_resting() else self.read(lambda letters: letters.last_id(), 0)
+        self._last_id = max(self._last_id, last_id) + 1
         return self._last_id
 
     def load(self) -> tuple[Letter, ...]:
@@ -81,6 +83,8 @@ class Ledger:
         self._last_id = self.read(lambda letters: letters.last_id(), 0)
         waiting: tuple[Letter, ...] = self.read(lambda letters: letters.waiting(at=self._now()), ())
         self._version = self.read(lambda letters: letters.version(), None)
+        none: frozenset[int] = frozenset()
+        self._failed = set(self.read(lambda letters: letters.failed_ids(), none))
         for letter in waiting:
             self._stored.add(letter.id)
             self._note_key(letter)
@@ -158,12 +162,14 @@ class Ledger:
         """Keep a letter that will not be sent, to be looked at."""
         at = self._now()
         self._stored.discard(letter.id)
+        self._failed.add(letter.id)
         self.change(lambda letters: letters.give_up(letter, reason=reason, at=at))
 
     def give_up_all(self, waiting: Iterable[Letter], reason: str) -> None:
         """Keep letters that stand in the store and will not be sent, to be looked at."""
         at, ids = self._now(), [letter.id for letter in waiting]
         self._stored.difference_update(ids)
+        self._failed.update(ids)
         self.change(lambda letters: letters.give_up_all(ids, reason=reason, at=at))
 
     def make_up(self, waiting: Iterable[Letter]) -> None:
@@ -194,12 +200,14 @@ class Ledger:
         if version is None or version == self._version:
             return None
         waiting = self.read(lambda letters: letters.waiting(at=self._now()), None)
-        if waiting is None or self._owed:
+        failed = self.read(lambda letters: letters.failed_ids(), None)
+        if waiting is None or failed is None or self._owed:
             return None
         self._version = version
-        new = tuple(letter for letter in waiting if letter.id not in self._stored)
+        new = tuple(letter for letter in waiting if letter.id in self._failed and letter.id not in self._stored)
+        self._failed = set(failed)
         gone = self._stored - {letter.id for letter in waiting}
-        self._stored = {letter.id for letter in waiting}
+        self._stored = (self._stored - gone) | {letter.id for letter in new}
         return Changes(gone=frozenset(gone), new=new)
 
     def _note_key(self, letter: Letter) -> None:

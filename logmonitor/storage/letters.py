@@ -108,7 +108,13 @@ class Letters:
 
     def count_failed(self) -> int:
         """Count what failed for good."""
-        return number_of(self._database.rows("SELECT count(*) FROM letter WHERE failed_at IS NOT NULL")[0][0])
+        return len(self.failed_ids())
+
+    def failed_ids(self) -> frozenset[int]:
+        """Return the ids of what failed for good."""
+        return frozenset(
+            number_of(id_) for (id_,) in self._database.rows("SELECT id FROM letter WHERE failed_at IS NOT NULL")
+        )
 
     def is_decided(self, to: str, key: MessageKey, /) -> bool:
         """Tell whether a message of that key was decided on for that recipient."""
