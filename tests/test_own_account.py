@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from logmonitor.config import Config
     from logmonitor.records import Event
+    from logmonitor.sending.gate import Gate
     from logmonitor.sending.letter import Letter
 
 PAYLOAD: Final = "https://login.weixin.qq.com/l/{name}=="
@@ -93,7 +94,7 @@ def config_in(folder: Path, *, url: str = "json://127.0.0.1:9", after: float = 0
 class Bench:
     """Alice's account with its outbox."""
 
-    def __init__(self, config: Config, *, store: Store | None = None) -> None:
+    def __init__(self, config: Config, *, store: Store | None = None, gate: Gate | None = None) -> None:
         """Run nothing yet."""
         self.chat = Account()
         directory = Directory(self.chat, config.chat.admins)
@@ -102,7 +103,7 @@ class Bench:
             transport=self.chat,
             directory=directory,
             store=MemoryKeyValue() if store is None else store.view("own"),
-            gate=None,
+            gate=gate,
             translate=str,
         )
         self.outbox = Outbox(
@@ -280,6 +281,15 @@ async def test_everything_else_is_the_other_gates_matter(tmp_path: Path) -> None
     assert strict.noted == [("to", bob)]
     async with asyncio.timeout(10):
         await account.wait_for_change()
+
+
+async def test_what_another_has_sent_waits_no_longer(tmp_path: Path) -> None:
+    """A standby whose chat is down keeps nothing that was delivered, so that it does not take its holder for blind."""
+    bench = Bench(config_in(tmp_path), gate=Strict())
+    async with bench.running():
+        assert await bench.met(scan("One")) == ()
+        assert bench.outbox.delivery().waiting == 0
+        assert bench.outbox.oldest_keyed_wait("alice") is None
 
 
 @pytest.mark.parametrize("twin_key", [None, KEY], ids=("unsigned", "signed"))

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +33,14 @@ _NOT_TAKEN: Final = Verdict(outcome=Outcome.FAILED, problem="did not take it")
 
 
 def main() -> None:
-    """Do what standard input asks for, and print a list with what became of it for each URL."""
+    """Do what standard input asks for, and print a list with what became of it for each URL, and nothing else."""
+    with redirect_stdout(sys.stderr):
+        told = _told()
+    print(json.dumps(told), flush=True)  # noqa: T201  # this is how it answers
+
+
+def _told() -> list[dict[str, Any]]:
+    """Return what became of each URL."""
     import apprise  # noqa: PLC0415  # only this process has use for it
 
     asked = json.load(sys.stdin)
@@ -51,7 +59,7 @@ def main() -> None:
             way = apprise.Apprise(service, asset=asset)
             verdict = _sent(way, _schemes(service), asked, (heard, logged), apprise)
         told.append({**asdict(verdict), "carries_files": bool(getattr(service, "attachment_support", False))})
-    print(json.dumps(told), flush=True)  # noqa: T201  # this is how it answers
+    return told
 
 
 def _sent(

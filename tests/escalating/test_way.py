@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+import psutil
 import pytest
 import trustme
 import zxingcpp
@@ -292,6 +293,20 @@ async def test_url_is_in_no_list_of_processes(internet: Internet) -> None:
     sending.cancel()
     await asyncio.wait({sending})
     assert not has_children()
+
+
+async def test_process_that_is_killed_has_not_sent(internet: Internet) -> None:
+    """Whatever ends the process that sends, such as a machine without memory, is a failure like another."""
+    internet.hangs = True
+    sending = asyncio.ensure_future(way(f"wecombot://{SECRET}?rto=3600").send("bob is out"))
+    async with asyncio.timeout(30):
+        await internet.called.wait()
+        for child in psutil.Process().children():
+            if "logmonitor.channel.apprise_process" in child.cmdline():
+                child.kill()
+        with pytest.raises(TransportError) as caught:
+            await sending
+    assert str(caught.value) == "wecombot ended without an answer"
 
 
 async def test_link_arrives_as_text() -> None:
