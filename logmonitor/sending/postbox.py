@@ -12,7 +12,7 @@ from logmonitor.sending.lane import Lanes
 from logmonitor.throttle import Throttle, admit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from logmonitor.records import Receipt
     from logmonitor.sending.gate import Gate
@@ -24,6 +24,7 @@ REFUSED_SECONDS: Final = 3600.0
 """For how long somebody else may still send what the chat refused."""
 
 _MOST_REFUSED: Final = 100
+_NO_ROOM: Final = "too many messages were waiting"
 
 
 class Postbox:
@@ -59,6 +60,7 @@ class Postbox:
         self._claimed: dict[int, Letter] = {}
         self._claimed_late: set[int] = set()
         self._refused: dict[int, tuple[Letter, float]] = {}
+        self._retried_at: dict[int, float] = {}
         self._drop_reports = Throttle(limit=1, period=60.0)
 
     # What is known of them
@@ -110,6 +112,10 @@ class Postbox:
         letters = (letter for letter, refused_at in self._refused.values() if refused_at > since)
         return tuple(letter for letter in letters if not self.is_expired(letter))
 
+    def waits_since(self, letter: Letter) -> float:
+        """Return since when a letter waits, or since it was let be sent after all."""
+        return self._retried_at.get(letter.id, letter.put_at)
+
     def oldest_keyed_wait(self, watch: str | None) -> float | None:
         """Return for how many seconds the oldest letter with a key has waited, since this program began."""
         since = [
@@ -120,6 +126,17 @@ class Postbox:
         return self._monotonic() - min(since) if since else None
 
     # What becomes of them
+
+    def restore(self, letters: Iterable[Letter]) -> None:
+        """Let wait what waited when the program before ended, by id; what there is no room for is given up at once."""
+        ranked = sorted(letters, key=lambda letter: (letter.priority, -letter.id))
+        kept, dropped = ranked[: self._max_waiting], ranked[self._max_waiting :]
+        if dropped:
+            self._ledger.give_up_all(dropped, _NO_ROOM)
+            self.dropped += len(dropped)
+            _log.warning("over %d messages waited to be sent; %d were dropped", self._max_waiting, len(dropped))
+        for letter in sorted(kept, key=lambda letter: letter.id):
+            self.post(letter)
 
     def post(self, letter: Letter) -> None:
         """Let a letter wait, in place of what waits or is claimed in its slot for its recipient."""
@@ -154,6 +171,7 @@ class Postbox:
     def give_up(self, letter: Letter, reason: str) -> None:
         """Keep a letter that will not be sent, for whoever looks at it or can send it elsewhere."""
         self.failed += 1
+        self._retried_at.pop(letter.id, None)
         _log.warning("message %d to %s is given up: %s", letter.id, letter.to, reason)
         self._ledger.give_up(letter, reason)
         if letter.priority in (Priority.QR, Priority.ALERT):
@@ -177,6 +195,7 @@ class Postbox:
         for letter in changes.new:
             if letter.id not in known:
                 self._refused.pop(letter.id, None)
+                self._retried_at[letter.id] = self._monotonic()
                 self.post(timed(letter))
         self.failed = self._ledger.read(lambda letters: letters.count_failed(), self.failed)
         self.progress.set()
@@ -252,7 +271,7 @@ class Postbox:
         dropped = self.lanes.take_least_urgent()
         if dropped is None:
             return
-        self._ledger.give_up(dropped, "too many messages were waiting")
+        self._ledger.give_up(dropped, _NO_ROOM)
         self.dropped += 1
         self._drop_reports, admitted = admit(self._drop_reports, self._monotonic())
         if admitted:
