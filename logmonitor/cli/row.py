@@ -7,9 +7,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 from logmonitor.display import visible
 from logmonitor.redact import redact
 
@@ -41,6 +38,9 @@ def reason_of(error: OSError) -> str:
 
 def printer(secrets: Sequence[str] = ()) -> Callable[[Row], None]:
     """Return what shows a row, without secrets: in colour on a terminal, else as plain lines."""
+    from rich.console import Console  # noqa: PLC0415  # 60 ms that `run`, which shows no row, need not pay
+    from rich.text import Text  # noqa: PLC0415
+
     console = Console(highlight=False, markup=False, emoji=False)
 
     def show(row: Row) -> None:
