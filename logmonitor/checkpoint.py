@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -88,6 +88,7 @@ class WatchProgress:
         """Begin behind what is written."""
         self.name = name
         self.written = 0
+        self.kept: WatchState | None = None
         self._marks: dict[int, _Mark] = {}
         self._last = 0
         self._closed = 0
@@ -152,6 +153,7 @@ class WatchProgress:
     def forget(self, number: int) -> None:
         """Note that everything up to that mark is written."""
         for mark in self.up_to(number):
+            self.kept = replace(mark.state, files={})
             del self._marks[mark.number]
             self._closed -= not mark.open
         self.written = max(self.written, number)
@@ -370,7 +372,9 @@ class Checkpoint:
         progress = self._store.progress
         for path, position in {path: place for mark in marks for path, place in mark.places.items()}.items():
             progress.put_position(watch.name, path, position)
-        progress.put_state(watch.name, marks[-1].state, at=self._now())
+        state = replace(marks[-1].state, files={})
+        if state != watch.kept:  # what was verified makes it large
+            progress.put_state(watch.name, state, at=self._now())
         for mark in marks:
             for change in mark.changes:
                 progress.add_change(watch.name, change)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from logmonitor.errors import StoreError, StoreUnavailableError
 from logmonitor.following.generation import Position
 from logmonitor.machine import Completed
 from logmonitor.outbox import Outbox
+from logmonitor.reading.file_state import FileState
 from logmonitor.records import EventKind, Session, SessionState, Transition
 from logmonitor.store import Store
 from logmonitor.testing import MemoryTransport, batch, event
@@ -148,6 +150,24 @@ def test_marks_are_few_behind_a_call_that_hangs(scene: Scene) -> None:
     scene.decide(slow, key="kept")
     scene.checkpoint.flush()
     assert (scene.reached(), len(scene.progress)) == (10_001, 0)
+
+
+def test_state_is_written_when_it_is_another_one(scene: Scene) -> None:
+    """How its files read does not count, nor does what could not be written."""
+    state = WatchState(session=Session(watch="bob"))
+    scene.progress.note(state, (), at=NOW)
+    scene.checkpoint.flush()
+    scene.store._database.change("DELETE FROM watch_state")  # noqa: SLF001  # to see whether it is written again
+    scene.progress.note(replace(state, files={LOG: FileState()}), (), at=NOW)
+    scene.checkpoint.flush()
+    assert scene.store.progress.state("bob") is None
+    scene.fail()
+    scene.progress.note(replace(state, scans=1), (), at=NOW)
+    scene.checkpoint.flush()
+    scene.fail(fails=False)
+    scene.progress.note(replace(state, scans=1), (), at=NOW)
+    scene.checkpoint.flush()
+    assert scene.store.progress.state("bob") == replace(state, scans=1)
 
 
 def test_history_of_a_session_is_written_once_however_marks_are_put_together(scene: Scene) -> None:
