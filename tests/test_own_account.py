@@ -248,6 +248,7 @@ class Strict:
     def __init__(self) -> None:
         """Have noted nothing."""
         self.noted: list[tuple[str, MessageKey]] = []
+        self.changed = asyncio.Event()
 
     def verdict(self, _to: str, _key: MessageKey, /) -> Verdict:
         """Say that somebody else has sent it."""
@@ -258,7 +259,8 @@ class Strict:
         self.noted.append((to, key))
 
     async def wait_for_change(self) -> None:
-        """Return at once."""
+        """Return once something has changed."""
+        await self.changed.wait()
 
 
 async def test_everything_else_is_the_other_gates_matter(tmp_path: Path) -> None:
@@ -279,6 +281,7 @@ async def test_everything_else_is_the_other_gates_matter(tmp_path: Path) -> None
     assert [account.verdict("to", key) for key in (bob, alice)] == [Verdict.DROP, Verdict.WAIT]
     account.note_delivered("to", bob)
     assert strict.noted == [("to", bob)]
+    strict.changed.set()
     async with asyncio.timeout(10):
         await account.wait_for_change()
 
