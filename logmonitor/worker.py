@@ -239,6 +239,7 @@ class Worker:
                     await self._end_omission()
                 if call is not None:
                     await self.handle(call)
+                    await asyncio.sleep(0)  # however much waits and is quickly done: what was sent is to go meanwhile
         finally:
             if self._is_omitting:
                 count = self._inbox.passed_over.total() - self._told_lines

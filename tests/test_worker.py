@@ -191,6 +191,30 @@ async def test_failures_of_a_handler_are_told_thrice_in_ten_minutes() -> None:
         await ann.should_receive(f"{text} (and 2 times more before, which was not told)")
 
 
+async def test_everything_else_goes_on_between_the_calls_of_an_operation() -> None:
+    """Where very much waits that is quickly done, messages are delivered meanwhile, and not only after all of it."""
+    handled: list[Event] = []
+    turns = [0]
+
+    def turn() -> None:
+        turns[0] += 1
+        if len(handled) < 100:
+            asyncio.get_running_loop().call_soon(turn)
+
+    async def on_event(_context: Context, event: Event) -> None:
+        if not handled:
+            turn()
+        handled.append(event)
+
+    quick = Operation(name="quick", config=OperationConfig(), on_event=on_event)
+    async with chat(quick, watches=("bob",), profile="wechaty-ts") as here:
+        here.log("bob").write(
+            *(f"22:44:35 INFO StarterBot Contact<Bob> {word}" for _ in range(50) for word in ("login", "logout"))
+        )
+        await here.settle()
+    assert (len(handled), turns[0] >= 100) == (100, True)
+
+
 async def told_by_status(user: User) -> list[str]:
     """Return what `status` tells a user of lines that were passed over."""
     heard = await user.says("status").should_reply()
