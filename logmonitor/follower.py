@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.errors import ConfigurationError
 from logmonitor.following.observing import Backend, Watches
+from logmonitor.following.pace import Beginning, Pace
 from logmonitor.following.position import Position
 from logmonitor.following.roster import Roster
 from logmonitor.following.source import Source
-from logmonitor.following.trail import Beginning, Pace, Trail
+from logmonitor.following.trail import Trail
 from logmonitor.following.waker import LoopWaker, Waker
 from logmonitor.lines import CAP_BYTES
 from logmonitor.records import Notice, NoticeKind

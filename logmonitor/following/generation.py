@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from logmonitor.following.position import MARKER_BYTES, PREFIX_BYTES, Identity, Position, digest, holds, peek
+from logmonitor.following.likeness import Likeness
+from logmonitor.following.position import MARKER_BYTES, PREFIX_BYTES, Identity, Position, peek
 from logmonitor.lines import Rest, cut, finish
 from logmonitor.records import Chunk
 
@@ -37,13 +38,11 @@ class Taken:
     is_caught_up: bool = False
 
 
-class Generation:
+class Generation(Likeness):
     """An open log file and how far it has been read.
 
-    `descriptor` is None while the file is put aside to save descriptors. `offset` is where to read on, `marker` the
-    last bytes before it, `rest` what was read and not given out, `prefix` the first bytes of the file. A copy of a log
-    is read to its end and is then over; a blank one was empty when it was taken up. With an `unpacking` it is read out
-    of an archive. `changed_at` is when its size or time was last seen to be another.
+    `rest` is what was read and not given out. A copy of a log is read to its end and is then over. With an `unpacking`
+    it is read out of an archive. `changed_at` is when its size or time was last seen to be another.
     """
 
     __slots__ = (
@@ -53,26 +52,17 @@ class Generation:
         "_handled_end",
         "_is_aligning",
         "_is_leading",
-        "_marker",
         "_path",
-        "_prefix",
         "_quiet_ticks",
         "_saved",
         "backlog_end",
         "changed_at",
-        "descriptor",
-        "directory",
         "grew_at",
-        "identity",
         "is_backlog",
-        "is_blank",
         "is_copy",
         "is_exhausted",
         "is_settled",
-        "known_bytes",
         "looked_at",
-        "modified_ns",
-        "offset",
         "pending",
         "rest",
         "signature",
@@ -84,22 +74,15 @@ class Generation:
     ) -> None:
         """Take over an open descriptor; begin at `position`, or at the file's beginning."""
         at = position or Position(offset=0, marker=b"")
-        self.descriptor: int | None = descriptor
-        self.identity: Identity = (status.st_dev, status.st_ino)
-        self.offset = at.offset
+        super().__init__(descriptor, status, position=at)
         self.rest = Rest(offset=at.offset, number=at.number)
-        self.known_bytes = status.st_size
-        self.modified_ns = status.st_mtime_ns
         self.signature: tuple[int, int] | None = None
         self.backlog_end: int | None = None
         self.grew_at = self.changed_at = self.looked_at = now
         self.pending = 0
         self.is_settled = self.is_exhausted = self.is_copy = self.is_backlog = False
-        self.directory = ""
         self.unpacking: Unpacking | None = None
         self._path: Final = path
-        self._prefix = os.pread(descriptor, PREFIX_BYTES, 0)
-        self._marker = at.marker
         self._quiet_ticks = 0
         self._is_aligning = False
         self._is_leading = not at.offset
@@ -108,7 +91,6 @@ class Generation:
         self._given_offset = at.offset
         self._given_number = at.number
         self._given_marker = at.marker
-        self.is_blank = not self._prefix
 
     def start_at_end(self, *, tail_bytes: int, cap_bytes: int, size_bytes: int) -> None:
         """Start `tail_bytes` before the end at `size_bytes`, with a whole line; the last one may not have ended yet."""
@@ -165,6 +147,8 @@ class Generation:
         """
         if self.unpacking is not None:
             self.unpacking.unpack_ahead(self.offset, turn_bytes, is_all_taken=not self.pending)
+        if self._is_leading and not self.offset:
+            self._skip_hole()
         end = self.backlog_end if self._handled_end is None else self._handled_end
         limit_bytes = turn_bytes if end is None else min(turn_bytes, end - self.offset)
         data = self._read(limit_bytes)
@@ -272,71 +256,16 @@ class Generation:
 
     def position(self) -> Position:
         """Say what has been read, in a form by which it can be known again."""
-        return self._position(self.offset, self._marker, self.rest.number)
+        return self.place(self.offset, self._marker, self.rest.number)
 
     def given_position(self) -> Position:
         """Say where the first line starts that has not been given out."""
-        return self._saved or self._position(self._given_offset, self._given_marker, self._given_number)
+        return self._saved or self.place(self._given_offset, self._given_marker, self._given_number)
 
     @property
     def is_given(self) -> bool:
         """Whether any of it has been given out, or need not be."""
         return self._given_offset > 0 and self._saved is None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether it can be told from others: some of it was read, or its first bytes are not all NULs."""
-        return bool(self.offset or self._prefix.strip(b"\0"))
-
-    def is_copied_by(self, descriptor: int, size_bytes: int) -> bool:
-        """Tell whether an open file of `size_bytes` is a copy of this one, finished or still being made."""
-        if not size_bytes or not self.is_known:
-            return False
-        if size_bytes >= self.offset:
-            return holds(descriptor, self.position())
-        if self.descriptor is None:
-            return False
-        tail_bytes = min(size_bytes, MARKER_BYTES)
-        tail = peek(descriptor, tail_bytes, size_bytes - tail_bytes)
-        head = peek(descriptor, len(self._prefix), 0)
-        return self._prefix.startswith(head) and peek(self.descriptor, tail_bytes, size_bytes - tail_bytes) == tail
-
-    def is_copied_in(self, other: Generation) -> bool:
-        """Tell whether another generation, which is read, is a copy of this one."""
-        return other is not self and other.descriptor is not None and self.is_copied_by(other.descriptor, other.size())
-
-    def size(self) -> int:
-        """How large the file is now."""
-        return self.known_bytes if self.descriptor is None else os.fstat(self.descriptor).st_size
-
-    def begins_as_before(self) -> bool:
-        """Tell whether the first bytes that are known stand there still."""
-        return self.descriptor is None or peek(self.descriptor, len(self._prefix), 0) == self._prefix
-
-    def forget_beginning(self) -> None:
-        """Take a file of which nothing was read for one that was seen empty."""
-        self._prefix = b""
-        self.is_blank = True
-
-    def begins_as(self, descriptor: int) -> bool:
-        """Tell whether an open file that is not empty begins as this one does, as far as both go.
-
-        NULs are no beginning: all files begin so of a writer that goes on at its old place in one that was truncated.
-        """
-        self.has_begun()
-        own = self._fresh_prefix()
-        head = peek(descriptor, len(own), 0)
-        return bool(head.strip(b"\0")) and own.startswith(head)
-
-    def begins_with(self, head: bytes) -> bool:
-        """Tell whether `head`, the first bytes of an archive, are those of this file, as far as both go."""
-        own = self._fresh_prefix()
-        return bool(own.strip(b"\0")) and (own.startswith(head) or head.startswith(own))
-
-    def _fresh_prefix(self) -> bytes:
-        """Return the first bytes as they stand now, where they are those that were read."""
-        fresh = b"" if self.descriptor is None else peek(self.descriptor, PREFIX_BYTES, 0)
-        return fresh if fresh.startswith(self._prefix) else self._prefix
 
     def await_quiet(self, now: float) -> None:
         """Begin to wait until nothing has been written for a while."""
@@ -350,13 +279,6 @@ class Generation:
     def is_quiet(self, now: float, *, grace: float) -> bool:
         """Tell whether nothing has been written for `grace` seconds and several ticks."""
         return now - self.grew_at >= grace and self._quiet_ticks >= _QUIET_TICKS
-
-    def has_begun(self) -> bool:
-        """Tell whether anything stands in a blank file by now; it is known by its first bytes from then on."""
-        if not self._prefix and self.descriptor is not None:
-            self._prefix = os.pread(self.descriptor, PREFIX_BYTES, 0)
-        self.is_blank = not self._prefix
-        return not self.is_blank
 
     def close(self) -> None:
         """Let go of the descriptor."""
@@ -383,6 +305,7 @@ class Generation:
         if start == 0 and not prefix.startswith((marker + data[:PREFIX_BYTES])[:PREFIX_BYTES]):
             return None
         if data:
+            self.is_blank = False
             self.offset += len(data)
             self.known_bytes = max(self.known_bytes, self.offset)
             self._marker = data[-MARKER_BYTES:] if len(data) >= MARKER_BYTES else (marker + data)[-MARKER_BYTES:]
@@ -399,6 +322,19 @@ class Generation:
             self._given_offset = self.rest.offset
             self._given_marker = self._bytes_before(self.rest.offset)
         return aligned
+
+    def _skip_hole(self) -> None:
+        """Begin behind the hole that such a writer leaves: by NULs alone it would not be seen that it was truncated."""
+        descriptor = self._open_descriptor()
+        if self._prefix.strip(b"\0") or self.rest.held_bytes or self._handled_end is not None:
+            return
+        try:
+            start = os.lseek(descriptor, 0, os.SEEK_DATA)
+        except OSError:
+            return
+        self.offset = start
+        self.rest = replace(self.rest, offset=start)
+        self._marker = os.pread(descriptor, min(start, MARKER_BYTES), max(0, start - MARKER_BYTES))
 
     def _skip_nulls(self, data: bytes) -> bytes:
         """Drop the NULs at the beginning of a file whose writer goes on at its old place though it was truncated."""
@@ -422,21 +358,6 @@ class Generation:
             number=self.rest.number,
             caught_up=True,
             backlog=self.is_backlog,
-        )
-
-    def _position(self, offset: int, marker: bytes, number: int) -> Position:
-        device, inode = self.identity
-        prefix = self._prefix if self._prefix.strip(b"\0") else b""
-        return Position(
-            offset=offset,
-            marker=marker,
-            number=number,
-            device=device,
-            inode=inode,
-            prefix_bytes=len(prefix),
-            prefix_digest=digest(prefix),
-            modified_ns=self.modified_ns,
-            directory=self.directory,
         )
 
     def _open_descriptor(self) -> int:

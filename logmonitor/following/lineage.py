@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.following.generation import Generation, Taken
-from logmonitor.following.place import directories_of, way_of
 from logmonitor.following.position import Identity, Position, holds
-from logmonitor.following.rotation import relatives
-from logmonitor.following.search import Found, Opened, Search, find, find_missed
+from logmonitor.following.search import Found, Opened, find, find_missed
+from logmonitor.following.surroundings import OutdatedError, Surroundings
 from logmonitor.following.unpacking import Unpacking, Verdict
 from logmonitor.records import Notice, NoticeKind
 
@@ -21,95 +19,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from logmonitor.following.roster import Roster
-    from logmonitor.following.rotation import Trace
     from logmonitor.following.trail import Trail
 
-_HISTORY: Final = 16
 _ATTEMPTS: Final = 20
 _MAX_OLD: Final = 32
 _UNSEEN: Final = "what was written after the last look at it is lost"
 _NOWHERE: Final = Position(offset=0, marker=b"")
 
 
-class OutdatedError(Exception):
-    """The file that was opened at a path stood there no more when its predecessors had been sought."""
+class Lineage(Surroundings):
+    """The generations of a path, and what becomes of them when it is rotated."""
 
-
-class Lineage:
-    """What stands at a path, what stood there and may still be written to, the oldest first, and what was read.
-
-    `way` are the places the path leads through, `history` the last generations that are over.
-    """
-
-    __slots__ = (
-        "_ended",
-        "_leaving",
-        "_path",
-        "_places",
-        "_roster",
-        "_seen",
-        "_trail",
-        "current",
-        "history",
-        "name",
-        "old",
-        "way",
-    )
+    __slots__ = ("_path",)
 
     def __init__(self, path: Path, *, trail: Trail, roster: Roster) -> None:
         """Begin with nothing at `path`."""
-        self.name: Final = os.path.abspath(path)  # noqa: PTH100 - a string, made once, for a stat each second
-        self.way: tuple[str, ...] = ()
-        self.current: Generation | None = None
-        self.old: list[Generation] = []
-        self.history: deque[Position] = deque(maxlen=_HISTORY)
+        super().__init__(path, trail=trail, roster=roster)
         self._path: Final = path
-        self._trail: Final = trail
-        self._roster: Final = roster
-        self._seen: frozenset[Trace] = frozenset()
-        self._leaving: list[Generation] = []
-        self._places: tuple[str, ...] = ()
-        self._ended: tuple[Generation, Position] | None = None
-
-    @property
-    def directories(self) -> tuple[str, ...]:
-        """The directories that the path leads through, as they really are."""
-        return directories_of(self.way)
-
-    @property
-    def generations(self) -> tuple[Generation, ...]:
-        """What is being read, the oldest first."""
-        return (*self.old, *((self.current,) if self.current else ()))
-
-    def position(self) -> Position | None:
-        """Say where the first line starts that has not been given out; None if no file was read yet."""
-        for generation in self._leaving:
-            if generation.pending:
-                return generation.given_position()
-        for index, generation in enumerate(self.old):
-            if generation.pending or not generation.is_exhausted:
-                return self._place(index)
-        for generation in reversed(self.generations):
-            if self._ended is not None and self._ended[0] is generation:
-                return self._ended[1]
-            if generation.is_given:
-                return generation.given_position()
-        first = next(iter(self.generations), None)
-        if first is not None and not (first.is_blank and self.history):
-            return first.given_position()
-        return self.history[-1] if self.history else None
-
-    def _place(self, index: int) -> Position:
-        """Say how far an old generation was given out; of one of which nothing is known, how far that before it was."""
-        position = self.old[index].given_position()
-        if position.is_known:
-            return position
-        if not index:
-            return self.history[-1] if self.history else position
-        previous = self.old[index - 1]
-        if self._ended is not None and self._ended[0] is previous:
-            return self._ended[1]
-        return self._place(index - 1)
 
     def say(self, kind: NoticeKind, detail: str, *, lost_bytes: int | None = None) -> None:
         """Give out a notice about the path."""
@@ -182,7 +108,7 @@ class Lineage:
         is_found = self._fill(previous, found, loss=detail)
         is_read = not is_found and not previous.offset and any(map(previous.is_copied_in, self.old))
         is_read |= found.is_spent if not previous.offset else False
-        is_read |= bool(found.missed) and not previous.is_known
+        is_read |= bool(found.relatives) and not previous.is_known
         if not is_found:
             previous.descriptor = None
         if previous is self.current:
@@ -303,23 +229,6 @@ class Lineage:
             self._roster.hold(generation.identity, self._trail)
         return verdict
 
-    def stands(self, generation: Generation) -> bool:
-        """Tell whether that generation is the one that stands at the path now."""
-        try:
-            status = os.stat(self.name)  # noqa: PTH116 - names are strings here
-        except OSError:
-            return False
-        return (status.st_dev, status.st_ino) == generation.identity
-
-    def _check(self, current: Generation | None, found: Found) -> None:
-        """Make sure that what was found came before the file at the path: that stood there meanwhile, as it was."""
-        if current is None or (self.stands(current) and current.begins_as_before()):
-            return
-        if not current.offset:
-            current.forget_beginning()
-        found.close()
-        raise OutdatedError
-
     def put_aside(self) -> None:
         """Close the current file's descriptor for now; the file is opened again, and known again, when it has grown."""
         if self.current is not None:
@@ -360,22 +269,6 @@ class Lineage:
         self._leaving = [one for one in (*self._leaving, generation) if one.pending]
         self._roster.release(generation.identity, generation.position())
         generation.close()
-
-    def resolve(self) -> None:
-        """Follow the path's links; where it leads to another directory than before, see who stands there."""
-        way = way_of(self.name)
-        if way == self.way:
-            return
-        known = (*self.directories, *self._roster.archives) if self.way else ()
-        seen = frozenset(
-            trace
-            for directory in {*directories_of(way), *self._roster.archives}.difference(known)
-            for place in way
-            for trace in relatives(directory, self._roster.names(directory), of=os.path.basename(place))  # noqa: PTH119
-        )
-        self._roster.lead(self._trail, way)
-        self.way = way
-        self._seen |= seen
 
     def reopened(self, descriptor: int, generation: Generation) -> None:
         """Take a descriptor for a generation that had been put aside."""
@@ -464,28 +357,6 @@ class Lineage:
         generation.unpacking = unpacking
         generation.known_bytes = 0
         return generation
-
-    def _search_since(self, position: Position, current: Generation | None, *, is_copied: bool) -> Search:
-        """Search for what came after a position, as if nothing had been seen before."""
-        since_ns = 0 if position.modified_ns is None else position.modified_ns + 1
-        return replace(self._search(current, since_ns, is_copied=is_copied), seen=frozenset())
-
-    def _search(self, current: Generation | None, since_ns: int, *, is_copied: bool) -> Search:
-        own = {generation.identity for generation in self.generations}
-        if current is not None:
-            own.add(current.identity)
-        way = tuple(dict.fromkeys((*way_of(self.name), *self.way)))
-        return Search(
-            names=tuple(dict.fromkeys(os.path.basename(place) for place in way)),  # noqa: PTH119
-            directories=tuple(dict.fromkeys((*directories_of(way), *self._places, *self._roster.archives))),
-            seen=self._seen,
-            generations=tuple(generation for generation in self.generations if generation is not current),
-            history=tuple(self.history),
-            current=current,
-            since_ns=since_ns,
-            is_copied=is_copied,
-            is_held=lambda identity: identity in own or self._roster.is_held(identity, self._trail),
-        )
 
 
 def _is_since(found: Found, position: Position) -> bool:

@@ -86,7 +86,7 @@ class Search:
     def knows(self, opened: Opened) -> bool:
         """Tell whether an open file is, or is a copy of, a generation that was read or is about to be."""
         size_bytes, current = opened.status.st_size, self.current
-        if current is not None and size_bytes <= current.size() and current.begins_as(opened.descriptor):
+        if current is not None and size_bytes <= current.size() and current.begins_as(opened.descriptor, size_bytes):
             return True
         return any(generation.is_copied_by(opened.descriptor, size_bytes) for generation in self.generations) or any(
             0 < position.offset <= size_bytes and holds(opened.descriptor, position) for position in self.history

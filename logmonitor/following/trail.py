@@ -4,50 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from logmonitor.following.generation import Generation
-from logmonitor.following.lineage import Lineage, OutdatedError
-from logmonitor.following.position import EXHAUSTED, MARKER_BYTES, Position, holds, open_log
+from logmonitor.following.lineage import Lineage
+from logmonitor.following.position import EXHAUSTED, holds, open_log
+from logmonitor.following.surroundings import OutdatedError
 from logmonitor.following.unpacking import Verdict
 from logmonitor.records import Notice, NoticeKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from logmonitor.following.pace import Beginning, Pace
     from logmonitor.following.roster import Roster
     from logmonitor.following.rotation import Trace
 
 _ATTEMPTS: Final = 20
 _WRITTEN_LATELY: Final = 2.0
 _MISSING: Final = "does not exist; is read from its beginning once it does"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How much is read in one turn, how long a line may be, and how long an old inode is kept once it is quiet."""
-
-    turn_bytes: int
-    cap_bytes: int
-    grace: float
-    tick: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beginning:
-    """Where to start in a file that is there already: at `position`, before the end, or with neither at its beginning.
-
-    `tail_bytes` says how much before that is read first, as backlog; None that the file is read from its beginning.
-    """
-
-    position: Position | None = None
-    tail_bytes: int | None = None
-
-    @property
-    def context_bytes(self) -> int:
-        """How much before a saved position is read first."""
-        return self.tail_bytes or 0
 
 
 class Trail:
@@ -274,7 +249,7 @@ class Trail:
         position = self._roster.recall((status.st_dev, status.st_ino))
         if position is not None and not holds(descriptor, position):
             position = None
-        is_replaced = position is None and previous is not None and _is_replaced(previous, descriptor)
+        is_replaced = position is None and previous is not None and previous.is_replaced_by(descriptor)
         if is_replaced and previous is not None:
             position = previous.position()
         generation = Generation(descriptor, status, path=self.path, now=now, position=position)
@@ -354,7 +329,7 @@ class Trail:
             return None
         if not generation.has_begun():
             return self._rest(generation, is_tick=is_tick)
-        return True if self._catch_missed(generation, now) or generation.is_blank else None
+        return True if self._catch_missed(generation, now) or generation.is_empty else None
 
     def _catch_missed(self, generation: Generation, now: float) -> bool:
         """Find what came and went in a file that was seen empty before what stands there; return whether any did.
@@ -429,14 +404,3 @@ class Trail:
         if self._refusal in EXHAUSTED:
             self._welcome()
         return True
-
-
-def _is_replaced(previous: Generation, descriptor: int) -> bool:
-    """Tell whether an open file takes the place of one that is gone and holds all that was read of it.
-
-    So does what rsync and editors leave: a new inode with the old lines and more.
-    """
-    if previous.offset < MARKER_BYTES:
-        return False
-    is_gone = previous.descriptor is None or not os.fstat(previous.descriptor).st_nlink
-    return is_gone and holds(descriptor, previous.position())
