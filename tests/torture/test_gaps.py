@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.torture.extent import FULL_ONLY, IS_FULL
+from tests.torture.extent import IS_FULL
 from tests.torture.numbered import Score, line, size_bytes
 from tests.torture.scene import Scene
 from tests.torture.writer import Kind, Writer
@@ -49,7 +49,6 @@ def test_lines_truncated_under_way_are_told_and_no_number_is_wrong(tmp_path: Pat
         assert sum(number or 0 for number in told) <= lost_bytes
 
 
-@FULL_ONLY
 def test_generations_deleted_while_it_was_dead_are_told_once(tmp_path: Path) -> None:
     """Killed, and rotated until its file is deleted, it says so once, without a number, and gives out all the rest."""
     with Scene(tmp_path, Kind.RENAME) as scene:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LASTING: Final = [kind for kind in Kind if kind is not Kind.TRUNCATE]
-LEFT_ALONE: Final = LASTING if IS_FULL else [Kind.SYMLINK, Kind.ELSEWHERE, Kind.RENAME_GZIP]
-STOPPED: Final = LASTING if IS_FULL else [Kind.RENAME, Kind.RENAME_TWICE, Kind.COPY]
-EVERY: Final = 1.0 if IS_FULL else 0.4
+LEFT_ALONE: Final = LASTING if IS_FULL else [Kind.ELSEWHERE, Kind.REGROW]
+STOPPED: Final = LASTING if IS_FULL else [Kind.RENAME, Kind.COPY, Kind.SYMLINK, Kind.NO_APPEND]
+KILLED: Final = LASTING if IS_FULL else [Kind.RENAME_TWICE, Kind.RENAME_GZIP, Kind.COPY_TWICE, Kind.COPY_ELSEWHERE]
+KILLED_AGAIN: Final = LASTING if IS_FULL else [Kind.COPY_GZIP]
+EVERY: Final = 1.0 if IS_FULL else 0.3
 ROTATIONS: Final = 9 if IS_FULL else 5
 
 
@@ -77,8 +79,7 @@ def test_follower_that_was_stopped_at_a_rotation_loses_no_line(tmp_path: Path, k
         assert_nothing_is_lost(scene)
 
 
-@FULL_ONLY
-@pytest.mark.parametrize("kind", LASTING)
+@pytest.mark.parametrize("kind", KILLED)
 def test_follower_that_was_killed_loses_no_line(tmp_path: Path, kind: Kind) -> None:
     """Killed, and started two rotations later, it gives out each line once, whole and in order."""
     with Scene(tmp_path, kind) as scene:
@@ -90,8 +91,7 @@ def test_follower_that_was_killed_loses_no_line(tmp_path: Path, kind: Kind) -> N
         assert_nothing_is_lost(scene)
 
 
-@FULL_ONLY
-@pytest.mark.parametrize("kind", LASTING)
+@pytest.mark.parametrize("kind", KILLED_AGAIN)
 def test_follower_killed_again_and_again_loses_no_line(tmp_path: Path, kind: Kind) -> None:
     """Killed at any moment and started at once, again and again, it gives out each line once, whole and in order."""
     chance = random.Random(6)  # noqa: S311 - the same moments each time, not a secret
