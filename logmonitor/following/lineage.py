@@ -177,6 +177,19 @@ class Lineage(Surroundings):
         return False
 
     def catch_missed(self, current: Generation, now: float) -> bool:
+        """Find what came and went in a file that was seen empty before what stands there; return whether any did.
+
+        In one that has been renamed since, nothing did.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.add_missed(current, now)
+            except OutdatedError:
+                if not self.stands(current):
+                    break
+        return False
+
+    def add_missed(self, current: Generation, now: float) -> bool:
         """Find generations that came and went since the file at the path was seen empty; return whether any did.
 
         If that is still the same file, they are copies of what stood in it.

@@ -119,7 +119,7 @@ class Trail:
         if current is None or current.identity != (status.st_dev, status.st_ino):
             return self._read(now, is_tick=is_tick)
         if current.is_blank and current.signature not in {None, signature}:
-            self._catch_missed(current, now)
+            self.lineage.catch_missed(current, now)
         changed_at = now if current.signature != signature else current.changed_at
         offset = current.offset
         more = self._read(now, is_tick=is_tick)
@@ -256,7 +256,7 @@ class Trail:
         if is_replaced and previous is not None:
             previous.continue_in(generation)
         if previous is None and position is None:
-            self.lineage.catch_missed(generation, now)
+            self.lineage.add_missed(generation, now)
         self.lineage.set_aside(now, generation)
         self.lineage.enter(generation)
 
@@ -329,20 +329,7 @@ class Trail:
             return None
         if not generation.has_begun():
             return self._rest(generation, is_tick=is_tick)
-        return True if self._catch_missed(generation, now) or generation.is_empty else None
-
-    def _catch_missed(self, generation: Generation, now: float) -> bool:
-        """Find what came and went in a file that was seen empty before what stands there; return whether any did.
-
-        In one that has been renamed since, nothing did.
-        """
-        for _ in range(_ATTEMPTS):
-            try:
-                return self.lineage.catch_missed(generation, now)
-            except OutdatedError:
-                if not self.lineage.stands(generation):
-                    break
-        return False
+        return True if self.lineage.catch_missed(generation, now) or generation.is_empty else None
 
     def _rest(self, generation: Generation, *, is_tick: bool) -> bool:
         """Leave a file alone that is still empty."""
