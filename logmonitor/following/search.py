@@ -98,8 +98,8 @@ class Found:
     """What a search found, open: the file that holds the rest, and what came after it, in order.
 
     Where there is no such file, `archives` may hold the rest, the likeliest first: that is known once they have been
-    unpacked so far. What came after them is sought then. `relatives` are the log's relatives as they stood. It
-    `is_spent` where only a file holds the rest that was read to its end before.
+    unpacked so far. What came after them is sought then. `relatives` are the log's relatives as they stood, but those
+    that were empty. It `is_spent` where only a file holds the rest that was read to its end before.
     """
 
     rest: Opened | None = None
@@ -202,7 +202,9 @@ class _Listing:
         A listing during which files are renamed may lack one, or have one twice.
         """
         again = list_siblings(self._search.directories, is_wanted=self._is_wanted)
-        relatives = frozenset(sibling.trace for sibling in self.siblings if self._search.is_relative(sibling.name))
+        relatives = frozenset(
+            sibling.trace for sibling in self.siblings if sibling.size_bytes and self._search.is_relative(sibling.name)
+        )
         found = Found(
             rest=rest,
             archives=tuple(archives),
