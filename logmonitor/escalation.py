@@ -43,7 +43,7 @@ class Letterbox(Protocol):
     """As much of the outbox as an escalation needs."""
 
     def waiting(self) -> tuple[Letter, ...]:
-        """Return what is not delivered, the most urgent first, else the oldest."""
+        """Return what is not delivered and still of use, the most urgent first, else the oldest."""
 
     def refused(self) -> tuple[Letter, ...]:
         """Return what the chat has refused, or had for too long, of late."""
@@ -180,7 +180,7 @@ class Escalation:
         if failing_since is not None and now - written >= TRIAL_SECONDS:
             since = min(since, failing_since)
         since = float("-inf") if is_given_up else since
-        if now - since < self._soonest or self._admins_of(letter) == frozenset() or self._is_expired(letter):
+        if now - since < self._soonest or self._admins_of(letter) == frozenset():
             return False
         passed = self._passed(letter)
         first = next((one for other, one in enumerate(self._standings) if other not in passed), None)
@@ -206,9 +206,6 @@ class Escalation:
     def _admins_of(self, letter: Letter) -> frozenset[str] | None:
         names = self._admins_behind(letter.to)
         return None if names is None else frozenset(names)
-
-    def _is_expired(self, letter: Letter) -> bool:
-        return letter.expires_at is not None and letter.expires_at <= self._clock.now()
 
     async def _try(self, index: int, batch: Sequence[Letter]) -> None:
         """Send what several letters say, once; what then is not taken waits on."""
