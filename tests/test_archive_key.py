@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from logmonitor.cli.row import Row
+
 LOGIN = "22:44:35 INFO StarterBot Contact<Bob> login\n"
 LOGOUT = "22:44:36 INFO StarterBot Contact<Bob> logout\n"
 LOST = "bob has been logged out; its login QR follows as soon as its log shows one"
@@ -74,7 +76,7 @@ def test_check_tells_of_each_archive_whether_it_can_be_read(tmp_path: Path) -> N
     (tmp_path / "old").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     path = tmp_path / "alice.toml"
-    rows = []
+    rows: list[Row] = []
     for archive in ("old", "loop"):
         path.write_text(TEXT.format(archive=archive))
         rows += archive_rows(load(path).watches[0])
