@@ -20,13 +20,11 @@ class Manner:
     """How a log is rotated and written: renamed, copied and truncated, or a link that is led to another file.
 
     A copy or the renamed file goes into another directory if `is_elsewhere`, and is packed in the end if `is_packed`.
-    A writer that does not append goes on where it was in a file that was truncated.
     """
 
     form: str
     is_elsewhere: bool = False
     is_packed: bool = False
-    is_appending: bool = True
 
 
 class World:
@@ -178,8 +176,7 @@ class World:
         link.rename(self.log)
 
     def _open(self) -> int:
-        append = os.O_APPEND if self._manner.is_appending else 0
-        return os.open(self.log, os.O_WRONLY | append | os.O_CREAT, 0o644)
+        return os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def _reopen(self) -> None:
         os.close(self.descriptor)
