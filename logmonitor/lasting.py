@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.audit import ANCHOR_OWNER, Audit
@@ -40,8 +41,10 @@ class Lasting:
         Raises:
             StoreError: the store is another program's, or a newer version's.
         """
+        is_missing = _is_missing(config)
         self.store = _opened(config.bot.store)
         self._is_refused = self.store.is_refused
+        self._is_begun_anew = is_missing and not self._is_refused
         self._outage = Outage(is_told=self._is_refused)
         self.audit = Audit(
             config.security.audit,
@@ -88,10 +91,17 @@ class Lasting:
                 sentences.append(
                     translate(
                         "the store was damaged and has been set aside as {name}: grants, denials and enrolled"
-                        " authenticators in it hold no more"
+                        " authenticators in it hold no more, and what happened before this start may not be told"
                     ).format(name=copies[-1].name)
                 )
                 view.put(_TOLD, copies[-1].name)
+            elif self._is_begun_anew and self.store.path is not None:
+                sentences.append(
+                    translate(
+                        "the store {name} was gone and is begun anew: grants, denials and enrolled authenticators in it"
+                        " hold no more, and what happened before this start may not be told"
+                    ).format(name=self.store.path.name)
+                )
         except StoreError as error:
             _log.error("%s", error)
         return tuple(sentences)
@@ -146,6 +156,12 @@ class Lasting:
 
     def _copies(self) -> tuple[Path, ...]:
         return set_aside_before(self.store.path) if self.store.path is not None else ()
+
+
+def _is_missing(config: Config) -> bool:
+    """Tell whether there is no store though there was one: each start makes the audit too, and it is still there."""
+    store, audit = config.bot.store, config.security.audit
+    return store is not None and audit is not None and not os.path.lexists(store) and os.path.lexists(audit)
 
 
 def _opened(path: Path | None) -> Store:

@@ -52,6 +52,18 @@ def test_store_that_was_set_aside_is_told_once(tmp_path: Path) -> None:
         assert row.startswith("store: was damaged, and set aside as alice.db.corrupt-")
 
 
+def test_store_that_is_gone_is_told_once(tmp_path: Path) -> None:
+    """Where a start finds the audit of one before and no store, it tells; neither the first start does nor the next."""
+    with Lasting(config(tmp_path)) as lasting:
+        assert lasting.news(START, str) == ()
+    (tmp_path / "alice.db").unlink()
+    with Lasting(config(tmp_path)) as lasting:
+        (sentence,) = lasting.news(START, str)
+        assert sentence.startswith("the store alice.db was gone and is begun anew: ")
+    with Lasting(config(tmp_path)) as lasting:
+        assert lasting.news(START, str) == ()
+
+
 def test_key_that_others_can_read_opens_nothing_and_is_told(tmp_path: Path) -> None:
     """A key file of the wrong mode is not used, and that is said at the start and in `status`."""
     make_key_file(tmp_path / "alice.key")
