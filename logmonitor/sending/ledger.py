@@ -205,8 +205,9 @@ class Ledger:
             return None
         self._version = version
         new = tuple(letter for letter in waiting if letter.id in self._failed and letter.id not in self._stored)
+        there = {letter.id for letter in waiting}
+        gone = (self._stored - there) | (self._failed - failed - there)
         self._failed = set(failed)
-        gone = self._stored - {letter.id for letter in waiting}
         self._stored = (self._stored - gone) | {letter.id for letter in new}
         return Changes(gone=frozenset(gone), new=new)
 

@@ -70,8 +70,9 @@ class Postbox:
         return self.lanes.count() + len(self._claimed)
 
     def letters(self) -> tuple[Letter, ...]:
-        """Return what is not delivered yet, whoever may send it."""
-        return (*self.lanes.waiting(), *self._claimed.values())
+        """Return what is not delivered yet, whoever may send it, but for what has failed and is claimed after all."""
+        claimed = (letter for id_, letter in self._claimed.items() if id_ not in self._claimed_late)
+        return (*self.lanes.waiting(), *claimed)
 
     def is_claimed(self) -> bool:
         """Tell whether somebody else sends anything now."""
@@ -189,14 +190,19 @@ class Postbox:
         changes = self._ledger.changes()
         if changes is None:
             return
-        for letter in self.lanes.take(lambda one: one.id in changes.gone):
+
+        def is_gone(letter: Letter) -> bool:
+            return letter.id in changes.gone
+
+        for letter in (*self.lanes.take(is_gone), *self._take_claimed(is_gone)):
             _log.info("message %d to %s was dropped on the command line", letter.id, letter.to)
-        known = {letter.id for letter in self.letters()}
+        known = {letter.id for letter in self.letters()} | self._claimed.keys()
         for letter in changes.new:
+            self._refused.pop(letter.id, None)
+            self._retried_at[letter.id] = self._monotonic()
             if letter.id not in known:
-                self._refused.pop(letter.id, None)
-                self._retried_at[letter.id] = self._monotonic()
                 self.post(timed(letter))
+        self._claimed_late -= changes.gone | {letter.id for letter in changes.new}
         self.failed = self._ledger.read(lambda letters: letters.count_failed(), self.failed)
         self.progress.set()
 
@@ -214,7 +220,7 @@ class Postbox:
         if letter is None:
             return None
         lane = self.lanes.of(letter.to)
-        if lane.sending is not letter:
+        if lane.sending is not letter or lane.claimed:  # one that was given back waits beside its last attempt
             lane.take(lambda one: one.id == id_)
         elif not lane.claim():
             return None
@@ -227,11 +233,11 @@ class Postbox:
 
     def give_back(self, letter: Letter) -> None:
         """Let the chat try a letter again that was claimed, unless nobody wants it any more."""
-        claimed = self._claimed.pop(letter.id, None)
+        claimed, is_late = self._claimed.pop(letter.id, None), letter.id in self._claimed_late
+        self._claimed_late.discard(letter.id)
         if claimed is None:
             return
-        if claimed.id in self._claimed_late:
-            self._claimed_late.discard(claimed.id)
+        if is_late:
             self._refused[claimed.id] = claimed, self._monotonic()
         elif self.is_expired(claimed):
             self.discard(claimed, "it is of no use any more")
@@ -254,8 +260,9 @@ class Postbox:
         self.progress.set()
 
     def unclaim(self, letter: Letter) -> None:
-        """Note that the chat had taken a letter before it could be claimed."""
+        """Note that the chat had taken a letter before it could be claimed, or given back."""
         self._claimed.pop(letter.id, None)
+        self.lanes.of(letter.to).take(lambda one: one.id == letter.id)
 
     def _take_claimed(self, fits: Callable[[Letter], bool]) -> list[Letter]:
         """Take out what is claimed and fits, so that nobody wants it any more; what was refused is offered no more."""
