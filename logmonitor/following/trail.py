@@ -129,7 +129,7 @@ class Trail:
         current.is_settled = current.signature == signature and current.offset == offset and not more
         current.signature = signature
         current.modified_ns = status.st_mtime_ns
-        current.known_bytes = max(current.known_bytes, status.st_size)
+        current.known_bytes = max(current.offset, min(status.st_size, current.size()))
         return more
 
     # What stands at the path
