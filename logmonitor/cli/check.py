@@ -14,6 +14,7 @@ from logmonitor.cli.check_fallback import fallback_rows
 from logmonitor.cli.check_lasting import lasting_rows
 from logmonitor.cli.check_logs import log_rows
 from logmonitor.cli.row import Row, counted, printer, reason_of, user_name
+from logmonitor.cli.telling import tell
 from logmonitor.config import build_operations, build_transport, load
 from logmonitor.errors import ConfigurationError, RefusedPatternError
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         findings = str(error).splitlines()
         for finding in findings:
             show(Row(subject="configuration", text=finding, remedy=""))
-        print(f"{counted(len(findings))} in the configuration; nothing else was looked at.")
+        tell(f"{counted(len(findings))} in the configuration; nothing else was looked at.")
         return 1 if isinstance(error, RefusedPatternError) else 2
     contacts = {name for operation in operations for name in (*(operation.config.admins or ()), *operation.contacts)}
     contacts.update(channel.admin for channel in config.second_channels)
@@ -67,9 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         show(row)
         found += row.remedy is not None
     if found:
-        print(f"{counted(found)}; once mended, check again.")
+        tell(f"{counted(found)}; once mended, check again.")
         return 1
-    print(f"Nothing stands in the way of: {shlex.join(('logmonitor', 'run', str(config.path)))}")
+    tell(f"Nothing stands in the way of: {shlex.join(('logmonitor', 'run', str(config.path)))}")
     return 0
 
 

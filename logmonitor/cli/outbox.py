@@ -65,9 +65,9 @@ def _show(config: Config, letters: tuple[Undelivered, ...], *, is_json: bool) ->
             print(visible(_row(letter, config, now=now), one_line=True))
     failed = sum(letter.failed_at is not None for letter in letters)
     if not letters and not is_json:
-        print("nothing waits to be sent, and nothing failed")
+        tell("nothing waits to be sent, and nothing failed")
     if failed and not is_json:
-        print("`logmonitor outbox --retry ID` has one sent after all, `--drop ID` forgets it")
+        tell("`logmonitor outbox --retry ID` has one sent after all, `--drop ID` forgets it")
     return 1 if failed else 0
 
 
@@ -140,7 +140,7 @@ def _found(path: Path, id_: int) -> Undelivered:
 def _told(id_: int, text: str, *, is_done: bool) -> int:
     if not is_done:
         raise _unknown(id_)
-    print(visible(text, one_line=True))
+    tell(visible(text, one_line=True))
     return 0
 
 
