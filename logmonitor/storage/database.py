@@ -137,7 +137,7 @@ class Database:
             with self._transaction():
                 yield
         finally:
-            self._connection.execute("PRAGMA synchronous = FULL")
+            self._undo_quickness()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -239,6 +239,14 @@ class Database:
                     self._connection.execute(statement)
         except sqlite3.Error as error:
             self._distrust(error)
+
+    def _undo_quickness(self) -> None:
+        """Have the next transaction wait for the disk; where that cannot be, there is none."""
+        try:
+            self._connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error as error:
+            if self._damage is None:
+                self._distrust(error)
 
     def _require_same_file(self) -> None:
         """Refuse to go on with a file that the next start would not find."""

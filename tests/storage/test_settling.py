@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from logmonitor.checkpoint import Checkpoint, Draft
+from logmonitor.errors import StoreError
 from logmonitor.store import Store
 from tests.outbox_bench import Chat, outbox_of
 
@@ -61,6 +64,22 @@ def test_transaction_waits_for_the_disk_unless_it_is_quick(path: Path) -> None:
         store.view("one").put("a", "1")
         seen.append(pace(store))
     assert seen == [FULL, FULL, NORMAL, NORMAL, FULL, FULL, FULL]
+
+
+@pytest.mark.parametrize("denied", [{"COMMIT", "ROLLBACK"}, {"synchronous"}])
+def test_store_that_might_not_wait_for_the_disk_any_more_is_not_used(path: Path, denied: set[str]) -> None:
+    """Where what was quick cannot be ended nothing is written any more, and nobody hears it from SQLite itself."""
+
+    def say(_action: int, what: str | None, value: str | None, *_: object) -> int:
+        is_denied = what in denied and value != "NORMAL"
+        return sqlite3.SQLITE_DENY if is_denied else sqlite3.SQLITE_OK
+
+    with Store(path) as store:
+        store._database._connection.set_authorizer(say)  # type: ignore[union-attr]  # noqa: SLF001  # no disk fails so
+        with suppress(StoreError), store.quick_transaction():
+            store.view("one").put("a", "1")
+        with pytest.raises(StoreError, match="is not used any more"):
+            store.view("one").put("b", "1")
 
 
 def test_settling_writes_once(path: Path) -> None:
