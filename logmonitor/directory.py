@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
+CHECKS: Final = 7
+"""How often it is asked again, after a login, who has the number by which somebody was found: for some 20 minutes."""
+
 _FIRST_PAUSE: Final = 10.0
 _LONGEST_PAUSE: Final = 600.0
 
@@ -35,7 +38,8 @@ class Directory:
     What the chat has answered last holds. After a login an admin stays who he was until the chat has answered anew, so
     that nobody is a stranger meanwhile; once it answers that it does not know him, or knows several, he has no rights
     from then on, for the contact may be gone. A chat may know its contacts only some time after a login: so it is asked
-    again, ever more seldom, until it finds him, and what is to be sent to him waits.
+    again, ever more seldom, until it finds him, and what is to be sent to him waits. Whom it found by a number, which
+    is its owner's to choose, it is asked for again some times too: whoever was meant may not have been there yet.
 
     It can be sent to like the chat it stands for: what is addressed to a configured name goes to the contact behind it.
     """
@@ -68,15 +72,16 @@ class Directory:
         return self._transport.limits
 
     async def run(self) -> None:
-        """Ask the chat for every name now and after each `renew`, in between for those it does not know."""
+        """Ask the chat for every name now and after each `renew`, in between for those it may answer otherwise for."""
         names, times = self._names, 0
         while True:
             self._renewed.clear()
             await self.look_up(names)
-            if await self._is_renewed_within(self._pause(times) if self.unknown else None):
+            names = self._names & (self.unknown.keys() | (self._found_by_number() if times < CHECKS else set()))
+            if await self._is_renewed_within(self._pause(times) if names else None):
                 names, times = self._names, 0
             else:
-                names, times = frozenset(self.unknown), times + 1
+                times += 1
 
     def renew(self) -> None:
         """Have everybody looked up anew: the account has logged in."""
@@ -166,6 +171,10 @@ class Directory:
         """Return once the chat can be reached, at once where it does not say."""
         if isinstance(self._transport, CanWait):
             await self._transport.wait_until_up()
+
+    def _found_by_number(self) -> set[str]:
+        """Return the names that lead to a contact by what this has chosen itself."""
+        return {name for name, sender in self._found.items() if name not in (sender.id, sender.alias)}
 
     async def _is_renewed_within(self, seconds: float | None) -> bool:
         """Wait for the next `renew`, for so long at most; tell whether it came."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logmonitor import Health, RejectedError, Sender, TransportError
-from logmonitor.directory import Directory, pause_after
+from logmonitor.directory import CHECKS, Directory, pause_after
 from logmonitor.testing import ADMIN, MemoryTransport
 
 if TYPE_CHECKING:
@@ -88,14 +88,14 @@ class Late(MemoryTransport):
 
     def __init__(self, times: int) -> None:
         """Know nobody so many times."""
-        super().__init__(ADMIN, Sender(id="keeper-id", weixin="Keeper"))
+        super().__init__(ADMIN, Sender(id="keeper-id", alias="Keeper"))
         self.asked: list[str] = []
         self.times = times
 
     async def resolve(self, who: str, /) -> Sender:
         """Know nobody but the keeper at first."""
         self.asked.append(who)
-        if who == "AdminWeixin" and self.asked.count(who) <= self.times:
+        if who == "admin" and self.asked.count(who) <= self.times:
             raise RejectedError("2 contacts fit" if self.times % 2 else "no contact fits")
         return await super().resolve(who)
 
@@ -116,16 +116,16 @@ async def test_directory_asks_again_for_whom_the_chat_does_not_know_yet(
 ) -> None:
     """Who is unknown or ambiguous is asked for alone, again and again, until he is found, which is told once."""
     transport, pauses = Late(times), list[int]()
-    directory = Directory(transport, ["AdminWeixin", "Keeper"], pause=recorded_pauses(pauses))
+    directory = Directory(transport, ["admin", "Keeper"], pause=recorded_pauses(pauses))
     caplog.set_level(logging.INFO)
     async with running(directory):
-        await until(lambda: directory.found(["AdminWeixin"]))
-        await directory.send("AdminWeixin", "hello")
-    assert transport.asked == ["AdminWeixin", "Keeper", *["AdminWeixin"] * times]
+        await until(lambda: directory.found(["admin"]))
+        await directory.send("admin", "hello")
+    assert transport.asked == ["Keeper", "admin", *["admin"] * times]
     assert pauses == list(range(times))
     assert transport.sent == [("admin-id", "hello")]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
-    assert caplog.messages[1] == "admin AdminWeixin is known to the chat now"
+    assert caplog.messages[1] == "admin admin is known to the chat now"
 
 
 async def test_directory_asks_for_everybody_after_a_login() -> None:
@@ -136,16 +136,57 @@ async def test_directory_asks_for_everybody_after_a_login() -> None:
         pauses.append(times)
         return 3600.0
 
-    directory = Directory(transport, ["AdminWeixin", "Keeper"], pause=pause)
+    directory = Directory(transport, ["admin", "Keeper"], pause=pause)
     async with running(directory):
         await directory.wait_until_looked_up()
-        assert directory.found(["AdminWeixin"]) == ()
+        assert directory.found(["admin"]) == ()
         directory.renew()
         await until(lambda: len(transport.asked) == 4)
         directory.renew()
         await until(lambda: len(transport.asked) == 6)
-    assert transport.asked == ["AdminWeixin", "Keeper"] * 3
+    assert transport.asked == ["Keeper", "admin"] * 3
     assert pauses == [0]
+
+
+class Growing(MemoryTransport):
+    """A chat that lists its contacts one after another; `asked` is how often it was asked."""
+
+    def __init__(self) -> None:
+        """List a stranger alone, whose number is the alias of an admin."""
+        super().__init__(Sender(id="stranger-id", weixin="admin"))
+        self.asked = 0
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Count who asks."""
+        self.asked += 1
+        return await super().resolve(who)
+
+
+async def test_directory_leaves_a_number_that_may_be_a_stranger_s() -> None:
+    """Who bears a name as his number gets nothing any more, and may nothing, once whom it means may be another."""
+    transport = Growing()
+    directory = Directory(transport, ["admin"], pause=lambda _: 0.0)
+    async with running(directory):
+        await until(lambda: directory.found(["admin"]))
+        transport.contacts = (*transport.contacts, ADMIN)
+        await until(lambda: directory.unknown)
+        assert (directory.found(["admin"]), directory.names_of("stranger-id")) == ((), ("stranger-id",))
+        with pytest.raises(TransportError, match="is unknown to the chat so far"):
+            await directory.send("admin", "a QR")
+    assert transport.sent == []
+
+
+async def test_directory_asks_for_a_number_some_times_only() -> None:
+    """Who was found by his number is asked for for a while after a login; by an id or alias not again."""
+    transport, pauses = Growing(), list[int]()
+    directory = Directory(transport, ["admin", "stranger-id"], pause=recorded_pauses(pauses))
+    async with running(directory):
+        await until(lambda: transport.asked == CHECKS + 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        directory.renew()
+        await until(lambda: transport.asked == 2 * (CHECKS + 2))
+    assert pauses == [*range(CHECKS)] * 2
 
 
 def test_directory_asks_ever_more_seldom() -> None:
