@@ -143,12 +143,9 @@ class Overview:
                     count=delivery.unsaved, reason=delivery.store_failure
                 )
             )
-        if delivery.failed or delivery.dropped:
-            rows.append(
-                _("messages given up: {count}; `logmonitor outbox` shows them").format(
-                    count=delivery.failed + delivery.dropped
-                )
-            )
+        if delivery.failed:
+            row = _("messages given up: {count}; `logmonitor outbox` shows them")
+            rows.append(row.format(count=delivery.failed))
         rows.extend(self.escalation.rows(_))
         return rows
 

@@ -331,7 +331,7 @@ class Delivery:
 
     `waiting` counts messages; `failing_for` is how many seconds the chat has taken nothing, None while it takes what it
     is given, and `reason` the last failure. `failed` counts messages given up, as far as they are known, `dropped`
-    those for which there was no room since the start, `alerts` those to whoever was sent most of them,
+    those among them for which there was no room since the start, `alerts` those to whoever was sent most of them,
     `sent_last_hour` and `sent_in_period` what the chat has taken, by the hour and by the period of its limits.
     `paused_for` is for how many seconds it is let be, since it was sent too much, None if it is not; `unanswered` are
     conversations that get no more until something comes from there. `unsaved` counts what waits and is in memory only,

@@ -386,7 +386,7 @@ def test_outbox_drops_the_oldest_of_the_least_urgent_when_full(caplog: pytest.Lo
         outbox.put("admin", "digest", priority=Priority.DIGEST)
         clock.time = 61.0
         outbox.put("admin", "QR", priority=Priority.QR)
-        assert (outbox.delivery().waiting, outbox.dropped) == (2, 3)
+        assert (outbox.delivery().waiting, outbox.dropped, outbox.failed) == (2, 3, 3)
         assert await _deliver(outbox)
         assert _texts(chat) == ["QR", "[12:00] reply"]
 

@@ -379,12 +379,17 @@ def test_outbox_begins_with_the_most_urgent_and_newest_where_too_much_waited(
         with Store(path) as store:
             chat = Chat()
             outbox = outbox_of(chat, letters=store.letters, max_waiting=3)
-            assert (outbox.delivery().waiting, outbox.dropped) == (3, 3)
+            assert (outbox.delivery().waiting, outbox.dropped, outbox.failed) == (3, 3, 3)
             assert [(one.id, one.reason) for one in store.letters.undelivered() if one.failed_at] == [
                 (id_, "too many messages were waiting") for id_ in (1, 3, 4)
             ]
             assert await deliver(outbox)
             assert chat.texts == ["1", "4", "5"]
+            with Store(path) as command_line:
+                command_line.letters.remove(1)
+            async with running(outbox):
+                await until(lambda: outbox.failed == 2)
+            assert outbox.dropped == 3
             assert "over 3 messages waited to be sent; 3 were dropped" in caplog.text
 
     run(story())

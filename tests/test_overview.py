@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from logmonitor.errors import RejectedError
 from logmonitor.operation import Operation, OperationConfig
 from logmonitor.records import Health
 from logmonitor.testing import MemoryTransport
@@ -152,6 +153,20 @@ async def test_status_tells_that_the_chat_is_down(tmp_path: Path, age: timedelta
         chat.receive("status")
         ((_to, content),) = await chat.wait_for(1)
     assert str(content).splitlines()[1] == row
+
+
+async def test_status_tells_of_what_failed_for_good(tmp_path: Path) -> None:
+    """What the chat has refused is counted, with the command that shows it; while there is none, nothing is said."""
+    config = configuration(tmp_path, watches=())
+    for each, row in (
+        (config, "messages given up: 1; `logmonitor outbox` shows them"),
+        (chinese(config), "放弃发送的消息：1 条，用 `logmonitor outbox` 查看"),
+    ):
+        async with serving(each) as chat:
+            await ready(chat)
+            chat.fail_next(RejectedError("no such contact"))
+            chat.receive("status")
+            assert await status_until(chat, row)
 
 
 async def test_status_goes_on_where_an_operations_own_code_fails(caplog: pytest.LogCaptureFixture) -> None:

@@ -134,6 +134,7 @@ class Postbox:
         kept, dropped = ranked[: self._max_waiting], ranked[self._max_waiting :]
         if dropped:
             self._ledger.give_up_all(dropped, _NO_ROOM)
+            self.failed += len(dropped)
             self.dropped += len(dropped)
             _log.warning("over %d messages waited to be sent; %d were dropped", self._max_waiting, len(dropped))
         for letter in sorted(kept, key=lambda letter: letter.id):
@@ -279,6 +280,7 @@ class Postbox:
         if dropped is None:
             return
         self._ledger.give_up(dropped, _NO_ROOM)
+        self.failed += 1
         self.dropped += 1
         self._drop_reports, admitted = admit(self._drop_reports, self._monotonic())
         if admitted:
