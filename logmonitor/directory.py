@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from logmonitor.contact import find_contact
 from logmonitor.errors import RejectedError, TransportError
+from logmonitor.isolation import isolated
 from logmonitor.records import Health
 from logmonitor.transport import CanRecall, CanWait
 
@@ -187,16 +188,18 @@ class Directory:
 
     async def _is_answered(self, name: str, told: set[str]) -> bool:
         """Ask for a name; tell whether the chat could be asked. Why not is logged unless it was `told` before."""
-        try:
+        failures: list[Exception] = []
+        with isolated(failures.append):
             await self._resolve(name)
-        except RejectedError:
-            return True
-        except TransportError as error:
-            level = logging.DEBUG if str(error) in told else logging.WARNING
-            told.add(str(error))
-            _log.log(level, "cannot look up admin %s yet: %s", name, error)
-            return False
-        return True
+        match next(iter(failures), None):
+            case None | RejectedError():
+                return True
+            case error:
+                level = logging.DEBUG if str(error) in told else logging.WARNING
+                told.add(str(error))
+                trace = None if isinstance(error, TransportError) else error  # that is a fault of the chat's own code
+                _log.log(level, "cannot look up admin %s yet: %s", name, error, exc_info=trace)
+                return False
 
     async def _find(self, name: str) -> Sender:
         """Ask for a name, unless it was asked for and is unknown, so that it is asked for again in time."""

@@ -20,7 +20,7 @@ from logmonitor.records import Attachment, EventKind, MessageKey, Priority
 from logmonitor.self_log import SelfLog
 from logmonitor.sending.gate import Verdict
 from logmonitor.session import loss_id
-from logmonitor.transport import CanReportOwnEvents
+from logmonitor.transport import CanReportOwnEvents, is_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ class OwnAccount:
 
     def verdict(self, to: str, key: MessageKey, /) -> Verdict:
         """Tell what becomes of a message now; one about this account waits while the chat could be given it."""
-        if key.watch == self._name and self._transport.health().is_up:
+        if key.watch == self._name and is_up(self._transport):
             return Verdict.WAIT
         return Verdict.SEND if self._others is None else self._others.verdict(to, key)
 

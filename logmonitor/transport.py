@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from logmonitor.isolation import isolated
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
@@ -84,6 +86,15 @@ class Transport(Protocol):
 
     def health(self) -> Health:
         """Whether the chat can be reached now."""
+
+
+def is_up(transport: Transport, /) -> bool:
+    """Tell whether a chat can be reached now; one whose own code fails over the question cannot."""
+    answers: list[bool] = []
+    failures: list[Exception] = []  # told by whoever sends by it
+    with isolated(failures.append):
+        answers.append(transport.health().is_up)
+    return any(answers)
 
 
 @runtime_checkable

@@ -207,6 +207,33 @@ async def test_directory_asks_again_what_could_not_be_asked(caplog: pytest.LogCa
     assert caplog.messages == ["cannot look up admin AdminWeixin yet: not connected"]
 
 
+class Broken(MemoryTransport):
+    """A chat whose own code fails over a name, once."""
+
+    def __init__(self) -> None:
+        """Have not failed."""
+        super().__init__()
+        self.has_failed = False
+
+    async def resolve(self, who: str, /) -> Sender:
+        """Fail, then answer."""
+        if not self.has_failed:
+            self.has_failed = True
+            raise AttributeError("no such thing")
+        return await super().resolve(who)
+
+
+async def test_directory_outlives_a_chat_that_fails_over_a_name(caplog: pytest.LogCaptureFixture) -> None:
+    """What a chat's own code raises ends nothing: it is logged with where it came from, and the chat asked again."""
+    directory = Directory(Broken(), ["AdminWeixin"], retry_seconds=0.0)
+    async with asyncio.timeout(10):
+        await directory.look_up()
+    assert directory.found(["AdminWeixin"]) == (ADMIN,)
+    assert [(one.levelname, one.getMessage(), one.exc_info is None) for one in caplog.records] == [
+        ("WARNING", "cannot look up admin AdminWeixin yet: no such thing", False)
+    ]
+
+
 class Moving(MemoryTransport):
     """A chat whose contacts have other ids after each login, and that can be held up."""
 

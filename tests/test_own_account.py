@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from logmonitor import EventKind, Health, MessageKey, OperationConfig, Priority, Qr
+from logmonitor.clock import SystemClock
 from logmonitor.config import FallbackConfig, RescueConfig, WatchConfig
 from logmonitor.directory import Directory
 from logmonitor.errors import StoreError
+from logmonitor.escalating.assembly import make_escalation
 from logmonitor.outbox import Outbox
 from logmonitor.own_account import OwnAccount
 from logmonitor.records import Attachment, Receipt
@@ -52,7 +54,7 @@ class Account(MemoryTransport):
     def __init__(self) -> None:
         """Have nothing to tell."""
         super().__init__()
-        self.is_up = False
+        self.is_up = self.is_broken = False
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._up = asyncio.Event()
 
@@ -78,7 +80,9 @@ class Account(MemoryTransport):
             self._events.task_done()
 
     def health(self) -> Health:
-        """Tell whether the account is logged in."""
+        """Tell whether the account is logged in, or fail over it."""
+        if self.is_broken:
+            raise AttributeError("no such account")
         return Health(is_up=self.is_up, reason="" if self.is_up else "the account is logged out")
 
     async def wait_until_up(self) -> None:
@@ -177,6 +181,31 @@ async def test_qr_of_the_own_account_never_goes_by_the_account(tmp_path: Path) -
         await bench.met(LOGIN)
         assert [content for _, content in bench.chat.sent] == ["something else"]
         assert bench.outbox.delivery().waiting == 0
+
+
+async def test_qr_of_the_own_account_goes_past_a_chat_that_fails_to_say_how_it_is(tmp_path: Path) -> None:
+    """A chat whose own code fails over the question is down, and a fallback is given the QR."""
+    async with mailbox() as box:
+        config = config_in(tmp_path, url=box.url)
+        bench = Bench(config)
+        async with bench.running():
+            await bench.met(scan("One"))
+        bench.chat.is_broken = True
+        escalation = make_escalation(
+            config,
+            bench.outbox,
+            operations=(),
+            directory=Directory(bench.chat, config.chat.admins),
+            transport=bench.chat,
+            translate=str,
+            clock=SystemClock(),
+        )
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(escalation.run())
+            await box.wait_for(1)
+            running.cancel()
+        image = Attachment(filename="qr.png", content_type="image/png", data=file_in(box.mails[0])[2])
+        assert shown(image) == PAYLOAD.format(name="One")
 
 
 async def test_nothing_waits_where_nobody_can_take_it(tmp_path: Path) -> None:

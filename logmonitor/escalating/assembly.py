@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from logmonitor.config import build_fallback_transport
 from logmonitor.escalating.way import apprise_way, chat_way
 from logmonitor.escalation import Escalation
+from logmonitor.transport import is_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -52,7 +53,7 @@ def make_escalation(
         [make_way(config, one, translate=translate, clock=clock) for one in config.fallbacks],
         letters,
         clock=clock,
-        is_up=lambda: transport.health().is_up,
+        is_up=partial(is_up, transport),
         admins_behind=admins_behind,
         zone=config.bot.timezone,
     )
