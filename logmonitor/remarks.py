@@ -55,7 +55,9 @@ class Remarks:
             if notice.lost_bytes is None:
                 text = self._translate("{bot}: part of its log {log} is lost and was never read: {reason}")
             else:
-                text = self._translate("{bot}: {count} bytes of its log {log} are lost and were never read: {reason}")
+                text = self._translate(
+                    "{bot}: at least {count} bytes of its log {log} are lost and were never read: {reason}"
+                )
             self._report(text.format(bot=self._watch, log=path, count=notice.lost_bytes, reason=notice.detail))
 
     def tell_history_is_lost(self, reason: str) -> None:
@@ -88,7 +90,9 @@ class Remarks:
         if why_no_profile:
             rows.append(translate("its log is not understood: {reason}").format(reason=why_no_profile))
         if self._lost_bytes:
-            rows.append(translate("{count} bytes of its log were lost to a rotation").format(count=self._lost_bytes))
+            rows.append(
+                translate("at least {count} bytes of its log were lost to a rotation").format(count=self._lost_bytes)
+            )
         elif self._gaps:
             rows.append(translate("parts of its log were lost to a rotation: {count}").format(count=self._gaps))
         if self._passed_over:

@@ -34,9 +34,9 @@ def gap(lost_bytes: int | None = None, *, name: str = "bob.log") -> Notice:
 @pytest.mark.parametrize(
     ("language", "lost_bytes", "told"),
     [
-        ("en", 512, "bob: 512 bytes of its log bob.log are lost and were never read: no copy is left"),
+        ("en", 512, "bob: at least 512 bytes of its log bob.log are lost and were never read: no copy is left"),
         ("en", None, "bob: part of its log bob.log is lost and was never read: no copy is left"),
-        ("zh", 512, "bob：日志 bob.log 有 512 字节已丢失，没有读到：no copy is left"),
+        ("zh", 512, "bob：日志 bob.log 至少有 512 字节已丢失，没有读到：no copy is left"),
         ("zh", None, "bob：日志 bob.log 有一部分已丢失，没有读到：no copy is left"),
     ],
 )
@@ -56,7 +56,7 @@ def test_gaps_are_told_thrice_in_ten_minutes(caplog: pytest.LogCaptureFixture) -
     scene.clock.jump(600)
     scene.remarks.heed(gap(100))
     assert len(scene.told) == 4
-    assert scene.rows() == ("600 bytes of its log were lost to a rotation",)
+    assert scene.rows() == ("at least 600 bytes of its log were lost to a rotation",)
     assert caplog.messages == ["bob: /var/log/bob.log: no copy is left"] * 6
 
 
