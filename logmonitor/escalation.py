@@ -174,10 +174,8 @@ class Escalation:
         """
         if letter.priority not in _URGENT:
             return False
-        age = (self._clock.now() - letter.written_at).total_seconds()
-        written = min(letter.put_at, now - max(0.0, age))  # one from before a restart is older than this clock knows
-        since = written if self._down_since is None else min(written, self._down_since)
-        if failing_since is not None and now - written >= TRIAL_SECONDS:
+        since = letter.put_at if self._down_since is None else min(letter.put_at, self._down_since)
+        if failing_since is not None and now - letter.put_at >= TRIAL_SECONDS:
             since = min(since, failing_since)
         since = float("-inf") if is_given_up else since
         if now - since < self._soonest or self._admins_of(letter) == frozenset():
