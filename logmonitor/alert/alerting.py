@@ -216,13 +216,15 @@ def gather(
 
     `lines` are those that match the rules or `TRACE_PATTERN`, so that lines between which none was left out are known
     by their numbers; others follow the last if it does not end at `end_offset`. How they are divided among calls makes
-    no difference, but that `flush` may come in between.
+    no difference, but that time may pass in between.
 
     A wanted line behind an ignored one begins a block of its own: what a stranger makes a bot log would otherwise
     be a trace that a real alert belongs to and is lost with. A line that quotes another one is no alert: it is what a
     twin told of, in the log of who told or heard it, and alerts would answer alerts.
     """
     alerts: list[Alert] = []
+    if block is not None and not block.matches and now >= block.touched_at + QUIET_SECONDS:
+        block = None  # what went on from it would have come at once
     for line in lines:
         data = line.raw if line.raw.isascii() else line.text.encode()
         text = clean_text(line.raw[: _CHARACTER_BYTES * LINE_CHARACTERS], strip_ansi=True)

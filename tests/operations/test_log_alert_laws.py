@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logmonitor import LogBatch, Operation, OperationConfig
@@ -170,6 +170,7 @@ steps = st.one_of(
 
 @settings(deadline=None)
 @given(st.lists(steps, max_size=12))
+@example([b"/srv/a.js:0\n", b"ERR Traceback (most recent call last):\n    raise ERRError(0)\n"])
 def test_every_line_that_matches_is_told_whatever_happens(happening: list[bytes | float | str]) -> None:
     """Between lines time passes and the program is started anew: no alert is lost, and none is told twice."""
 
