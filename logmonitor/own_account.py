@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 OWNER: Final = "logmonitor own account"
+RETRY_SECONDS: Final = 60.0
+"""After how long a chat whose own code failed over its account is asked again."""
+
 _SLOT: Final = "logmonitor own qr"
 _LOSS: Final = "loss"
 
@@ -95,11 +98,21 @@ class OwnAccount:
         """Meet what happens, until the chat ends or this is cancelled; a chat that tells nothing of itself is left."""
         if not isinstance(self._transport, CanReportOwnEvents):
             return
-        async for event in self._transport.own_events():
-            with isolated(lambda error: _log.error("what happened to the account was not understood", exc_info=error)):
-                if event.kind is EventKind.LOGIN:
-                    self._directory.renew()
-                self._rescue(await self._written(event), outbox)
+        while True:
+            failures: list[Exception] = []
+            with isolated(failures.append):
+                async for event in self._transport.own_events():
+                    await self._meet(event, outbox)
+            if not failures:
+                return
+            _log.error("what happens to the account is not told by the chat; asking again", exc_info=failures[0])
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _meet(self, event: Event, outbox: Outbox) -> None:
+        with isolated(lambda error: _log.error("what happened to the account was not understood", exc_info=error)):
+            if event.kind is EventKind.LOGIN:
+                self._directory.renew()
+            self._rescue(await self._written(event), outbox)
 
     async def _written(self, event: Event) -> Event:
         """Write what happened, or say why not; return it as the twin reads it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from logmonitor import EventKind, Health, MessageKey, OperationConfig, Priority, Qr
+from logmonitor import EventKind, Health, MessageKey, OperationConfig, Priority, Qr, own_account
 from logmonitor.clock import SystemClock
 from logmonitor.config import FallbackConfig, RescueConfig, WatchConfig
 from logmonitor.directory import Directory
@@ -74,8 +74,11 @@ class Account(MemoryTransport):
             await self._events.join()
 
     async def own_events(self) -> AsyncIterator[Event]:
-        """Yield what is told."""
+        """Yield what is told; once it is broken fail over the next."""
         while True:
+            if self.is_broken:
+                self.is_broken = False
+                raise AttributeError("no such event")
             yield await self._events.get()
             self._events.task_done()
 
@@ -181,6 +184,21 @@ async def test_qr_of_the_own_account_never_goes_by_the_account(tmp_path: Path) -
         await bench.met(LOGIN)
         assert [content for _, content in bench.chat.sent] == ["something else"]
         assert bench.outbox.delivery().waiting == 0
+
+
+async def test_account_is_heard_again_of_a_chat_that_failed_over_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a chat's own code raises is logged with where it came from, and ends nothing."""
+    monkeypatch.setattr(own_account, "RETRY_SECONDS", 0.0)
+    bench = Bench(config_in(tmp_path))
+    bench.chat.tell(scan("One"))
+    bench.chat.is_broken = True
+    task = asyncio.create_task(bench.account.run(bench.outbox))
+    await bench.chat.wait_until_met()
+    task.cancel()
+    assert payloads(bench.outbox.waiting()) == [PAYLOAD.format(name="One")]
+    assert [(one.levelname, one.exc_info is None) for one in caplog.records] == [("ERROR", False)]
 
 
 async def test_qr_of_the_own_account_goes_past_a_chat_that_fails_to_say_how_it_is(tmp_path: Path) -> None:
