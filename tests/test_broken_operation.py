@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from logmonitor import Context, LogBatch, Operation, OperationConfig
 from logmonitor.config import build_operations, load
 from logmonitor.errors import ConfigurationError
+from logmonitor.testing import chat
 from tests.configuration.test_factory import install
 from tests.stdio_bot import stdio_bot
 
@@ -203,3 +207,26 @@ def test_check_finds_an_operation_that_fails(folder: Path) -> None:
         "  remedy: mend what unimportable names, or take its [[operation]] out; until then all others go on without it"
     )
     assert lines[-1] == "1 finding; once mended, check again."
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"expires_at": datetime(2030, 1, 1)}, "a message expires at datetime.datetime(2030, 1, 1, 0, 0)"),  # noqa: DTZ001  # as somebody may write it
+        ({"priority": 7}, "a message has the priority 7"),
+        ({"to": 5}, "a message is for 5"),
+    ],
+)
+async def test_message_that_nobody_could_send_holds_up_no_other(how: dict[str, Any], reason: str) -> None:
+    """What an operation sends in a way that cannot be is refused there and then: everything else goes on."""
+
+    async def on_batch(context: Context, _batch: LogBatch) -> None:
+        await context.send("hello", **how)
+
+    broken = Operation(name="broken", config=OperationConfig(), on_batch=on_batch)
+    async with chat(broken, watches=("bob",)) as here:
+        ann = here.user("Ann")
+        here.log("bob").write("a line")
+        await ann.should_receive(re.compile(rf"^on_batch of broken failed: {re.escape(reason)}; expected "))
+        await ann.says("status")
+        await ann.should_receive(re.compile("chat: up"))

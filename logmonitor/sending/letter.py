@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from logmonitor.errors import OperationError
+from logmonitor.records import Priority
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from logmonitor.records import Content, MessageKey, Priority
+    from logmonitor.records import Content, MessageKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,19 @@ class Letter:
     parts_sent: int = 0
     stamp: str = ""
     attempts: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what could be neither kept nor sent: it would hold up all other messages.
+
+        Raises:
+            OperationError: it has no such recipient, priority or end.
+        """
+        if str(self.to) != self.to:
+            raise OperationError(f"a message is for {self.to!r}; expected a name or an id")
+        if self.priority not in set(Priority):
+            raise OperationError(f"a message has the priority {self.priority!r}; expected one of {[*Priority]}")
+        if self.expires_at is not None and self.expires_at.utcoffset() is None:
+            raise OperationError(f"a message expires at {self.expires_at!r}; expected a time with its zone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
