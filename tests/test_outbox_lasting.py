@@ -569,15 +569,20 @@ def test_outbox_takes_no_newer_message_for_one_that_was_withdrawn(path: Path) ->
     """A withdrawal that could not be written is made up for without what was put into the slot after it."""
 
     async def story() -> None:
+        chat, clock = Chat(gated=True), Clock()
         with Store(path, patience=0.01) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
-            outbox = outbox_of(Chat(gated=True), letters=store.letters)
+            outbox = outbox_of(chat, clock, letters=store.letters)
             outbox.put("ann", "old", slot="s")
+            outbox.put("ben", "old", slot="s")
             other.execute("BEGIN IMMEDIATE")
             outbox.withdraw("s")
             other.execute("COMMIT")
+            clock.time += ledger.REST_SECONDS
             outbox.put("ann", "new", slot="s")
+            assert [letter.id for letter in store.letters.undelivered()] == [2, 3]
             async with running(outbox):
-                await until(lambda: [letter.id for letter in store.letters.undelivered()] == [2])
+                await chat.begun.get()
+                assert [letter.id for letter in store.letters.undelivered()] == [3]
 
     run(story())
 
