@@ -13,6 +13,7 @@ from logmonitor.outbox import Verdict
 from logmonitor.records import MessageKey, Priority, Receipt
 from logmonitor.sending.postbox import REFUSED_SECONDS
 from logmonitor.store import Store
+from logmonitor.transport import Limits
 from tests.outbox_bench import DOWN, NOON, Chat, Clock, deliver, key_of, outbox_of, run, running, until
 
 if TYPE_CHECKING:
@@ -258,6 +259,31 @@ def test_outbox_asks_who_sends_what_has_a_key() -> None:
             assert await outbox.flush(20)
         assert chat.texts == ["no key", "loss"]
         assert gate.delivered == [("ann", "loss")]
+
+    run(story())
+
+
+def test_outbox_ends_what_it_has_begun_whoever_else_may_send_it() -> None:
+    """Of what the chat has the first part it gets the rest; what it is being given is not taken back from it."""
+
+    async def story() -> None:
+        chat, gate = Chat(gated=True, limits=Limits(text_size=10)), _Gate()
+        outbox = outbox_of(chat, gate=gate)
+        outbox.put("ann", "one two three", key=key_of("long"))
+        outbox.put("ann", "short", key=key_of("short"), slot="s")
+        async with running(outbox):
+            await chat.begun.get()
+            gate.say("long", Verdict.DROP)
+            chat.take()
+            await chat.begun.get()
+            chat.take()
+            await chat.begun.get()
+            gate.say("short", Verdict.DROP)
+            assert outbox.waiting() == ()
+            chat.take()
+            assert await outbox.flush(20)
+        assert [str(text).split()[-1] for text in chat.texts] == ["two", "three", "short"]
+        assert chat.recalled == []
 
     run(story())
 
