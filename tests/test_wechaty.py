@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
@@ -255,3 +256,11 @@ async def test_wechaty_takes_the_default_certificate_only_when_told_to(record: R
     warnings = [line for line in record.lines if "is not checked (insecure)" in line]
     assert len(warnings) == 1
     assert "can read the token" in warnings[0]
+
+
+def test_wechaty_has_the_budgets_it_is_given() -> None:
+    """What an account may send is for the configuration to say; what a message can carry is not."""
+    chat = Wechaty(endpoint="127.0.0.1:1", token=OTHER, tls=False, per_period=60, period=9.5, per_inbound=3)
+    assert chat.limits == replace(puppet.LIMITS, per_period=60, period=9.5, per_inbound=3)
+    assert chat.visiting().limits == chat.limits
+    assert Wechaty(endpoint="127.0.0.1:1", token=OTHER, tls=False).limits == puppet.LIMITS

@@ -26,6 +26,9 @@ _KINDS: Final = ("url", "transport")
 _OF_URLS: Final = ("to",)
 """What has no meaning beside an Apprise URL, which says itself where it leads."""
 
+_BUDGETS: Final = ("per_period", "per_inbound")
+"""What a chat may be sent is counted for the one in `[chat]`; a fallback has only what is urgent."""
+
 
 def _fallback(
     *,
@@ -80,6 +83,8 @@ def _read(
     parameters: dict[str, Any] = told | {one.name: values.pop(one.name) for one in own if one.name in values}
     if finder.attempt(lambda: make_transport(factory, parameters), place) is None:
         return None
+    for key in parameters.keys() & set(_BUDGETS):
+        finder.find((*location, key), "is for [chat] alone: a fallback has only what is urgent; leave it out")
     return replace(_fallback(**values), parameters=parameters)
 
 

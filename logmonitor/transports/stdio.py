@@ -18,9 +18,7 @@ import logging
 import sys
 from contextlib import ExitStack, redirect_stdout
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final, Self
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Final, Self
 
 from logmonitor.contact import find_contact
 from logmonitor.errors import RejectedError, TransportError
@@ -28,6 +26,7 @@ from logmonitor.records import Attachment, Event, EventKind, Health, Link, Messa
 from logmonitor.transport import Limits, TextUnit
 from logmonitor.transports.descriptor import read_lines, write_all
 from logmonitor.transports.frame import Accepted, Account, Contacts, Reach, Refused, Said, parse_frame
+from logmonitor.transports.quantity import Count, Seconds  # noqa: TC001  # a configuration reads this signature's types
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,8 +38,6 @@ _log = logging.getLogger(__name__)
 
 _PROTOCOL: Final = 1
 _WAITING: Final = 1000
-_Seconds = Annotated[float, Field(gt=0)]
-_Size = Annotated[int, Field(gt=0)]
 
 
 class Stdio:
@@ -49,15 +46,15 @@ class Stdio:
     def __init__(
         self,
         *,
-        answer_timeout: _Seconds = 30.0,
-        contacts_timeout: _Seconds = 5.0,
-        line_bytes: _Size = 16_000_000,
-        text_size: _Size = 2000,
+        answer_timeout: Seconds = 30.0,
+        contacts_timeout: Seconds = 5.0,
+        line_bytes: Count = 16_000_000,
+        text_size: Count = 2000,
         text_unit: TextUnit = TextUnit.CHARACTERS,
-        attachment_bytes: _Size = 2_000_000,
-        per_period: _Size | None = None,
-        period: _Seconds = 3600.0,
-        per_inbound: _Size | None = None,
+        attachment_bytes: Count = 2_000_000,
+        per_period: Count | None = None,
+        period: Seconds = 3600.0,
+        per_inbound: Count | None = None,
     ) -> None:
         """Set the limits of the peer's chat, and how long to wait for the peer, in seconds."""
         self._limits = Limits(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -18,6 +19,8 @@ from logmonitor.transports.puppet_service.account import AccountChat
 from logmonitor.transports.puppet_service.connection import Connection, Pace
 from logmonitor.transports.puppet_service.endpoint import check_token, find_endpoint
 from logmonitor.transports.puppet_service.event import EventType, read_payload
+from logmonitor.transports.puppet_service.puppet import LIMITS
+from logmonitor.transports.quantity import Count, Seconds  # noqa: TC001  # a configuration reads this signature's types
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -48,11 +51,16 @@ class Wechaty:
         ca_file: Path | None = None,
         server_name: str | None = None,
         insecure: bool = False,
+        per_period: Count | None = None,
+        period: Seconds = 3600.0,
+        per_inbound: Count | None = None,
     ) -> None:
         """Say where the gateway is; nothing is connected.
 
         With `tls` its certificate is checked: by the system's authorities or those in `ca_file`, for the endpoint's
         host or `server_name`; `insecure` checks nothing. Without `tls` the token and all else travel in the clear.
+        No more is sent than `per_period` messages in any `period` seconds, and `per_inbound` for each that comes from
+        a conversation: neither WeChat nor a gateway says what an account may send before it is noticed.
 
         Raises:
             ConfigurationError: that cannot be, or contradicts itself.
@@ -68,7 +76,11 @@ class Wechaty:
             ca_file=ca_file,
             server_name=server_name,
             insecure=insecure,
+            per_period=per_period,
+            period=period,
+            per_inbound=per_inbound,
         )
+        self._limits = replace(LIMITS, per_period=per_period, period=period, per_inbound=per_inbound)
         self.pace = Pace()
         self.yields = False
         self._chat = AccountChat(reason=f"connecting to {self._endpoint}")
@@ -80,7 +92,7 @@ class Wechaty:
     @property
     def limits(self) -> Limits:
         """What WeChat and one message to the gateway can carry."""
-        return self._chat.limits
+        return self._limits
 
     async def __aenter__(self) -> Self:
         """Begin to connect; whether that has worked tells `health`."""

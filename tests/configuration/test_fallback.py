@@ -149,6 +149,10 @@ def test_load_needs_no_fallback(folder: Path) -> None:
             "transport = 'stdio': is this program's own terminal; expected 'wechaty' or package.module:Class",
         ),
         ('transport = "wechay"\nto = ["x"]', "transport = 'wechay': unknown transport; did you mean 'wechaty'?"),
+        (
+            'transport = "wechaty"\nendpoint = "127.0.0.1:1"\ntoken = "t"\nto = ["x"]\nper_period = 5',
+            "per_period = 5: is for [chat] alone: a fallback has only what is urgent; leave it out",
+        ),
         ('transport = ""\nto = ["x"]', "transport = '': expected a text that is not empty, on one line"),
         ('transport = "fallback_kit:Chat"\ntoken = "t"', "to: missing; expected a list"),
         (
