@@ -183,7 +183,7 @@ class HandlerContext:
 
     def wake_at(self, monotonic: float, /) -> None:
         """Ask for a call of `on_tick`."""
-        self._worker.wake_at(monotonic)
+        self._worker.wake_at(float(monotonic))
 
     def _scoped(self, slot: str) -> str:
         return f"{self._worker.name}/{slot}"

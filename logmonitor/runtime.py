@@ -32,6 +32,7 @@ from logmonitor.records import Priority, Qr, Session
 from logmonitor.rescuer import Rescuer
 from logmonitor.second_channel import AppriseChannel
 from logmonitor.totp import Totp
+from logmonitor.transport import CanWait, is_up
 from logmonitor.watcher import Watcher
 from logmonitor.wording import broken_text, standing_text
 from logmonitor.worker import Watching, Worker, World
@@ -314,9 +315,10 @@ class _Runtime:
 
     def _reach(self) -> Reach:
         """Tell how the admins can be reached now: a chat that is tried although it says that it is down may fail."""
-        if self._transport.health().is_up:
+        if is_up(self._transport):
             return Reach.CHAT
-        return Reach.FALLBACK if self._config.fallbacks or self._directory.health().is_up else Reach.NONE
+        is_tried = not isinstance(self._transport, CanWait)
+        return Reach.FALLBACK if self._config.fallbacks or is_tried else Reach.NONE
 
     def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do something beside everything else."""
@@ -370,7 +372,7 @@ class _Runtime:
                 is_waited_for = True
             with isolated(lambda error: _log.error("a message was not understood", exc_info=error)):
                 self._dispatcher.handle(message)
-        if not self._transport.health().is_up:
+        if not is_up(self._transport):
             _log.warning("the chat has ended: %s", self._transport.health().reason)
             self._stop.set()
 

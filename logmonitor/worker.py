@@ -253,7 +253,8 @@ class Worker:
         _outcome, error = await self._attempt(call, context)
         if error is not None:
             await self._tell_failure(call, error, context)
-        context.finish()
+        with isolated(lambda error: _log.error("%s of %s took no effect", call.about, self.name, exc_info=error)):
+            context.finish()
 
     async def _tell_failure(self, call: Call, error: Exception, context: Context) -> None:
         """Tell of a failure whoever asked for the call, or the admins, these of no more than a few."""

@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,7 +34,7 @@ from logmonitor import (
     watch,
     watcher,
 )
-from logmonitor.config import BotConfig, ChatConfig, Config, WatchConfig
+from logmonitor.config import BotConfig, ChatConfig, Config, RescueConfig, WatchConfig
 from logmonitor.runtime import serve
 from logmonitor.testing import LogWriter, MemoryTransport
 from operations.qr_rescue import qr_rescue
@@ -424,6 +425,24 @@ class Ended(MemoryTransport):
     def health(self) -> Health:
         """Be down."""
         return Health(is_up=False, reason="the peer has closed it")
+
+
+class Unwell(MemoryTransport):
+    """A chat whose own code fails over how it is."""
+
+    def health(self) -> Health:
+        """Fail."""
+        raise AttributeError("no such thing")
+
+
+async def test_rescuer_outlives_a_chat_that_fails_over_how_it_is(tmp_path: Path) -> None:
+    """What a chat's own code raises when it is asked how it is ends no rescue: the loss is told by it nevertheless."""
+    config = replace(configuration(tmp_path), rescue=RescueConfig(lease=tmp_path / "lease.db", term=1.0))
+    with LogWriter(tmp_path / "bob.log") as log:
+        async with serving(config, rescue(), transport=Unwell()) as chat:
+            await ready(chat)
+            log.write(scan_line("Abc123"))
+            await chat.wait_for(1)
 
 
 async def test_serving_stops_while_the_chat_is_still_being_entered(tmp_path: Path) -> None:

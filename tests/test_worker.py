@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from logmonitor import Command, Context, Invocation, Operation, OperationConfig
+from logmonitor.handler_context import HandlerContext
 from logmonitor.testing import FakeClock, chat
 
 if TYPE_CHECKING:
@@ -219,3 +221,38 @@ async def told_by_status(user: User) -> list[str]:
     """Return what `status` tells a user of lines that were passed over."""
     heard = await user.says("status").should_reply()
     return [row.strip() for row in str(heard.text).splitlines() if "passed over" in row]
+
+
+async def test_handler_whose_decision_cannot_take_effect_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect behind a handler costs what that call decided; the next one is made."""
+    finish = HandlerContext.finish
+    failures = iter([ArithmeticError("a defect of ours")])
+
+    def failing(context: HandlerContext) -> None:
+        finish(context)
+        for failure in failures:
+            raise failure
+
+    async def on_batch(context: Context, batch: LogBatch) -> None:
+        await context.send(batch.lines[0].text)
+
+    monkeypatch.setattr(HandlerContext, "finish", failing)
+    operation = Operation(name="echo", config=OperationConfig(watch="bob"), patterns=("line",), on_batch=on_batch)
+    async with chat(operation, watches=("bob",)) as here:
+        ann, bob = here.user("Ann"), here.log("bob")
+        for text in ("line 1", "line 2"):
+            bob.write(text)
+            await ann.should_receive(text)
+
+
+async def test_time_that_is_no_number_fails_the_handler_alone() -> None:
+    """Who asks to be woken at what is no time is told so, and goes on."""
+
+    async def remind(context: Context, invocation: Invocation) -> None:
+        context.wake_at(invocation.arguments[0])  # type: ignore[arg-type]  # as one without types would
+
+    command = Command(name="remind", handler=remind, help="remind you", usage="SECONDS")
+    async with chat(Operation(name="reminder", config=OperationConfig(), commands=(command,))) as here:
+        ann = here.user("Ann")
+        await ann.says("remind noon").should_reply(re.compile("remind of reminder failed: ValueError"))
+        await ann.says("remind 10").should_not_reply()

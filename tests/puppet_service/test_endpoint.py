@@ -113,7 +113,9 @@ def test_endpoint_context_asks_for_what_is_safe(certificate: Certificate) -> Non
 def test_endpoint_keys_are_those_of_a_configuration() -> None:
     """The transport's parameters can be read from its signature, two of them required."""
     parameters = parameters_of(Wechaty)
-    assert [one.name for one in parameters] == ["endpoint", "token", "tls", "ca_file", "server_name", "insecure"]
+    of_budgets = ["per_period", "period", "per_inbound"]
+    names = ["endpoint", "token", "tls", "ca_file", "server_name", "insecure", *of_budgets]
+    assert [one.name for one in parameters] == names
     assert [one.name for one in parameters if one.is_required] == ["endpoint", "token"]
 
 
