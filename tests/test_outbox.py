@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import os
 import threading
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,10 @@ from logmonitor.outbox import Outbox, Retry
 from logmonitor.records import Attachment, Content, Delivery, Health, Link, Priority, Qr, Receipt
 from logmonitor.testing import MemoryTransport
 from logmonitor.transport import Limits
+from tests.outbox_bench import deliver, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import Coroutine
 
 _DOWN = TransportError("the chat is down")
 _NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -91,23 +91,6 @@ def _outbox(carrier: MemoryTransport | _Gate, clock: _Clock | None = None, **mor
     return Outbox(carrier, **values)  # type: ignore[arg-type]  # the names are checked by Outbox itself
 
 
-@asynccontextmanager
-async def _running(outbox: Outbox) -> AsyncIterator[None]:
-    task = asyncio.create_task(outbox.run())
-    try:
-        async with asyncio.timeout(30):
-            yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _deliver(outbox: Outbox) -> bool:
-    async with _running(outbox):
-        return await outbox.flush(20)
-
-
 def _run(story: Coroutine[object, object, None]) -> None:
     """Run a test's story, which leaves no task behind."""
 
@@ -129,7 +112,7 @@ def test_outbox_sends_in_the_order_it_was_given() -> None:
         chat = MemoryTransport()
         outbox = _outbox(chat)
         ids = [outbox.put("admin", "one"), outbox.put("admin", "two")]
-        async with _running(outbox):
+        async with running(outbox):
             assert await outbox.flush(20)
             ids.append(outbox.put("admin", "three"))
             assert await outbox.flush(20)
@@ -147,7 +130,7 @@ def test_outbox_sends_the_most_urgent_first() -> None:
         outbox = _outbox(chat)
         for priority in reversed(Priority):
             outbox.put("admin", priority.name, priority=priority)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert _texts(chat) == ["QR", "REPLY", "ALERT", "DIGEST"]
 
     _run(story())
@@ -162,7 +145,7 @@ def test_outbox_sends_one_message_at_a_time_to_a_recipient() -> None:
         outbox.put("alice", "first")
         outbox.put("alice", "second")
         outbox.put("bob", "other")
-        async with _running(outbox):
+        async with running(outbox):
             assert [await gate.begun.get(), await gate.begun.get()] == ["first", "other"]
             assert gate.begun.empty()
             gate.take()
@@ -184,7 +167,7 @@ def test_outbox_doubles_its_pauses_up_to_a_minute(part: float) -> None:
         chat.fail_next(_DOWN, times=8)
         outbox = _outbox(chat, clock, rand=lambda: part)
         outbox.put("admin", "hello")
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert _texts(chat) == ["[12:00] hello" if part else "hello"]
         assert clock.pauses == [part * seconds for seconds in (1, 2, 4, 8, 16, 32, 60, 60)]
 
@@ -197,7 +180,7 @@ def test_outbox_begins_with_a_short_pause_after_a_success() -> None:
     async def story() -> None:
         chat, clock = MemoryTransport(), _Clock()
         outbox = _outbox(chat, clock)
-        async with _running(outbox):
+        async with running(outbox):
             for _ in range(2):
                 chat.fail_next(_DOWN, times=2)
                 outbox.put("admin", "hello")
@@ -216,7 +199,7 @@ def test_outbox_gives_up_after_an_hour() -> None:
         outbox = _outbox(chat, clock)
         outbox.put("admin", "hello")
         outbox.put("admin", "world")
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert (chat.sent, outbox.failed, outbox.delivery().waiting) == ([], 2, 0)
         assert 3600 <= sum(clock.pauses) < 3720
 
@@ -232,7 +215,7 @@ def test_outbox_gives_up_at_once_what_the_chat_rejects() -> None:
         outbox = _outbox(chat, clock)
         outbox.put("admin", "refused")
         outbox.put("admin", "taken")
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert (_texts(chat), outbox.failed, clock.pauses) == (["taken"], 1, [])
         assert outbox.delivery() == Delivery(
             waiting=0, failed=1, dropped=0, reason="no such contact", sent_last_hour=1, sent_in_period=1
@@ -249,7 +232,7 @@ def test_outbox_lets_a_retry_hold_back_only_its_own_priority() -> None:
         outbox = _outbox(gate, clock)
         outbox.put("admin", "reply")
         outbox.put("admin", "next reply")
-        async with _running(outbox):
+        async with running(outbox):
             gate.fail()
             await clock.asleep.wait()
             outbox.put("admin", "alert", priority=Priority.ALERT)
@@ -275,7 +258,7 @@ def test_outbox_replaces_what_waits_in_a_slot() -> None:
         outbox.put("other", "old QR", slot="qr bob")
         outbox.put("admin", "QR of carol", slot="qr carol")
         outbox.put("admin", "new QR", slot="qr bob")
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert [content for to, content in chat.sent if to == "admin"] == ["new QR", "text", "QR of carol"]
         assert [content for to, content in chat.sent if to == "other"] == ["old QR"]
 
@@ -291,7 +274,7 @@ def test_outbox_replaces_in_a_slot_across_priorities() -> None:
         outbox.put("admin", "old QR", slot="qr", priority=Priority.QR)
         outbox.put("admin", "text")
         outbox.put("admin", "new QR", slot="qr", priority=Priority.DIGEST)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert _texts(chat) == ["text", "new QR"]
 
     _run(story())
@@ -305,7 +288,7 @@ def test_outbox_replaces_what_waits_for_its_retry() -> None:
         chat.fail_next(_DOWN)
         outbox = _outbox(chat, clock)
         outbox.put("admin", "old QR", slot="qr")
-        async with _running(outbox):
+        async with running(outbox):
             await clock.asleep.wait()
             outbox.put("admin", "new QR", slot="qr")
             clock.going.set()
@@ -323,7 +306,7 @@ def test_outbox_lets_be_what_is_being_sent(*, fails: bool, sent: list[str]) -> N
         gate = _Gate()
         outbox = _outbox(gate)
         outbox.put("admin", "old QR", slot="qr")
-        async with _running(outbox):
+        async with running(outbox):
             await gate.begun.get()
             outbox.put("admin", "newer QR", slot="qr")
             outbox.put("admin", "new QR", slot="qr")
@@ -345,7 +328,7 @@ def test_outbox_takes_back_what_is_withdrawn() -> None:
         gate = _Gate()
         outbox = _outbox(gate)
         outbox.put("admin", "QR in flight", slot="qr")
-        async with _running(outbox):
+        async with running(outbox):
             await gate.begun.get()
             outbox.put("admin", "QR", slot="qr", priority=Priority.QR)
             outbox.put("other", "QR", slot="qr")
@@ -387,7 +370,7 @@ def test_outbox_drops_the_oldest_of_the_least_urgent_when_full(caplog: pytest.Lo
         clock.time = 61.0
         outbox.put("admin", "QR", priority=Priority.QR)
         assert (outbox.delivery().waiting, outbox.dropped, outbox.failed) == (2, 3, 3)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert _texts(chat) == ["QR", "[12:00] reply"]
 
     _run(story())
@@ -406,7 +389,7 @@ def test_outbox_cuts_a_long_text_and_goes_on_where_it_failed() -> None:
         outbox = _outbox(gate)
         outbox.put("admin", "word " * 20)
         outbox.put("admin", "next")
-        async with _running(outbox):
+        async with running(outbox):
             for fails in (False, True, False, False, False):
                 await gate.begun.get()
                 if fails:
@@ -429,7 +412,7 @@ def test_outbox_sends_a_text_of_many_parts_as_a_file() -> None:
         outbox = _outbox(gate)
         text = "line of text\n" * 60
         outbox.put("admin", text)
-        async with _running(outbox):
+        async with running(outbox):
             gate.take()
             gate.fail()
             gate.take()
@@ -454,7 +437,7 @@ def test_outbox_sends_no_secret() -> None:
         outbox.put("admin", Attachment(filename="a.txt", content_type="text/plain", data=b"x hush-hush"))
         outbox.put("admin", Link(title="hush-hush", url="https://example.com/"))
         outbox.put("admin", qr)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert _texts(chat) == [
             "[redacted] password: [redacted]",
             Attachment(filename="a.txt", content_type="text/plain", data=b"x [redacted]"),
@@ -484,7 +467,7 @@ def test_outbox_makes_what_is_large_ready_beside_everything_else() -> None:
         going.set()
         outbox.put("admin", await packing)
         outbox.put("admin", await outbox.pack("hush"))
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         file, text = _texts(chat)
         assert isinstance(file, Attachment)
         assert data.replace(b"hush", b"[redacted]").endswith(gzip.decompress(file.data))
@@ -501,7 +484,7 @@ def test_outbox_lets_a_qr_pass_a_long_text() -> None:
         gate.limits = Limits(text_size=50)
         outbox = _outbox(gate)
         outbox.put("admin", "word " * 12)
-        async with _running(outbox):
+        async with running(outbox):
             await gate.begun.get()
             outbox.put("admin", "QR", priority=Priority.QR)
             for _ in range(3):
@@ -521,7 +504,7 @@ def test_outbox_sends_files_and_links_as_they_are() -> None:
         outbox = _outbox(chat)
         outbox.put("admin", _IMAGE)
         outbox.put("admin", link)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert _texts(chat) == [_IMAGE, link]
 
     _run(story())
@@ -536,7 +519,7 @@ def test_outbox_sends_a_sentence_in_place_of_a_file_too_large(caption: str, capl
         chat = MemoryTransport(limits=Limits(attachment_bytes=99))
         outbox = _outbox(chat, translate=lambda _text: chinese)
         outbox.put("admin", Attachment(filename="qr.png", content_type="image/png", data=_IMAGE.data, caption=caption))
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         told = "文件 qr.png 未发送：100 字节，上限 99 字节"
         assert _texts(chat) == [f"{caption}\n{told}" if caption else told]
 
@@ -555,7 +538,7 @@ def test_outbox_sends_a_caption_too_long_before_its_file() -> None:
         outbox.put(
             "admin", Attachment(filename="qr.png", content_type="image/png", data=b"x", caption="bob needs a scan " * 3)
         )
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         first, second, image = _texts(chat)
         assert (str(first)[:6], str(second)[:6]) == ("(1/2)\n", "(2/2)\n")
         assert image == Attachment(filename="qr.png", content_type="image/png", data=b"x")
@@ -585,7 +568,7 @@ def test_outbox_logs_no_content(
         chat.fail_next(error("cannot send 'classified text' with https://login.weixin.qq.com/l/classified"))
         outbox = _outbox(chat)
         outbox.put("admin", content)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert "classified" not in outbox.delivery().reason
 
     _run(story())
@@ -604,7 +587,7 @@ def test_outbox_tells_an_outage_once_and_its_end(caplog: pytest.LogCaptureFixtur
         outbox = _outbox(chat, clock)
         outbox.put("admin", "hello")
         outbox.put("other", "hello")
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
 
     _run(story())
     first, last = [record.getMessage() for record in caplog.records]
@@ -621,7 +604,7 @@ def test_outbox_tells_how_delivery_stands() -> None:
         assert outbox.delivery() == Delivery(waiting=0, failed=0, dropped=0)
         outbox.put("admin", "hello")
         clock.time = 5.0
-        async with _running(outbox):
+        async with running(outbox):
             await gate.begun.get()
             assert outbox.delivery() == Delivery(waiting=1, failed=0, dropped=0)
             gate.fail()
@@ -649,10 +632,10 @@ def test_outbox_counts_what_the_chat_took_within_an_hour() -> None:
         chat.fail_next(RejectedError("no such contact"))
         outbox.put("admin", "refused")
         outbox.put("admin", _IMAGE)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         clock.time = 1800.0
         outbox.put("other", "hello")
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         counts = []
         for clock.time in (1800.0, 3599.0, 3600.0, 5399.0, 5400.0):
             counts.append(outbox.delivery().sent_last_hour)
@@ -678,7 +661,7 @@ def test_outbox_loses_patience_with_a_chat_that_hangs() -> None:
         gate, clock = _Gate(), _Clock(stopped=True)
         outbox = _outbox(gate, clock, retry=Retry(patience=0.0))
         outbox.put("admin", "hello")
-        async with _running(outbox):
+        async with running(outbox):
             await clock.asleep.wait()
             assert outbox.delivery().reason == "the chat took longer than 0 s"
             gate.take()
@@ -706,7 +689,7 @@ def test_outbox_ends_at_a_bug_and_goes_on_when_run_again(bug: Exception) -> None
             await run
         assert caught.value.exceptions == (bug,)
         assert outbox.delivery().waiting == 1
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         assert _texts(chat) == ["held back"]
 
     _run(story())
@@ -720,7 +703,7 @@ def test_outbox_is_cancelled_cleanly_while_it_sends() -> None:
         outbox = _outbox(gate)
         outbox.put("admin", "one")
         outbox.put("admin", "two")
-        async with _running(outbox):
+        async with running(outbox):
             await gate.begun.get()
         assert not await outbox.flush(0)
         assert gate.sent == []
@@ -741,7 +724,7 @@ def test_outbox_delivers_everything_once_and_in_order(messages: list[tuple[str, 
         outbox = _outbox(chat, rand=lambda: 0.0)
         for number, (to, priority) in enumerate(messages):
             outbox.put(to, f"{priority.name} {number:02}", priority=priority)
-        assert await _deliver(outbox)
+        assert await deliver(outbox)
         for to in ("alice", "bob"):
             for priority in Priority:
                 expected = [f"{priority.name} {n:02}" for n, wanted in enumerate(messages) if wanted == (to, priority)]
@@ -784,7 +767,7 @@ def test_outbox_tries_nothing_while_the_chat_says_it_is_down() -> None:
         outbox.put("admin", "old QR", slot="qr", priority=Priority.QR)
         outbox.put("admin", "taken back", slot="text")
         outbox.put("other", "hello")
-        async with _running(outbox):
+        async with running(outbox):
             await chat.waited_for.wait()
             outbox.put("admin", "new QR", slot="qr", priority=Priority.QR)
             outbox.withdraw("text")
@@ -830,7 +813,7 @@ def test_outbox_counts_no_failure_that_an_outage_brings(
         chat.up.set()
         outbox = _outbox(chat, clock)
         outbox.put("admin", "QR", slot="qr")
-        async with _running(outbox):
+        async with running(outbox):
             await chat.begun.wait()
             if is_withdrawn:
                 outbox.withdraw("qr")
@@ -856,7 +839,7 @@ def test_outbox_lets_a_pause_end_with_an_outage() -> None:
         outbox = _outbox(chat, clock)
         chat.fail_next(_DOWN)
         outbox.put("admin", "held")
-        async with _running(outbox):
+        async with running(outbox):
             await clock.asleep.wait()
             chat.up.clear()
             outbox.put("other", "hello")
@@ -879,7 +862,7 @@ def test_outbox_sends_a_caption_before_a_file_that_carries_none() -> None:
         outbox = _outbox(gate)
         outbox.put("admin", _IMAGE)
         outbox.put("admin", Attachment(filename="f", content_type="image/png", data=b"x"))
-        async with _running(outbox):
+        async with running(outbox):
             gate.take()
             gate.fail()
             gate.take()
