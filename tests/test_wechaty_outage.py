@@ -16,7 +16,8 @@ from logmonitor.records import Attachment, EventKind, Priority, Qr
 from logmonitor.transports.puppet_service import account
 from logmonitor.transports.wechaty import Wechaty
 from tests.gateway.driver import DEADLINE, Gateway, Sent, free_port, needs_gateway
-from tests.wechaty_client import Network, client, recorded, take_events, take_messages, up
+from tests.torture.way import SOUND, Fault, Way
+from tests.wechaty_client import client, recorded, take_events, take_messages, up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def record() -> Iterator[Record]:
 async def test_wechaty_does_not_tell_again_what_is_repeated(gateway: Gateway, record: Record) -> None:
     """The scan and the login that a gateway repeats on a new connection were told already; what is new is told."""
     await gateway.do("scan", qr=QR)
-    async with Network(gateway.port) as network, client(gateway, endpoint=network.endpoint) as chat:
+    async with Way(gateway.port) as network, client(gateway, endpoint=network.endpoint) as chat:
         await record.wait_for(LOGGED_OUT, times=1)
         await network.cut()
         await record.wait_for("was lost", times=1)
@@ -66,15 +67,16 @@ async def test_wechaty_fetches_after_an_outage_what_was_announced_before(gateway
     """A message whose content was not there yet when the connection died comes when it is back, before later ones."""
     await gateway.do("contact", id="admin")
     await gateway.do("login")
-    async with Network(gateway.port) as network, up(client(gateway, endpoint=network.endpoint)) as chat:
+    async with Way(gateway.port) as network, up(client(gateway, endpoint=network.endpoint)) as chat:
         await gateway.say("admin", "first")
         assert [message.text for message in await take_messages(chat, 1)] == ["first"]
         taking = asyncio.ensure_future(take_messages(chat, 2))
-        kept_back = await network.keep_back()
+        network.become(Fault(deaf=True))
         await gateway.say("admin", "second")
         async with asyncio.timeout(DEADLINE):
-            await kept_back.wait()
+            await network.kept_back.wait()
         await network.cut()
+        network.become(SOUND)
         await record.wait_for("the chat is back")
         await gateway.say("admin", "third")
         texts = [message.text for message in await taking]
@@ -87,7 +89,7 @@ async def test_wechaty_passes_over_what_cannot_be_fetched_in_time(
     """A message whose content does not come for too long is logged and passed over, and later ones come."""
     await gateway.do("contact", id="admin")
     await gateway.do("login")
-    async with Network(gateway.port) as network:
+    async with Way(gateway.port) as network:
         chat = client(gateway, endpoint=network.endpoint)
         chat.pace = replace(chat.pace, quiet=60.0)
         async with up(chat):
@@ -95,11 +97,12 @@ async def test_wechaty_passes_over_what_cannot_be_fetched_in_time(
             assert [message.text for message in await take_messages(chat, 1)] == ["first"]
             monkeypatch.setattr(account, "_FETCH_SECONDS", 0.2)
             taking = asyncio.ensure_future(take_messages(chat, 1))
-            await network.keep_back()
+            network.become(Fault(deaf=True))
             lost = await gateway.say("admin", "lost")
             await record.wait_for(f"message {lost!r} is passed over: it could not be fetched in time")
             monkeypatch.undo()
             await network.cut()
+            network.become(SOUND)
             await record.wait_for("the chat is back")
             await gateway.say("admin", "later")
             assert [message.text for message in await taking] == ["later"]

@@ -18,7 +18,8 @@ from logmonitor.records import EventKind
 from logmonitor.transports.puppet_service.connection import Pace
 from logmonitor.transports.wechaty import Wechaty
 from tests.gateway.driver import DEADLINE
-from tests.wechaty_client import Network, recorded, take_events, take_messages, up
+from tests.torture.way import Way
+from tests.wechaty_client import recorded, take_events, take_messages, up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -282,7 +283,7 @@ async def test_wechaty_visitor_gives_the_stream_up_to_another(record: Record) ->
 async def test_wechaty_visitor_notices_that_the_service_is_gone(record: Record) -> None:
     """A connection without a stream is known to be lost after a while, and is made anew."""
     service = Service(busy=1000)
-    async with serving(service) as chat, Network(service.port) as network:
+    async with serving(service) as chat, Way(service.port) as network:
         visitor = Wechaty(endpoint=network.endpoint, token="t", tls=False).visiting()  # noqa: S106
         visitor.pace = chat.pace
         async with up(visitor):

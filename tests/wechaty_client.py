@@ -1,10 +1,10 @@
-"""What tests of the Wechaty transport share: one that does not wait long, what it logs, and a network that breaks."""
+"""What tests of the Wechaty transport share: one that does not wait long, and what it logs."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,6 @@ from tests.gateway.driver import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from types import TracebackType
-    from typing import Self
 
     from logmonitor.records import Event, Message
     from tests.gateway.driver import Gateway
@@ -93,77 +91,3 @@ async def take_events(chat: Wechaty, count: int) -> list[Event]:
             if len(taken) == count:
                 break
     return taken
-
-
-class Network:
-    """The way to a gateway, by its port: it can be cut, and can keep back what is sent to the gateway."""
-
-    def __init__(self, port: int) -> None:
-        """Lead to the gateway at `port` of this machine."""
-        self._target = port
-        self._links: set[asyncio.Task[None]] = set()
-        self._passes = asyncio.Event()
-        self._passes.set()
-        self._kept_back = asyncio.Event()
-
-    @property
-    def endpoint(self) -> str:
-        """Where to connect to."""
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aenter__(self) -> Self:
-        """Let connect."""
-        self._server = await asyncio.start_server(self._link, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Cut everything."""
-        self._server.close()
-        await self.cut()
-
-    async def cut(self) -> None:
-        """End every connection; the next ones pass again."""
-        links = set(self._links)
-        for link in links:
-            link.cancel()
-        await asyncio.gather(*links, return_exceptions=True)
-        self._passes.set()
-
-    async def keep_back(self) -> asyncio.Event:
-        """Let nothing pass to the gateway until the next cut; return what is set once something was kept back."""
-        self._passes.clear()
-        self._kept_back = asyncio.Event()
-        return self._kept_back
-
-    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            return
-        self._links.add(task)
-        ends = [writer]
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            ends.append(far_writer)
-            async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._pass(reader, far_writer, is_to_gateway=True))
-                ways.create_task(self._pass(far_reader, writer, is_to_gateway=False))
-        except* OSError:
-            pass
-        finally:
-            self._links.discard(task)
-            for end in ends:
-                end.transport.abort()
-            for end in ends:
-                with suppress(OSError):
-                    await end.wait_closed()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_to_gateway: bool) -> None:
-        while data := await reader.read(1 << 16):
-            if is_to_gateway and not self._passes.is_set():
-                self._kept_back.set()
-                await self._passes.wait()
-            writer.write(data)
-            await writer.drain()
-        raise ConnectionResetError

@@ -18,12 +18,13 @@ class Fault:
     """What is wrong with a way: every piece of data takes `delay` seconds more, in each direction.
 
     One that `refuses` ends each connection as soon as it is made. One that is `mute` lets through what goes to the
-    service, and nothing of what it answers.
+    service, and nothing of what it answers; one that is `deaf` lets nothing through to the service.
     """
 
     delay: float = 0.0
     refuses: bool = False
     mute: bool = False
+    deaf: bool = False
 
 
 SOUND = Fault()
@@ -40,6 +41,8 @@ class Way:
         self._fault = SOUND
         self._changed = asyncio.Event()
         self.refused = 0
+        self.kept_back = asyncio.Event()
+        """Set once something did not get through."""
 
     @property
     def endpoint(self) -> str:
@@ -101,7 +104,8 @@ class Way:
         while data := await reader.read(_PIECE_BYTES):
             if self._fault.delay:
                 await asyncio.sleep(self._fault.delay)
-            while is_answer and self._fault.mute:
+            while self._fault.mute if is_answer else self._fault.deaf:
+                self.kept_back.set()
                 await self._changed.wait()
             writer.write(data)
             await writer.drain()
